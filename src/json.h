@@ -1,0 +1,115 @@
+/*
+ * json.h
+ *		A strict JSON parser: text in, a flat list of tokens out.
+ *
+ * Plain C, no PostgreSQL: it raises nothing, so bad input is a value and costs no
+ * transaction, and it is fuzzed outside the server.  It accepts RFC 8259 and nothing
+ * else, and of that only what PostgreSQL can store, dump and restore:  no U+0000, no
+ * lone surrogates, no bytes that are not UTF-8, no number that would print as
+ * thousands of digits, no nesting deeper than WT_JSON_MAX_DEPTH.
+ *
+ * Words: a *token* is one value or one member name; a container's token is followed
+ * by those of its children, in the order of the text (an object's as name, value,
+ * name, value).
+ */
+#ifndef WT_JSON_H
+#define WT_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Levels of nesting; jsonb_in recurses on restore, and must never hit its stack limit. */
+#define WT_JSON_MAX_DEPTH 512
+
+/* Digits that a number may print before, and after, its decimal point. */
+#define WT_JSON_MAX_DIGITS 4096
+
+/*
+ * Bytes that all numbers of one text may print as.  1e4095 is 6 bytes long and prints
+ * as 4,096: without this bound an event of 1 MB could grow past the 1 GB that
+ * PostgreSQL can print, and pg_dump of the table would fail.
+ */
+#define WT_JSON_MAX_NUMBER_TEXT ((size_t) 64 * 1024 * 1024)
+
+typedef enum WtJsonType
+{
+	WT_JSON_NULL,
+	WT_JSON_FALSE,
+	WT_JSON_TRUE,
+	WT_JSON_NUMBER,
+	WT_JSON_STRING,
+	WT_JSON_ARRAY,
+	WT_JSON_OBJECT
+} WtJsonType;
+
+typedef struct WtJsonToken
+{
+	uint32_t type;	 /* WtJsonType */
+	uint32_t length; /* bytes of a string or number; elements; members */
+	union
+	{
+		const char *text; /* string, unescaped, or number as it was written */
+		uint32_t end;	  /* container: index of the first token after its last child */
+	} u;
+} WtJsonToken;
+
+/*
+ * A parser with its memory, kept from text to text: zero it before the first use.
+ * Tokens point into the text that was parsed and into scratch, so they are valid
+ * until the next wt_json_parse and as long as the text is.
+ */
+typedef struct WtJson
+{
+	WtJsonToken *tokens;
+	uint32_t n_tokens;
+	uint32_t max_tokens;
+	char *scratch; /* strings that had escapes */
+	size_t scratch_used;
+	size_t scratch_size;
+} WtJson;
+
+typedef enum WtJsonResult
+{
+	WT_JSON_OK,
+	WT_JSON_BAD,		  /* error holds the reason */
+	WT_JSON_OUT_OF_MEMORY /* nothing wrong with the text */
+} WtJsonResult;
+
+typedef struct WtJsonError
+{
+	size_t offset; /* where, in bytes from the beginning of the text */
+	char reason[160];
+} WtJsonError;
+
+/*
+ * Parses text, length bytes long (at most 1 GB), which must hold exactly one JSON
+ * value and white space.  On WT_JSON_OK json->tokens[0] is the value.
+ */
+extern WtJsonResult wt_json_parse(WtJson *json, const char *text, size_t length,
+								  WtJsonError *error);
+
+/* Line and column, both from 1, of an offset in text; columns count characters. */
+extern void wt_json_position(const char *text, size_t offset, int *line, int *column);
+
+/* The index of the token after the value (with all its children) at index i. */
+static inline uint32_t
+wt_json_after(const WtJson *json, uint32_t i)
+{
+	const WtJsonToken *t = &json->tokens[i];
+
+	return (t->type == WT_JSON_ARRAY || t->type == WT_JSON_OBJECT) ? t->u.end : i + 1;
+}
+
+/*
+ * For decoders of other formats that yield the same tokens: empties json and makes
+ * room for `scratch` bytes of text; adds a token.  Both fail only for want of memory
+ * (false, NULL).  A token's address holds until the next one is added.
+ */
+extern bool wt_json_begin(WtJson *json, size_t scratch);
+extern WtJsonToken *wt_json_add(WtJson *json, WtJsonType type);
+
+/* Gives back what the parser holds beyond `keep` bytes. */
+extern void wt_json_shrink(WtJson *json, size_t keep);
+
+#endif

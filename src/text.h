@@ -1,0 +1,33 @@
+/*
+ * text.h
+ *		Checks on bytes that claim to be text.
+ *
+ * Plain C: usable beneath a C library's callback and outside the server.
+ */
+#ifndef WT_TEXT_H
+#define WT_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Length in bytes (1 to 4) of the well-formed UTF-8 sequence at p, which has `left`
+ * bytes to its end; 0 where there is none: overlong forms, surrogates, code points
+ * past U+10FFFF and truncated sequences are not well formed.
+ */
+extern int wt_utf8_sequence(const unsigned char *p, size_t left);
+
+/*
+ * The offset of the first byte of text that is not well-formed UTF-8 or is NUL
+ * (PostgreSQL can store neither); length where everything is well.
+ */
+extern size_t wt_text_valid_prefix(const char *text, size_t length);
+
+/*
+ * Writes code point c as UTF-8 at out, which has room for 4 bytes; gives the number
+ * of bytes written.
+ */
+extern int wt_utf8_encode(uint32_t c, char *out);
+
+#endif
