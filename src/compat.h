@@ -1,0 +1,77 @@
+/*
+ * compat.h
+ *		Every #if on a version of PostgreSQL or libmicrohttpd that there is.
+ *
+ * Included after postgres.h where PostgreSQL is meant; listener.c and framing.c, which
+ * know no PostgreSQL, use the second half alone.
+ */
+#ifndef WT_COMPAT_H
+#define WT_COMPAT_H
+
+#ifdef PG_VERSION_NUM
+
+#if PG_VERSION_NUM < 150000
+#error "WindTrap needs PostgreSQL 15 or newer"
+#endif
+
+/* Since 16 what a check hook gives as "extra" is the GUC machinery's to free. */
+#if PG_VERSION_NUM >= 160000
+#define wt_guc_malloc(size) guc_malloc(LOG, size)
+#else
+#define wt_guc_malloc(size) malloc(size)
+#endif
+
+/* Since 16 a check hook names its own error code through a function of guc.h. */
+#if PG_VERSION_NUM >= 160000
+#include "utils/guc_hooks.h"
+#endif
+
+/*
+ * Whether synchronous_standby_names names anybody: minor releases of 2025 made a status
+ * word of what was a boolean.  For those who include replication/walsender_private.h.
+ */
+#ifdef SYNC_STANDBY_DEFINED
+#define wt_sync_standbys_defined()                                                       \
+	((((volatile WalSndCtlData *) WalSndCtl)->sync_standbys_status &                     \
+	  SYNC_STANDBY_DEFINED) != 0)
+#else
+#define wt_sync_standbys_defined()                                                       \
+	(((volatile WalSndCtlData *) WalSndCtl)->sync_standbys_defined)
+#endif
+
+/* 17 hangs wait event sets on resource owners instead of memory contexts. */
+#if PG_VERSION_NUM >= 170000
+#define wt_create_wait_event_set(context, n) CreateWaitEventSet(NULL, n)
+#else
+#define wt_create_wait_event_set(context, n) CreateWaitEventSet(context, n)
+#endif
+
+#endif /* PG_VERSION_NUM */
+
+#ifdef MHD_VERSION
+
+/*
+ * How strictly MHD reads requests: 1.0 has the discipline level, 0.9.75 its forerunner,
+ * which knows much less (see framing.h for what is done about that).
+ */
+#if MHD_VERSION >= 0x01000000
+#define WT_MHD_STRICT MHD_OPTION_CLIENT_DISCIPLINE_LVL
+#else
+#define WT_MHD_STRICT MHD_OPTION_STRICT_FOR_CLIENT
+#endif
+
+/*
+ * Below 1.0 a request's head lies in MHD's memory as it came, with only the separators
+ * overwritten by NULs, so that it can be checked for what MHD lets pass.
+ */
+#define WT_MHD_HEAD_IN_PLACE (MHD_VERSION < 0x01000000)
+
+/*
+ * Below 1.0.5 something can still be smuggled past MHD's framing in what it does not
+ * show, so nothing may follow a proxy's request on its connection.
+ */
+#define WT_MHD_FRAMING_IS_LOOSE (MHD_VERSION < 0x01000500)
+
+#endif /* MHD_VERSION */
+
+#endif

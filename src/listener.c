@@ -1,0 +1,1181 @@
+/*
+ * listener.c
+ *		Sockets and HTTP, by libmicrohttpd ("MHD"): see listener.h.
+ *
+ * Words:
+ *	request		one HTTP request; it lives from its first line to its answer's last
+ *				byte, and is then kept for the next one
+ *	phase		what a connection is waiting for; a list for each phase, in the order
+ *				of time, so that the first one on a list is the first to be overdue
+ *	doomed		a connection that has been shut down and that MHD is about to close
+ *	lingering	a closed connection whose sender is still sending: closing its socket
+ *				at once would reset it, and the sender would never see the answer
+ *
+ * The sockets that listen are ours, not MHD's, and connections are handed to MHD after
+ * accept: so a reload can open and close sockets while connections stay, there can be
+ * several addresses and Unix-domain sockets, and a full house is ours to handle.
+ */
+#ifdef POSTGRES_H
+#error "listener.c knows no PostgreSQL: what raises would raise through MHD's frames"
+#endif
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4 */
+#endif
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "compat.h"
+#include "framing.h"
+#include "listener.h"
+#include "route.h"
+
+/*
+ * MHD's memory for each connection.  The head of a request must fit, with about 60 bytes
+ * for each header beside its text; bodies pass through it.  MHD zeroes it at every
+ * request, so more is slower: 64 KB cost a fifth of all CPU time.
+ */
+#define CONNECTION_MEMORY (16 * 1024)
+
+/* A connection may be silent between two requests for this long, ms. */
+#define IDLE_TIMEOUT (75 * 1000)
+
+/* How long, ms, and how many closed connections are drained at one time. */
+#define LINGER_TIMEOUT 2000
+#define MAX_LINGERING 64
+
+/* After accept has failed for want of descriptors or memory, wait, ms. */
+#define ACCEPT_PAUSE 100
+
+/* Connections accepted in one run, so that a flood of them leaves time for the rest. */
+#define ACCEPT_BURST 64
+
+/* What is kept of requests that are over: number, and bytes of the body of each. */
+#define MAX_FREE_REQUESTS 256
+#define MAX_FREE_BODY (64 * 1024)
+
+/* The first piece of memory for a body. */
+#define MIN_BODY 1024
+
+typedef enum Phase
+{
+	PHASE_NEW,		 /* for its first request: request_timeout */
+	PHASE_IDLE,		 /* for the next request: IDLE_TIMEOUT */
+	PHASE_RECEIVING, /* for the rest of a request: request_timeout */
+	PHASE_ANSWERING, /* for the sender to read the answer: request_timeout */
+	N_PHASES,
+	PHASE_NONE /* suspended, or doomed: on no list */
+} Phase;
+
+typedef struct Connection Connection;
+typedef struct Request Request;
+
+typedef struct List
+{
+	Connection *first;
+	Connection *last;
+} List;
+
+struct Connection
+{
+	Connection *previous;
+	Connection *next;
+	WtListener *listener;
+	struct MHD_Connection *mhd;
+	int fd;
+	Phase phase;
+	int64_t since; /* when the phase began, ms of the monotonic clock */
+	bool doomed;
+	bool linger; /* drain it when MHD closes it */
+	bool has_ip;
+	char ip[INET6_ADDRSTRLEN];
+};
+
+struct Request
+{
+	WtRequest public; /* must be first */
+	Request *next;	  /* in the queue, or among the free ones */
+	Connection *connection;
+	char *target; /* the request line's target, as it was sent, split at the '?' */
+	size_t target_size;
+	WtHeader *headers;
+	int max_headers;
+	char *body;
+	size_t body_size;
+	bool head_seen;
+	bool through_proxy;
+	bool answered;
+	int status;
+	struct MHD_Response *response;
+	bool standing; /* response is one of the listener's, not the request's own */
+};
+
+typedef struct Lingering
+{
+	int fd;
+	int64_t until;
+} Lingering;
+
+struct WtListener
+{
+	struct MHD_Daemon *daemon;
+	int mhd_fd;	 /* MHD's epoll descriptor */
+	int poll_fd; /* ours: MHD's, the listening sockets, the lingering connections */
+	WtListenerSettings settings;
+	WtSockets sockets;
+	bool polling_sockets; /* the listening sockets are in poll_fd */
+	int64_t accept_after; /* ms; 0: at once */
+	int64_t now;		  /* ms, as of this run */
+
+	int n_connections;
+	int n_doomed;
+	List phases[N_PHASES];
+	Lingering lingering[MAX_LINGERING];
+	int n_lingering;
+
+	Request *queue_first;
+	Request *queue_last;
+	Request *free_requests;
+	int n_free_requests;
+	int n_unanswered;
+	size_t inflight; /* bytes of bodies */
+
+	struct MHD_Response *accepted;
+	struct MHD_Response *accepted_and_close;
+	struct MHD_Response *healthy;
+	struct MHD_Response *healthy_and_close;
+	char *health; /* reason for not being well; NULL: well */
+};
+
+/* What an epoll event of poll_fd is about; lingering ones carry their index instead. */
+#define POLL_MHD UINT64_MAX
+#define POLL_SOCKETS (UINT64_MAX - 1)
+
+/*
+ * Clocks
+ */
+
+static int64_t
+monotonic_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t
+wall_clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t) t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/*
+ * Phases of a connection
+ */
+
+static void
+set_phase(Connection *c, Phase phase)
+{
+	if (c->phase < N_PHASES)
+	{
+		List *list = &c->listener->phases[c->phase];
+
+		if (c->previous)
+			c->previous->next = c->next;
+		else
+			list->first = c->next;
+		if (c->next)
+			c->next->previous = c->previous;
+		else
+			list->last = c->previous;
+	}
+	c->phase = phase;
+	c->since = c->listener->now;
+	c->next = NULL;
+	c->previous = NULL;
+	if (phase < N_PHASES)
+	{
+		List *list = &c->listener->phases[phase];
+
+		c->previous = list->last;
+		if (list->last)
+			list->last->next = c;
+		else
+			list->first = c;
+		list->last = c;
+	}
+}
+
+static int64_t
+phase_limit(const WtListener *listener, Phase phase)
+{
+	return phase == PHASE_IDLE ? IDLE_TIMEOUT : listener->settings.request_timeout;
+}
+
+/* Ends a connection from outside of MHD, which sees it end and closes it. */
+static void
+doom(Connection *c)
+{
+	set_phase(c, PHASE_NONE);
+	c->doomed = true;
+	c->listener->n_doomed++;
+	shutdown(c->fd, SHUT_RDWR);
+}
+
+/*
+ * Requests
+ */
+
+static Request *
+new_request(WtListener *listener)
+{
+	Request *r = listener->free_requests;
+
+	if (!r)
+		return calloc(1, sizeof(Request));
+	listener->free_requests = r->next;
+	listener->n_free_requests--;
+	r->next = NULL;
+	return r;
+}
+
+static void
+free_request(Request *r)
+{
+	free(r->target);
+	free(r->headers);
+	free(r->body);
+	free(r);
+}
+
+/* Takes a request that is over; keeps it for the next one where it is not large. */
+static void
+recycle_request(WtListener *listener, Request *r)
+{
+	Request kept;
+
+	listener->inflight -= r->public.body_length;
+	if (r->response && !r->standing)
+		MHD_destroy_response(r->response);
+	if (listener->n_free_requests >= MAX_FREE_REQUESTS)
+	{
+		free_request(r);
+		return;
+	}
+	if (r->body_size > MAX_FREE_BODY)
+	{
+		free(r->body);
+		r->body = NULL;
+		r->body_size = 0;
+	}
+	kept = *r;
+	memset(r, 0, sizeof(*r));
+	r->target = kept.target;
+	r->target_size = kept.target_size;
+	r->headers = kept.headers;
+	r->max_headers = kept.max_headers;
+	r->body = kept.body;
+	r->body_size = kept.body_size;
+	r->next = listener->free_requests;
+	listener->free_requests = r;
+	listener->n_free_requests++;
+}
+
+/*
+ * Responses
+ */
+
+static struct MHD_Response *
+make_response(const char *body, size_t length)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		length, (void *) (uintptr_t) body, MHD_RESPMEM_MUST_COPY);
+
+	if (response)
+		MHD_add_response_header(response, "Content-Type", "application/json");
+	return response;
+}
+
+static bool
+busy_status(int status)
+{
+	return status == MHD_HTTP_SERVICE_UNAVAILABLE;
+}
+
+static struct MHD_Response *
+make_answer(int status, const char *body, size_t length)
+{
+	struct MHD_Response *response = make_response(body, length);
+
+	if (response && busy_status(status))
+		MHD_add_response_header(response, "Retry-After", "1");
+	return response;
+}
+
+static const char *
+find_header(const WtRequest *request, const char *name)
+{
+	for (int i = 0; i < request->n_headers; i++)
+		if (strcasecmp(request->headers[i].name, name) == 0)
+			return request->headers[i].value;
+	return NULL;
+}
+
+static bool
+expects_body(const WtRequest *request)
+{
+	const char *length = find_header(request, "Content-Length");
+
+	return find_header(request, "Transfer-Encoding") != NULL ||
+		   (length && strspn(length, "0") != strlen(length));
+}
+
+/*
+ * Answers from the callback for the head with r->response.  MHD closes the connection
+ * after an answer that comes before the body, so where there is no body the answer has to
+ * wait for the next call.
+ */
+static enum MHD_Result
+answer_head(Request *r, int status, bool close)
+{
+	set_phase(r->connection, PHASE_ANSWERING);
+	r->status = status;
+	r->answered = true;
+	if (!close && !expects_body(&r->public))
+		return MHD_YES;
+	r->connection->linger = true;
+	return MHD_queue_response(r->connection->mhd, (unsigned int) status, r->response);
+}
+
+/* Answers with an error from the callback for the head. */
+static enum MHD_Result
+refuse(Request *r, int status, const char *sentence, const char *allow, bool close)
+{
+	char body[WT_ANSWER_SIZE];
+	size_t length = wt_answer_error(body, sentence);
+
+	r->response = make_answer(status, body, length);
+	if (!r->response)
+		return MHD_NO;
+	if (allow)
+		MHD_add_response_header(r->response, "Allow", allow);
+	if (close || r->through_proxy)
+		MHD_add_response_header(r->response, "Connection", "close");
+	return answer_head(r, status, close);
+}
+
+/*
+ * Answers in the middle of a body, where MHD takes no response: straight to the socket,
+ * which holds nothing of a response yet.  The caller ends the connection.
+ */
+static void
+refuse_in_body(Connection *c, int status, const char *phrase, const char *sentence)
+{
+	char body[WT_ANSWER_SIZE];
+	char head[256];
+	char message[sizeof(head) + sizeof(body)];
+	size_t length = wt_answer_error(body, sentence);
+	int n = snprintf(
+		head, sizeof(head),
+		"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\n"
+		"%sContent-Length: %zu\r\n\r\n",
+		status, phrase, busy_status(status) ? "Retry-After: 1\r\n" : "", length);
+
+	memcpy(message, head, (size_t) n);
+	memcpy(message + n, body, length);
+	/* It fits into an empty send buffer; where it does not, the sender is gone. */
+	(void) !send(c->fd, message, (size_t) n + length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	c->linger = true;
+}
+
+/*
+ * MHD's callbacks, in the order in which MHD calls them for a connection
+ */
+
+static void
+on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	WtListener *listener = cls;
+	Connection *c = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+	{
+		const union MHD_ConnectionInfo *info;
+		const struct sockaddr *address;
+
+		listener->n_connections++;
+		c = calloc(1, sizeof(Connection));
+		*context = c;
+		if (!c) /* on_uri sees to it that the connection ends */
+			return;
+		c->listener = listener;
+		c->mhd = mhd;
+		c->phase = PHASE_NONE;
+		info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+		c->fd = info->connect_fd;
+		info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		address = info ? info->client_addr : NULL;
+		if (address && address->sa_family == AF_INET)
+			c->has_ip =
+				inet_ntop(AF_INET, &((const struct sockaddr_in *) address)->sin_addr,
+						  c->ip, sizeof(c->ip)) != NULL;
+		else if (address && address->sa_family == AF_INET6)
+			c->has_ip =
+				inet_ntop(AF_INET6, &((const struct sockaddr_in6 *) address)->sin6_addr,
+						  c->ip, sizeof(c->ip)) != NULL;
+		set_phase(c, PHASE_NEW);
+		return;
+	}
+
+	listener->n_connections--;
+	if (!c)
+		return;
+	if (c->linger && listener->n_lingering < MAX_LINGERING)
+	{
+		int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+		struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
+
+		event.data.u64 = (uint64_t) listener->n_lingering;
+		if (fd >= 0)
+		{
+			shutdown(fd, SHUT_WR);
+			if (epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+			{
+				listener->lingering[listener->n_lingering].fd = fd;
+				listener->lingering[listener->n_lingering].until =
+					listener->now + LINGER_TIMEOUT;
+				listener->n_lingering++;
+			}
+			else
+				close(fd);
+		}
+	}
+	if (c->doomed)
+		listener->n_doomed--;
+	set_phase(c, PHASE_NONE);
+	free(c);
+	*context = NULL;
+}
+
+static Connection *
+connection_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+/*
+ * The request line has come.  MHD is about to decode the target in place, so that what
+ * was sent has to be kept now.
+ */
+static void *
+on_target(void *cls, const char *target, struct MHD_Connection *mhd)
+{
+	WtListener *listener = cls;
+	Connection *c = connection_of(mhd);
+	Request *r;
+	size_t length;
+
+	if (!c || !target || !(r = new_request(listener)))
+		return NULL;
+	length = strlen(target);
+	if (r->target_size <= length)
+	{
+		char *copy = realloc(r->target, length + 1);
+
+		if (!copy)
+		{
+			recycle_request(listener, r);
+			return NULL;
+		}
+		r->target = copy;
+		r->target_size = length + 1;
+	}
+	memcpy(r->target, target, length + 1);
+	r->connection = c;
+	listener->n_unanswered++;
+	set_phase(c, PHASE_RECEIVING);
+	return r;
+}
+
+static enum MHD_Result
+add_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	Request *r = cls;
+	WtHeader *h;
+
+	(void) kind;
+	if (!value)
+		value = "";
+	if (r->public.n_headers == r->max_headers)
+	{
+		int max = r->max_headers ? r->max_headers * 2 : 16;
+
+		h = realloc(r->headers, (size_t) max * sizeof(WtHeader));
+		if (!h)
+			return MHD_NO;
+		r->headers = h;
+		r->max_headers = max;
+	}
+	h = &r->headers[r->public.n_headers++];
+	h->name = name;
+	h->value = value;
+	h->name_length = (uint32_t) strlen(name);
+	h->value_length = (uint32_t) strlen(value);
+	return MHD_YES;
+}
+
+/* Splits the target into path and query; of an absolute URI the path counts. */
+static void
+split_target(Request *r)
+{
+	char *path = r->target;
+	char *query;
+
+	if (strncasecmp(path, "http://", 7) == 0 || strncasecmp(path, "https://", 8) == 0)
+	{
+		path = strchr(path, ':') + 3;
+		path += strcspn(path, "/?");
+	}
+	query = strchr(path, '?');
+	if (query)
+		*query++ = '\0';
+	r->public.path = path;
+	r->public.query = query;
+}
+
+/* NULL, or what is wrong with the framing of the request. */
+static const char *
+check_framing(struct MHD_Connection *mhd, const Request *r, const char *version)
+{
+#if WT_MHD_HEAD_IN_PLACE
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	const char *begin = r->public.method;
+	const char *end = info ? begin + info->header_size : NULL;
+
+	/* The head is one piece from the method to the empty line's end. */
+	if (end && version > begin && version < end)
+	{
+		const char *wrong = wt_framing_check_lines(version, end);
+
+		if (wrong)
+			return wrong;
+	}
+#else
+	(void) mhd;
+	(void) version;
+#endif
+	return wt_framing_check_headers(r->public.headers, r->public.n_headers);
+}
+
+static enum MHD_Result
+answer_health(WtListener *listener, Request *r)
+{
+	if (listener->health)
+		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, listener->health, NULL, false);
+	r->response = r->through_proxy ? listener->healthy_and_close : listener->healthy;
+	r->standing = true;
+	return answer_head(r, MHD_HTTP_OK, false);
+}
+
+/* The head of the request is complete; the body, if any, is to come. */
+static enum MHD_Result
+on_head(WtListener *listener, Request *r, const char *method, const char *version)
+{
+	struct MHD_Connection *mhd = r->connection->mhd;
+	WtRequest *public = &r->public;
+	const char *wrong;
+	const char *allow;
+	const char *length;
+
+	public->method = method;
+	public->ip = r->connection->has_ip ? r->connection->ip : NULL;
+	if (MHD_get_connection_values(mhd, MHD_HEADER_KIND, add_header, r) < 0 ||
+		MHD_get_connection_values(mhd, MHD_HEADER_KIND, NULL, NULL) != public->n_headers)
+		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory, try again", NULL,
+					  true);
+	public->headers = r->headers;
+	wrong = check_framing(mhd, r, version);
+	if (wrong)
+		return refuse(r, MHD_HTTP_BAD_REQUEST, wrong, NULL, true);
+#if WT_MHD_FRAMING_IS_LOOSE
+	r->through_proxy = find_header(public, "Via") || find_header(public, "Forwarded") ||
+					   find_header(public, "X-Forwarded-For");
+#endif
+	public->host = find_header(public, "Host");
+	public->content_type = find_header(public, "Content-Type");
+	public->content_encoding = find_header(public, "Content-Encoding");
+
+	split_target(r);
+	switch (wt_route_find(method, public->path, &allow))
+	{
+		case WT_ROUTE_EVENTS:
+			break;
+		case WT_ROUTE_HEALTH:
+			return answer_health(listener, r);
+		case WT_ROUTE_NOT_FOUND:
+			return refuse(r, MHD_HTTP_NOT_FOUND,
+						  "there is nothing at this path: POST events to /log", NULL,
+						  false);
+		case WT_ROUTE_BAD_METHOD:
+		{
+			char sentence[64];
+
+			snprintf(sentence, sizeof(sentence), "this path takes %s", allow);
+			return refuse(r, MHD_HTTP_METHOD_NOT_ALLOWED, sentence, allow, false);
+		}
+	}
+
+	length = find_header(public, "Content-Length");
+	if (length && strtoull(length, NULL, 10) > listener->settings.max_body_size)
+	{
+		char sentence[128];
+
+		snprintf(sentence, sizeof(sentence),
+				 "the body is larger than windtrap.max_body_size, %zu bytes",
+				 listener->settings.max_body_size);
+		return refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, sentence, NULL, true);
+	}
+	if (listener->inflight + (length ? strtoull(length, NULL, 10) : 0) >
+		listener->settings.max_inflight)
+		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+					  "too many events are waiting to be stored, try again", NULL, true);
+	return MHD_YES;
+}
+
+/* A piece of the body has come. */
+static enum MHD_Result
+on_body(WtListener *listener, Request *r, const char *piece, size_t length)
+{
+	WtRequest *public = &r->public;
+	size_t needed = public->body_length + length;
+
+	if (needed > listener->settings.max_body_size)
+	{
+		char sentence[128];
+
+		snprintf(sentence, sizeof(sentence),
+				 "the body is larger than windtrap.max_body_size, %zu bytes",
+				 listener->settings.max_body_size);
+		refuse_in_body(r->connection, 413, "Content Too Large", sentence);
+		return MHD_NO;
+	}
+	if (listener->inflight + length > listener->settings.max_inflight)
+	{
+		refuse_in_body(r->connection, 503, "Service Unavailable",
+					   "too many events are waiting to be stored, try again");
+		return MHD_NO;
+	}
+	if (needed > r->body_size)
+	{
+		size_t size = r->body_size ? r->body_size : MIN_BODY;
+		char *body;
+
+		while (size < needed)
+			size *= 2;
+		body = realloc(r->body, size);
+		if (!body)
+		{
+			refuse_in_body(r->connection, 503, "Service Unavailable",
+						   "out of memory, try again");
+			return MHD_NO;
+		}
+		r->body = body;
+		r->body_size = size;
+	}
+	memcpy(r->body + public->body_length, piece, length);
+	public->body_length = needed;
+	listener->inflight += length;
+	return MHD_YES;
+}
+
+/* The request is complete: it waits, suspended, for the worker. */
+static enum MHD_Result
+on_complete(WtListener *listener, Request *r)
+{
+	r->public.body = r->body ? r->body : "";
+	r->public.received_us = wall_clock_us();
+	set_phase(r->connection, PHASE_NONE);
+	if (listener->queue_last)
+		listener->queue_last->next = r;
+	else
+		listener->queue_first = r;
+	listener->queue_last = r;
+	MHD_suspend_connection(r->connection->mhd);
+	return MHD_YES;
+}
+
+static enum MHD_Result
+send_answer(Request *r)
+{
+	if (!r->response) /* there was no memory for it */
+		return MHD_NO;
+	return MHD_queue_response(r->connection->mhd, (unsigned int) r->status, r->response);
+}
+
+static enum MHD_Result
+on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+		   const char *version, const char *upload_data, size_t *upload_data_size,
+		   void **context)
+{
+	WtListener *listener = cls;
+	Request *r = *context;
+	size_t length = *upload_data_size;
+
+	(void) mhd;
+	(void) url;
+	if (!r)
+		return MHD_NO;
+	if (!r->head_seen)
+	{
+		r->head_seen = true;
+		return on_head(listener, r, method, version);
+	}
+	if (length > 0)
+	{
+		*upload_data_size = 0;
+		return on_body(listener, r, upload_data, length);
+	}
+	if (r->answered)
+		return send_answer(r);
+	return on_complete(listener, r);
+}
+
+static void
+on_request_over(void *cls, struct MHD_Connection *mhd, void **context,
+				enum MHD_RequestTerminationCode code)
+{
+	WtListener *listener = cls;
+	Request *r = *context;
+
+	(void) mhd;
+	(void) code;
+	if (!r)
+		return;
+	*context = NULL;
+	listener->n_unanswered--;
+	if (!r->connection->doomed)
+		set_phase(r->connection, PHASE_IDLE);
+	recycle_request(listener, r);
+}
+
+/*
+ * The life of a listener
+ */
+
+static void (*panic_callback)(const char *reason);
+
+static void
+on_panic(void *cls, const char *file, unsigned int line, const char *reason)
+{
+	char message[256];
+
+	(void) cls;
+	snprintf(message, sizeof(message), "%s (%s:%u)", reason ? reason : "no reason given",
+			 file, line);
+	panic_callback(message);
+}
+
+static struct MHD_Response *
+make_standing_response(const char *body, bool close)
+{
+	struct MHD_Response *response = make_response(body, strlen(body));
+
+	if (response && close)
+		MHD_add_response_header(response, "Connection", "close");
+	return response;
+}
+
+static bool
+make_standing_responses(WtListener *listener)
+{
+	static const char accepted[] = "{\"accepted\":1}\n";
+	static const char healthy[] = "{\"status\":\"ok\"}\n";
+
+	listener->accepted = make_standing_response(accepted, false);
+	listener->accepted_and_close = make_standing_response(accepted, true);
+	listener->healthy = make_standing_response(healthy, false);
+	listener->healthy_and_close = make_standing_response(healthy, true);
+	return listener->accepted && listener->accepted_and_close && listener->healthy &&
+		   listener->healthy_and_close;
+}
+
+WtListener *
+wt_listener_create(const WtListenerSettings *settings, void (*panic)(const char *reason))
+{
+	WtListener *listener = calloc(1, sizeof(WtListener));
+	const union MHD_DaemonInfo *info;
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = POLL_MHD}};
+
+	if (!listener)
+		return NULL;
+	listener->settings = *settings;
+	listener->poll_fd = -1;
+	listener->now = monotonic_ms();
+	panic_callback = panic;
+	MHD_set_panic_func(on_panic, NULL);
+	/* MHD's own limit on connections is out of the way: ours can be changed. */
+	listener->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_SUSPEND_RESUME, 0, NULL, NULL,
+		on_request, listener, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
+		MHD_OPTION_NOTIFY_COMPLETED, on_request_over, listener,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, listener,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_LIMIT, 1000000U, WT_MHD_STRICT, 1, MHD_OPTION_END);
+	if (!listener->daemon || !make_standing_responses(listener))
+		goto failed;
+	info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (!info)
+		goto failed;
+	listener->mhd_fd = info->epoll_fd;
+	listener->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (listener->poll_fd < 0 ||
+		epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, listener->mhd_fd, &event) != 0)
+		goto failed;
+	return listener;
+
+failed:
+	wt_listener_destroy(listener);
+	return NULL;
+}
+
+void
+wt_listener_configure(WtListener *listener, const WtListenerSettings *settings)
+{
+	listener->settings = *settings;
+}
+
+static void
+poll_sockets(WtListener *listener, bool on)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = POLL_SOCKETS}};
+
+	if (listener->polling_sockets == on)
+		return;
+	listener->polling_sockets = on;
+	for (int i = 0; i < listener->sockets.n; i++)
+		epoll_ctl(listener->poll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
+				  listener->sockets.sockets[i].fd, &event);
+}
+
+bool
+wt_listener_open(WtListener *listener, const char *addresses, int port, int flags,
+				 WtSocketsError *error)
+{
+	bool ok;
+
+	poll_sockets(listener, false);
+	ok = wt_sockets_open(&listener->sockets, addresses, port, flags, error);
+	poll_sockets(listener, true);
+	return ok;
+}
+
+void
+wt_listener_describe(const WtListener *listener, char *text, size_t size)
+{
+	wt_sockets_describe(&listener->sockets, text, size);
+}
+
+void
+wt_listener_close_sockets(WtListener *listener)
+{
+	poll_sockets(listener, false);
+	wt_sockets_close(&listener->sockets);
+}
+
+int
+wt_listener_descriptor(const WtListener *listener)
+{
+	return listener->poll_fd;
+}
+
+static bool
+is_full(const WtListener *listener)
+{
+	return listener->n_connections >= listener->settings.max_connections;
+}
+
+int
+wt_listener_timeout(WtListener *listener)
+{
+	MHD_UNSIGNED_LONG_LONG mhd_timeout;
+	int64_t now = monotonic_ms();
+	int64_t next = INT64_MAX;
+
+	if (listener->queue_first)
+		return 0;
+	if (MHD_get_timeout(listener->daemon, &mhd_timeout) == MHD_YES)
+		next = now + (int64_t) mhd_timeout;
+	for (int phase = 0; phase < N_PHASES; phase++)
+	{
+		const Connection *c = listener->phases[phase].first;
+
+		if (c && c->since + phase_limit(listener, (Phase) phase) < next)
+			next = c->since + phase_limit(listener, (Phase) phase);
+	}
+	for (int i = 0; i < listener->n_lingering; i++)
+		if (listener->lingering[i].until < next)
+			next = listener->lingering[i].until;
+	if (listener->accept_after > 0 && listener->accept_after < next)
+		next = listener->accept_after;
+	if (next == INT64_MAX)
+		return -1;
+	if (next <= now)
+		return 0;
+	return next - now > 60000 ? 60000 : (int) (next - now);
+}
+
+/* In a full house the connection that has been idle longest makes room. */
+static void
+make_room(WtListener *listener)
+{
+	Connection *idle = listener->phases[PHASE_IDLE].first;
+
+	if (idle && listener->n_doomed == 0)
+		doom(idle);
+}
+
+static void
+accept_connections(WtListener *listener)
+{
+	for (int i = 0; i < listener->sockets.n; i++)
+	{
+		for (int burst = 0; burst < ACCEPT_BURST; burst++)
+		{
+			struct sockaddr_storage address;
+			socklen_t length = sizeof(address);
+			int fd;
+
+			if (is_full(listener))
+			{
+				make_room(listener);
+				return;
+			}
+			fd = accept4(listener->sockets.sockets[i].fd, (struct sockaddr *) &address,
+						 &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+			if (fd < 0)
+			{
+				if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+					errno == ENOMEM)
+				{
+					listener->accept_after = listener->now + ACCEPT_PAUSE;
+					return;
+				}
+				if (errno == EINTR || errno == ECONNABORTED)
+					continue;
+				break;
+			}
+			/* MHD closes the socket where it fails. */
+			(void) MHD_add_connection(listener->daemon, fd, (struct sockaddr *) &address,
+									  length);
+		}
+	}
+}
+
+static void
+end_lingering(WtListener *listener, int i)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
+
+	close(listener->lingering[i].fd);
+	listener->n_lingering--;
+	if (i == listener->n_lingering)
+		return;
+	/* The last one takes its place, and its number. */
+	listener->lingering[i] = listener->lingering[listener->n_lingering];
+	event.data.u64 = (uint64_t) i;
+	epoll_ctl(listener->poll_fd, EPOLL_CTL_MOD, listener->lingering[i].fd, &event);
+}
+
+/* Reads and forgets what a closed connection's sender still sends; false: it is over. */
+static bool
+drain(int fd)
+{
+	static char sink[64 * 1024];
+
+	for (int i = 0; i < 16; i++)
+	{
+		ssize_t n = recv(fd, sink, sizeof(sink), MSG_DONTWAIT);
+
+		if (n < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+drain_lingering(WtListener *listener)
+{
+	for (int i = listener->n_lingering - 1; i >= 0; i--)
+		if (!drain(listener->lingering[i].fd) ||
+			listener->lingering[i].until <= listener->now)
+			end_lingering(listener, i);
+}
+
+static void
+end_overdue(WtListener *listener)
+{
+	for (int phase = 0; phase < N_PHASES; phase++)
+	{
+		int64_t limit = phase_limit(listener, (Phase) phase);
+		Connection *c;
+
+		while ((c = listener->phases[phase].first) != NULL &&
+			   c->since + limit <= listener->now)
+		{
+			if (phase == PHASE_RECEIVING)
+				refuse_in_body(c, 408, "Request Timeout",
+							   "the request was not complete within "
+							   "windtrap.request_timeout");
+			doom(c);
+		}
+	}
+}
+
+void
+wt_listener_run(WtListener *listener)
+{
+	struct epoll_event events[16];
+	bool accepting;
+	int n;
+
+	listener->now = monotonic_ms();
+	if (listener->accept_after > 0 && listener->accept_after <= listener->now)
+		listener->accept_after = 0;
+	/* Nobody can be let in: do not be woken for those who knock. */
+	accepting = listener->accept_after == 0 &&
+				(!is_full(listener) || listener->phases[PHASE_IDLE].first != NULL);
+	poll_sockets(listener, accepting);
+
+	n = epoll_wait(listener->poll_fd, events, 16, 0);
+	for (int i = 0; i < n; i++)
+	{
+		if (events[i].data.u64 == POLL_SOCKETS)
+		{
+			accept_connections(listener);
+			break;
+		}
+	}
+	MHD_run(listener->daemon);
+	end_overdue(listener);
+	if (listener->n_lingering > 0)
+		drain_lingering(listener);
+}
+
+WtRequest *
+wt_listener_next(WtListener *listener)
+{
+	Request *r = listener->queue_first;
+
+	if (!r)
+		return NULL;
+	listener->queue_first = r->next;
+	if (!r->next)
+		listener->queue_last = NULL;
+	r->next = NULL;
+	return &r->public;
+}
+
+static void
+resume(Request *r, int status)
+{
+	r->status = status;
+	r->answered = true;
+	set_phase(r->connection, PHASE_ANSWERING);
+	MHD_resume_connection(r->connection->mhd);
+}
+
+void
+wt_listener_answer(WtListener *listener, WtRequest *request, int status, const char *body,
+				   size_t length)
+{
+	Request *r = (Request *) request;
+
+	(void) listener;
+	r->response = make_answer(status, body, length);
+	if (r->response && r->through_proxy)
+		MHD_add_response_header(r->response, "Connection", "close");
+	resume(r, status);
+}
+
+void
+wt_listener_accept(WtListener *listener, WtRequest *request)
+{
+	Request *r = (Request *) request;
+
+	r->response = r->through_proxy ? listener->accepted_and_close : listener->accepted;
+	r->standing = true;
+	resume(r, MHD_HTTP_OK);
+}
+
+void
+wt_listener_set_health(WtListener *listener, const char *reason)
+{
+	free(listener->health);
+	listener->health = reason ? strdup(reason) : NULL;
+}
+
+int
+wt_listener_connections(const WtListener *listener)
+{
+	return listener->n_connections;
+}
+
+int
+wt_listener_unanswered(const WtListener *listener)
+{
+	return listener->n_unanswered;
+}
+
+void
+wt_listener_destroy(WtListener *listener)
+{
+	if (listener->poll_fd >= 0)
+		wt_listener_close_sockets(listener);
+	if (listener->daemon)
+		MHD_stop_daemon(listener->daemon);
+	while (listener->n_lingering > 0)
+		end_lingering(listener, listener->n_lingering - 1);
+	if (listener->accepted)
+		MHD_destroy_response(listener->accepted);
+	if (listener->accepted_and_close)
+		MHD_destroy_response(listener->accepted_and_close);
+	if (listener->healthy)
+		MHD_destroy_response(listener->healthy);
+	if (listener->healthy_and_close)
+		MHD_destroy_response(listener->healthy_and_close);
+	while (listener->free_requests)
+	{
+		Request *r = listener->free_requests;
+
+		listener->free_requests = r->next;
+		free_request(r);
+	}
+	if (listener->poll_fd >= 0)
+		close(listener->poll_fd);
+	free(listener->health);
+	free(listener);
+}

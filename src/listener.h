@@ -1,0 +1,90 @@
+/*
+ * listener.h
+ *		Sockets and HTTP, by libmicrohttpd ("MHD").
+ *
+ * Plain C: nothing here or beneath it knows PostgreSQL, so nothing can raise through
+ * MHD's frames.  Requests whose body is complete are suspended and queued; the worker
+ * takes them, and answers each.
+ *
+ * All functions are called from one thread, and none blocks.
+ */
+#ifndef WT_LISTENER_H
+#define WT_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "request.h"
+#include "sockets.h"
+
+typedef struct WtListener WtListener;
+
+typedef struct WtListenerSettings
+{
+	int max_connections;
+	size_t max_body_size; /* bytes of one body */
+	size_t max_inflight;  /* bytes of all bodies at one time */
+	int request_timeout;  /* ms */
+} WtListenerSettings;
+
+/*
+ * A new listener without sockets.  panic is called where MHD finds itself beyond
+ * repair, and must not return.  NULL where memory or descriptors are wanting.
+ */
+extern WtListener *wt_listener_create(const WtListenerSettings *settings,
+									  void (*panic)(const char *reason));
+
+/* New limits, for what comes from now on. */
+extern void wt_listener_configure(WtListener *listener,
+								  const WtListenerSettings *settings);
+
+/* As wt_sockets_open, for the listener's sockets. */
+extern bool wt_listener_open(WtListener *listener, const char *addresses, int port,
+							 int flags, WtSocketsError *error);
+
+/* What it listens on, as text. */
+extern void wt_listener_describe(const WtListener *listener, char *text, size_t size);
+
+/* Accepts no more connections; those that are open go on. */
+extern void wt_listener_close_sockets(WtListener *listener);
+
+/* Readable when there is something to do; the same for the listener's life. */
+extern int wt_listener_descriptor(const WtListener *listener);
+
+/* Milliseconds until wt_listener_run must be called even so; -1: never. */
+extern int wt_listener_timeout(WtListener *listener);
+
+/* Does what there is to do: accepts, reads, writes, ends what takes too long. */
+extern void wt_listener_run(WtListener *listener);
+
+/* The next complete request, in the order in which they were completed; NULL: none. */
+extern WtRequest *wt_listener_next(WtListener *listener);
+
+/*
+ * Answers a request that wt_listener_next gave; it is no longer the caller's.  body, a
+ * JSON text, is copied.  The answer leaves with the next wt_listener_run, which must
+ * follow at once: MHD does not wake up for it.
+ */
+extern void wt_listener_answer(WtListener *listener, WtRequest *request, int status,
+							   const char *body, size_t length);
+
+/* The answer to an event that is committed: 200 {"accepted":1}; nothing is copied. */
+extern void wt_listener_accept(WtListener *listener, WtRequest *request);
+
+/* What /health answers: NULL for 200, else the reason for 503, which is copied. */
+extern void wt_listener_set_health(WtListener *listener, const char *reason);
+
+/* Connections that are open. */
+extern int wt_listener_connections(const WtListener *listener);
+
+/* Requests that were received in part or in full and have no answer yet. */
+extern int wt_listener_unanswered(const WtListener *listener);
+
+/*
+ * Closes everything.  All requests must have been answered and run: MHD aborts the
+ * process where a connection is still suspended.
+ */
+extern void wt_listener_destroy(WtListener *listener);
+
+#endif

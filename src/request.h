@@ -1,0 +1,41 @@
+/*
+ * request.h
+ *		One HTTP request, as the listener hands it over.
+ *
+ * Plain C, and no more than data: the listener fills it, the stages after it read it.
+ * Everything in it belongs to the listener and holds until the request is answered.
+ */
+#ifndef WT_REQUEST_H
+#define WT_REQUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct WtHeader
+{
+	const char *name; /* as it was sent */
+	const char *value;
+	uint32_t name_length; /* bytes */
+	uint32_t value_length;
+} WtHeader;
+
+typedef struct WtRequest
+{
+	const char *method;
+	const char *path;  /* as it was sent, without the query string */
+	const char *query; /* as it was sent, without the question mark; NULL: none */
+	const char *ip;	   /* the peer's address; NULL on a Unix-domain socket */
+	const WtHeader *headers;
+	int n_headers;
+
+	/* Headers that stages ask for; NULL where they were not sent. */
+	const char *host;
+	const char *content_type;
+	const char *content_encoding;
+
+	const char *body;
+	size_t body_length;
+	int64_t received_us; /* when the last byte came, µs since 1970-01-01 UTC */
+} WtRequest;
+
+#endif
