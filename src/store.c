@@ -1,0 +1,481 @@
+/*
+ * store.c
+ *		Events → rows of the log table, in one transaction.
+ *
+ * Words:
+ *	target		the log table as it is now: who owns it, and the plan that inserts into it
+ *	batch		the rows of one transaction; they reach the statement as a named tuplestore
+ *	attempt		one transaction over some rows; a batch that fails for a row's fault is
+ *				halved until the row is alone
+ *
+ * The statement runs as the owner of the table, in a security-restricted operation, as
+ * logical replication's apply does since PostgreSQL 16: the worker is a superuser, and a
+ * trigger on the table must gain nothing from that.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "replication/syncrep.h"
+#include "replication/walsender.h"
+#include "replication/walsender_private.h"
+#include "storage/lwlock.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "compat.h"
+#include "log_table.h"
+#include "settings.h"
+#include "store.h"
+
+/* The name under which the statement sees the batch. */
+static char batch_name[] = "windtrap_batch";
+
+/* A batch stays in memory up to here, kB; it is bounded by max_inflight before. */
+#define BATCH_MEMORY (1024 * 1024)
+
+/* Waiting for a lock on the table, ms: others' requests wait for as long. */
+#define LOCK_TIMEOUT "1s"
+
+/* Transactions that one call may spend on finding the rows that the table refuses. */
+#define MAX_ATTEMPTS 64
+
+volatile bool wt_store_in_progress = false;
+
+static struct
+{
+	bool valid; /* false: look again before the next statement */
+	Oid relation;
+	Oid owner;
+	bool row_security;			/* it applies to the owner too */
+	char name[4 * NAMEDATALEN]; /* windtrap.table when it was looked up */
+	SPIPlanPtr plan;
+} target;
+
+static TupleDesc batch_desc;
+static char failure[256];
+static bool callbacks_registered;
+
+/* What went wrong with an attempt. */
+typedef struct Failure
+{
+	int sqlstate;
+	char message[256];
+} Failure;
+
+static void
+forget_target(Datum arg, Oid relation)
+{
+	if (relation == InvalidOid || relation == target.relation)
+		target.valid = false;
+}
+
+/* A role that is dropped or renamed, a schema that is: whatever it is, look again. */
+static void
+forget_target_anyway(Datum arg, int cache, uint32 hash)
+{
+	target.valid = false;
+}
+
+/* Things that last as long as the process. */
+static void
+initialize(void)
+{
+	MemoryContext old;
+
+	if (callbacks_registered)
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	batch_desc = CreateTemplateTupleDesc(3);
+	TupleDescInitEntry(batch_desc, 1, "event_timestamp", TIMESTAMPTZOID, -1, 0);
+	TupleDescInitEntry(batch_desc, 2, "data", JSONBOID, -1, 0);
+	TupleDescInitEntry(batch_desc, 3, "status", INT4OID, -1, 0);
+	MemoryContextSwitchTo(old);
+	CacheRegisterRelcacheCallback(forget_target, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_target_anyway, (Datum) 0);
+	callbacks_registered = true;
+}
+
+/* Does what follows as another role, which gains nothing from ours. */
+static void
+become(Oid role, Oid *saved_role, int *saved_context)
+{
+	GetUserIdAndSecContext(saved_role, saved_context);
+	SetUserIdAndSecContext(role, *saved_context | SECURITY_RESTRICTED_OPERATION |
+									 SECURITY_LOCAL_USERID_CHANGE);
+}
+
+static Oid
+database_owner(void)
+{
+	HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* The log table belongs to the database's owner: it is the user's table, not ours. */
+static Oid
+create_table(const RangeVar *name)
+{
+	Oid saved_role;
+	int saved_context;
+	int nest_level = NewGUCNestLevel();
+
+	become(database_owner(), &saved_role, &saved_context);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (wt_log_table_create(name))
+		ereport(LOG,
+				(errmsg("windtrap: created the table %s", wt_log_table_quote(name))));
+	AtEOXact_GUC(false, nest_level);
+	SetUserIdAndSecContext(saved_role, saved_context);
+	CommandCounterIncrement();
+	return RangeVarGetRelid(name, NoLock, false);
+}
+
+/* Finds the table and prepares the statement; needs SPI connected, batch registered. */
+static void
+look_up_target(void)
+{
+	RangeVar *name = wt_log_table_name(wt_table);
+	HeapTuple tuple;
+	Form_pg_class class;
+	char kind;
+	char persistence;
+	Oid saved_role;
+	int saved_context;
+	SPIPlanPtr plan;
+
+	if (target.plan)
+	{
+		SPI_freeplan(target.plan);
+		target.plan = NULL;
+	}
+	target.relation = RangeVarGetRelid(name, NoLock, true);
+	if (!OidIsValid(target.relation))
+		target.relation = create_table(name);
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(target.relation));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the table %s was just dropped", wt_log_table_quote(name))));
+	class = (Form_pg_class) GETSTRUCT(tuple);
+	target.owner = class->relowner;
+	kind = class->relkind;
+	persistence = class->relpersistence;
+	ReleaseSysCache(tuple);
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE &&
+		kind != RELKIND_FOREIGN_TABLE && kind != RELKIND_VIEW)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("%s is not a table", wt_log_table_quote(name))));
+	if (persistence != RELPERSISTENCE_PERMANENT)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the table %s is not durable: it is unlogged or temporary",
+							   wt_log_table_quote(name)),
+						errhint("Use ALTER TABLE ... SET LOGGED.")));
+
+	target.row_security =
+		check_enable_rls(target.relation, target.owner, true) == RLS_ENABLED;
+
+	become(target.owner, &saved_role, &saved_context);
+	plan = SPI_prepare(psprintf("INSERT INTO %s (event_timestamp, data, status) "
+								"SELECT event_timestamp, data, status FROM %s",
+								wt_log_table_quote(name), batch_name),
+					   0, NULL);
+	if (!plan)
+		elog(ERROR, "could not prepare the insertion into %s: %s",
+			 wt_log_table_quote(name), SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	SetUserIdAndSecContext(saved_role, saved_context);
+	target.plan = plan;
+	strlcpy(target.name, wt_table, sizeof(target.name));
+	target.valid = true;
+}
+
+static void
+fill_batch(Tuplestorestate *batch, const WtRow *rows, int n_rows)
+{
+	bool nulls[3] = {false, false, false};
+
+	for (int i = 0; i < n_rows; i++)
+	{
+		Datum values[3];
+
+		if (rows[i].result != WT_STORE_PENDING)
+			continue;
+		values[0] = TimestampTzGetDatum(rows[i].event_timestamp);
+		values[1] = JsonbPGetDatum(rows[i].data);
+		values[2] = Int32GetDatum(rows[i].status);
+		tuplestore_putvalues(batch, batch_desc, values, nulls);
+	}
+}
+
+/* The statement and what it sets off, within a transaction. */
+static void
+insert_rows(const WtRow *rows, int n_rows)
+{
+	EphemeralNamedRelationData relation = {0};
+	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
+	Tuplestorestate *batch;
+	Oid saved_role;
+	int saved_context;
+	int nest_level;
+	int rc;
+
+	SPI_connect();
+	batch = tuplestore_begin_heap(false, false, BATCH_MEMORY);
+	fill_batch(batch, rows, n_rows);
+	relation.md.name = batch_name;
+	relation.md.reliddesc = InvalidOid;
+	relation.md.tupdesc = batch_desc;
+	relation.md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation.md.enrtuples = (double) n_rows;
+	relation.reldata = batch;
+	rc = SPI_register_relation(&relation);
+	if (rc != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the batch: %s", SPI_result_code_string(rc));
+
+	if (!target.valid || strcmp(target.name, wt_table) != 0)
+		look_up_target();
+
+	become(target.owner, &saved_role, &saved_context);
+	nest_level = NewGUCNestLevel();
+	rc = SPI_execute_plan(target.plan, NULL, NULL, false, 0);
+	if (rc < 0)
+		elog(ERROR, "could not insert: %s", SPI_result_code_string(rc));
+	tuplestore_end(batch);
+	SPI_finish();
+
+	/*
+	 * Deferred triggers would fire at COMMIT, and there, before PostgreSQL 18, as the
+	 * session's user: make them fire now, while that is the owner.
+	 */
+	AfterTriggerSetState(&constraints);
+	AtEOXact_GUC(false, nest_level);
+	SetUserIdAndSecContext(saved_role, saved_context);
+}
+
+/*
+ * An acknowledgement promises a flush.  Whatever synchronous_commit the system, the
+ * database, the role or a trigger has chosen, this commit does not return before it;
+ * a choice that asks for more than that stands.
+ */
+static void
+force_durable_commit(void)
+{
+	ForceSyncCommit();
+	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
+		(void) set_config_option("synchronous_commit", "on", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/*
+ * Whether the synchronous standbys have what was just committed.  A wait for them can be
+ * cancelled: then COMMIT returns with no more than a warning, and this is no
+ * acknowledgement.
+ */
+static bool
+standbys_have_it(int level)
+{
+	XLogRecPtr have;
+
+	if (max_wal_senders == 0 || level <= SYNCHRONOUS_COMMIT_LOCAL_FLUSH ||
+		!wt_sync_standbys_defined())
+		return true;
+	LWLockAcquire(SyncRepLock, LW_SHARED);
+	have =
+		WalSndCtl->lsn[level == SYNCHRONOUS_COMMIT_REMOTE_WRITE	  ? SYNC_REP_WAIT_WRITE
+					   : level == SYNCHRONOUS_COMMIT_REMOTE_APPLY ? SYNC_REP_WAIT_APPLY
+																  : SYNC_REP_WAIT_FLUSH];
+	LWLockRelease(SyncRepLock);
+	return have >= XactLastCommitEnd;
+}
+
+/*
+ * The outcome of an error: is it the event's fault, that is, would the next try of the
+ * same event end in the same way while others pass?
+ */
+static bool
+is_fault_of_row(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_WITH_CHECK_OPTION_VIOLATION:
+		case ERRCODE_TRIGGERED_ACTION_EXCEPTION:
+		case ERRCODE_PLPGSQL_ERROR:
+		case MAKE_SQLSTATE('5', '4', '0', '0',
+						   '0'): /* program limit, e.g. index row size */
+			return true;
+	}
+	/* Row-level security says no with the code of a missing privilege. */
+	return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && target.row_security;
+}
+
+/* One transaction over all pending rows of rows; false, and *error, where it failed. */
+static bool
+attempt(WtRow *rows, int n_rows, int timeout, Failure *error)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool ok = true;
+
+	PG_TRY();
+	{
+		int level;
+
+		wt_store_in_progress = true;
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		enable_timeout_after(STATEMENT_TIMEOUT, timeout);
+		(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+		initialize();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		insert_rows(rows, n_rows);
+		PopActiveSnapshot();
+		force_durable_commit();
+		level = synchronous_commit;
+		CommitTransactionCommand();
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		QueryCancelPending = false;
+		wt_store_in_progress = false;
+		MemoryContextSwitchTo(context);
+
+		if (!standbys_have_it(level))
+		{
+			error->sqlstate = ERRCODE_QUERY_CANCELED;
+			strlcpy(error->message,
+					"the event is committed here, but no synchronous standby has it yet",
+					sizeof(error->message));
+			ok = false;
+		}
+	}
+	PG_CATCH();
+	{
+		ErrorData *e;
+
+		MemoryContextSwitchTo(context);
+		e = CopyErrorData();
+		FlushErrorState();
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		QueryCancelPending = false;
+		AbortCurrentTransaction();
+		wt_store_in_progress = false;
+		MemoryContextSwitchTo(context);
+
+		/* Whatever it was, look at the table again before the next try. */
+		target.valid = false;
+		error->sqlstate = e->sqlerrcode;
+		strlcpy(error->message, e->message ? e->message : "unknown error",
+				sizeof(error->message));
+		FreeErrorData(e);
+		ok = false;
+	}
+	PG_END_TRY();
+	return ok;
+}
+
+static int
+count_pending(const WtRow *rows, int n_rows)
+{
+	int n = 0;
+
+	for (int i = 0; i < n_rows; i++)
+		n += (rows[i].result == WT_STORE_PENDING);
+	return n;
+}
+
+static void
+set_results(WtRow *rows, int n_rows, WtStoreResult result, const char *error)
+{
+	const char *copy = error ? pstrdup(error) : NULL;
+
+	for (int i = 0; i < n_rows; i++)
+	{
+		if (rows[i].result != WT_STORE_PENDING)
+			continue;
+		rows[i].result = result;
+		rows[i].error = copy;
+	}
+}
+
+/*
+ * Stores rows, halving them where one of them is refused.  *left is how many attempts
+ * may still be made.
+ */
+static void
+store_or_split(WtRow *rows, int n_rows, TimestampTz until, int *left)
+{
+	Failure error;
+	long remaining;
+
+	if (n_rows == 0 || count_pending(rows, n_rows) == 0)
+		return;
+	remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+	if (*left == 0 || remaining <= 0)
+	{
+		set_results(rows, n_rows, WT_STORE_UNAVAILABLE,
+					"the table refuses too many events at once, try again");
+		return;
+	}
+	(*left)--;
+	if (attempt(rows, n_rows, (int) remaining, &error))
+	{
+		set_results(rows, n_rows, WT_STORE_COMMITTED, NULL);
+		return;
+	}
+	if (!is_fault_of_row(error.sqlstate))
+	{
+		strlcpy(failure, error.message, sizeof(failure));
+		set_results(rows, n_rows, WT_STORE_UNAVAILABLE, error.message);
+		return;
+	}
+	if (n_rows == 1)
+	{
+		set_results(rows, 1, WT_STORE_REFUSED, error.message);
+		return;
+	}
+	store_or_split(rows, n_rows / 2, until, left);
+	store_or_split(rows + n_rows / 2, n_rows - n_rows / 2, until, left);
+}
+
+void
+wt_store_rows(WtRow *rows, int n_rows, int timeout)
+{
+	int left = MAX_ATTEMPTS;
+
+	failure[0] = '\0';
+	store_or_split(rows, n_rows,
+				   TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout), &left);
+}
+
+const char *
+wt_store_failure(void)
+{
+	return failure[0] ? failure : NULL;
+}
