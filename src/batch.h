@@ -1,0 +1,27 @@
+/*
+ * batch.h
+ *		Requests → answers: takes what is complete through all the stages at once.
+ */
+#ifndef WT_BATCH_H
+#define WT_BATCH_H
+
+#include <signal.h>
+
+#include "listener.h"
+
+/*
+ * Takes requests that are complete, as many as make one batch: decodes, enriches and
+ * stores their events in one transaction, and answers each.  false where there are none.
+ * The answers leave with wt_listener_run, which must follow.
+ *
+ * unavailable: NULL, or why nothing can be stored now, which is then the answer.
+ * timeout: what storing may take, ms.  *stopping: the worker has been asked to stop, and
+ * what it was storing may have been cancelled for that.  Raises nothing but FATAL.
+ */
+extern bool wt_batch_process(WtListener *listener, const char *unavailable, int timeout,
+							 const volatile sig_atomic_t *stopping);
+
+/* Gives back memory that batches keep beyond `keep` bytes. */
+extern void wt_batch_shrink(size_t keep);
+
+#endif

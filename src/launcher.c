@@ -1,0 +1,442 @@
+/*
+ * launcher.c
+ *		The process that starts the workers and keeps them going.
+ *
+ * It is connected to no database, so it is in nobody's way: databases can be dropped,
+ * and what it waits for may not exist yet.  It alone decides whether a worker that ended
+ * is started again, and when; so there is one place for patience, and a worker that
+ * cannot live makes no restart loop.
+ *
+ * Words: a *static* launcher was started by preload and lives as long as the server; a
+ * *dynamic* one by windtrap.start(), for one database, until windtrap.stop(), or until
+ * the database or the extension is gone.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "launcher.h"
+#include "settings.h"
+#include "shared.h"
+#include "worker.h"
+
+/* Before a worker that ended is started again, ms: the first pause and the longest. */
+#define FIRST_PAUSE 1000
+#define LAST_PAUSE 60000
+
+/* A worker that lived this long, ms, was well: the next pause is the first again. */
+#define GOOD_LIFE 60000
+
+/* Looking for a database that does not exist, or a free slot, ms. */
+#define POLL 1000
+
+/* With nothing to expect, ms. */
+#define REST 10000
+
+/* A dynamic launcher ends when the extension has been absent for so long, ms. */
+#define EXTENSION_GRACE 15000
+
+/* Ending: how long workers may take, ms; they need less than 5 s. */
+#define STOP_TIMEOUT 6000
+
+typedef struct Worker
+{
+	BackgroundWorkerHandle *handle; /* NULL: none was started, or it has ended */
+	TimestampTz started;
+	TimestampTz not_before; /* of the next start */
+	long pause;				/* ms, the last one */
+} Worker;
+
+static Worker workers[WT_MAX_WORKERS];
+static volatile sig_atomic_t stop_requested = false;
+
+static void
+on_sigterm(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	stop_requested = true;
+	SetLatch(MyLatch);
+	errno = saved;
+}
+
+static void
+fill_worker(BackgroundWorker *worker, const char *function, const char *name)
+{
+	memset(worker, 0, sizeof(*worker));
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	/* On a standby there is nothing to write to: wait for promotion. */
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	strlcpy(worker->bgw_library_name, "windtrap", sizeof(worker->bgw_library_name));
+	strlcpy(worker->bgw_function_name, function, sizeof(worker->bgw_function_name));
+	strlcpy(worker->bgw_name, name, sizeof(worker->bgw_name));
+	strlcpy(worker->bgw_type, name, sizeof(worker->bgw_type));
+}
+
+static void
+fill_launcher(BackgroundWorker *worker, Oid database)
+{
+	fill_worker(worker, "windtrap_launcher_main", "windtrap launcher");
+	worker->bgw_restart_time = 1;
+	worker->bgw_main_arg = ObjectIdGetDatum(database);
+}
+
+void
+wt_launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	fill_launcher(&worker, InvalidOid);
+	RegisterBackgroundWorker(&worker);
+}
+
+bool
+wt_launcher_start(Oid database, BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker worker;
+
+	fill_launcher(&worker, database);
+	worker.bgw_notify_pid = MyProcPid;
+	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+static void
+set_worker_status(int number, WtState state, const char *error)
+{
+	WtWorkerStatus *w = &wt_shared->workers[number];
+
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	if (w->state != state)
+	{
+		w->state = state;
+		w->since = GetCurrentTimestamp();
+	}
+	strlcpy(w->error, error, sizeof(w->error));
+	LWLockRelease(&wt_shared->lock);
+}
+
+static WtState
+worker_state(int number)
+{
+	WtState state;
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	state = wt_shared->workers[number].state;
+	LWLockRelease(&wt_shared->lock);
+	return state;
+}
+
+/* Starts a worker; where there is no slot, says so once and tries again later. */
+static void
+start_worker(int number, Oid database)
+{
+	static bool said = false;
+	Worker *w = &workers[number];
+	BackgroundWorker worker;
+	WtWorkerArgs args = {.database = database, .launcher_pid = MyProcPid};
+
+	fill_worker(&worker, "windtrap_worker_main", "windtrap worker");
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "windtrap worker %d", number + 1);
+	worker.bgw_restart_time = BGW_NEVER_RESTART; /* that is ours to do */
+	worker.bgw_main_arg = Int32GetDatum(number);
+	worker.bgw_notify_pid = MyProcPid;
+	memcpy(worker.bgw_extra, &args, sizeof(args));
+	set_worker_status(number, WT_STATE_STARTING, "");
+	if (RegisterDynamicBackgroundWorker(&worker, &w->handle))
+	{
+		w->started = GetCurrentTimestamp();
+		said = false;
+		return;
+	}
+	w->handle = NULL;
+	w->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 5 * POLL);
+	set_worker_status(number, WT_STATE_FAILED,
+					  "there is no free slot for a background worker: raise "
+					  "max_worker_processes");
+	if (!said)
+		ereport(LOG,
+				(errmsg("windtrap: there is no free slot for a background worker"),
+				 errhint("Raise max_worker_processes, now %d.", max_worker_processes)));
+	said = true;
+}
+
+/* Looks who has ended, and when it may be started again. */
+static void
+collect_workers(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+	{
+		Worker *w = &workers[i];
+		pid_t pid;
+
+		if (!w->handle || GetBackgroundWorkerPid(w->handle, &pid) != BGWH_STOPPED)
+			continue;
+		pfree(w->handle);
+		w->handle = NULL;
+		if (w->pause == 0 || TimestampDifferenceExceeds(w->started, now, GOOD_LIFE))
+			w->pause = FIRST_PAUSE;
+		else
+			w->pause = Min(w->pause * 2, LAST_PAUSE);
+		w->not_before = TimestampTzPlusMilliseconds(now, w->pause);
+	}
+}
+
+static int
+count_running(void)
+{
+	int n = 0;
+
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+		n += (workers[i].handle != NULL);
+	return n;
+}
+
+/* Ends the workers from number `first` on, and waits until they are gone. */
+static void
+stop_workers(int first)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
+
+	for (int i = first; i < WT_MAX_WORKERS; i++)
+		if (workers[i].handle)
+			TerminateBackgroundWorker(workers[i].handle);
+	for (;;)
+	{
+		int running = 0;
+
+		collect_workers();
+		for (int i = first; i < WT_MAX_WORKERS; i++)
+			running += (workers[i].handle != NULL);
+		if (running == 0 || GetCurrentTimestamp() >= until)
+			break;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	for (int i = first; i < WT_MAX_WORKERS; i++)
+	{
+		workers[i].pause = 0;
+		workers[i].not_before = 0;
+		set_worker_status(i, WT_STATE_NONE, "");
+	}
+}
+
+static void
+leave(int code, Datum arg)
+{
+	/* Should we end for some error, nobody would look after the workers. */
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+		if (workers[i].handle)
+			TerminateBackgroundWorker(workers[i].handle);
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	if (wt_shared->launcher_pid == MyProcPid)
+	{
+		wt_shared->launcher_pid = 0;
+		wt_shared->database = InvalidOid;
+	}
+	LWLockRelease(&wt_shared->lock);
+}
+
+/* There is one launcher; who comes second goes. */
+static bool
+become_launcher(Oid database)
+{
+	bool first;
+
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	first = (wt_shared->launcher_pid == 0);
+	if (first)
+	{
+		wt_shared->launcher_pid = MyProcPid;
+		wt_shared->launcher_static = !OidIsValid(database);
+		wt_shared->database = database;
+		wt_shared->stop = false;
+	}
+	LWLockRelease(&wt_shared->lock);
+	if (first)
+		before_shmem_exit(leave, 0);
+	return first;
+}
+
+static bool
+is_stopped(void)
+{
+	bool stop;
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	stop = wt_shared->stop;
+	LWLockRelease(&wt_shared->lock);
+	return stop;
+}
+
+/* The database to serve, InvalidOid while it does not exist. */
+static Oid
+find_database(Oid database)
+{
+	Oid found;
+
+	AcceptInvalidationMessages();
+	StartTransactionCommand();
+	if (OidIsValid(database))
+		found = SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database))
+					? database
+					: InvalidOid;
+	else
+		found = get_database_oid(wt_database, true);
+	CommitTransactionCommand();
+	return found;
+}
+
+/*
+ * Whether all workers have been waiting for the extension for so long that it has been
+ * dropped for good.
+ */
+static bool
+extension_is_gone(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool gone = true;
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	for (int i = 0; i < wt_workers; i++)
+	{
+		const WtWorkerStatus *w = &wt_shared->workers[i];
+
+		if (w->state != WT_STATE_WAITING ||
+			!TimestampDifferenceExceeds(w->since, now, EXTENSION_GRACE))
+			gone = false;
+	}
+	LWLockRelease(&wt_shared->lock);
+	return gone;
+}
+
+static void
+rest(long ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+/* Starts what should run and does not; gives ms until there is something to do. */
+static long
+start_workers(Oid database)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	long next = REST;
+
+	for (int i = 0; i < wt_workers; i++)
+	{
+		long left;
+
+		if (workers[i].handle)
+		{
+			/* It may have failed to fork: look soon. */
+			if (worker_state(i) == WT_STATE_STARTING)
+				next = Min(next, POLL);
+			continue;
+		}
+		left = workers[i].not_before == 0
+				   ? 0
+				   : TimestampDifferenceMilliseconds(now, workers[i].not_before);
+		if (left <= 0)
+			start_worker(i, database);
+		else
+			next = Min(next, left);
+	}
+	return next;
+}
+
+void
+windtrap_launcher_main(Datum arg)
+{
+	Oid wanted = DatumGetObjectId(arg); /* InvalidOid: static */
+	Oid served = InvalidOid;
+	bool said_missing = false;
+
+	pqsignal(SIGTERM, on_sigterm);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	wt_shared_attach();
+	if (!become_launcher(wanted))
+		proc_exit(0);
+	pgstat_report_activity(STATE_IDLE, NULL);
+
+	while (!stop_requested)
+	{
+		Oid database;
+		long next;
+
+		if (is_stopped())
+		{
+			stop_workers(0);
+			served = InvalidOid;
+			if (OidIsValid(wanted))
+				proc_exit(0);
+			rest(REST);
+			continue;
+		}
+		collect_workers();
+		database = find_database(wanted);
+		if (database != served)
+		{
+			stop_workers(0);
+			served = database;
+			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+			wt_shared->database = database;
+			LWLockRelease(&wt_shared->lock);
+		}
+		if (!OidIsValid(database))
+		{
+			if (OidIsValid(wanted))
+			{
+				ereport(LOG,
+						(errmsg("windtrap: its database has been dropped, stopping")));
+				proc_exit(0);
+			}
+			if (!said_missing)
+				ereport(LOG,
+						(errmsg("windtrap: waiting for database \"%s\" to be created",
+								wt_database)));
+			said_missing = true;
+			rest(POLL);
+			continue;
+		}
+		said_missing = false;
+		if (OidIsValid(wanted) && extension_is_gone())
+		{
+			ereport(LOG, (errmsg("windtrap: the extension is not installed, stopping")));
+			stop_workers(0);
+			proc_exit(0);
+		}
+		if (count_running() > wt_workers)
+			stop_workers(wt_workers);
+		next = start_workers(database);
+		rest(next);
+	}
+	stop_workers(0);
+	proc_exit(1);
+}

@@ -1,0 +1,333 @@
+/*
+ * settings.c
+ *		The settings, windtrap.*: what they mean, and what is wrong with a bad value.
+ *
+ * All of them can be changed by a reload.  Check hooks must not raise: they run in the
+ * postmaster too.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/varlena.h"
+
+#include "compat.h"
+#include "settings.h"
+
+char *wt_database;
+int wt_workers;
+char *wt_listen_addresses;
+int wt_port;
+char *wt_table;
+int wt_max_connections;
+int wt_max_body_size;
+int wt_max_event_size;
+int wt_max_inflight;
+int wt_request_timeout;
+
+static char *store_headers;
+static char *redact_headers;
+
+/*
+ * A list of headers, made by the check hooks: names in lower case, one after the other,
+ * each with its NUL; an empty name ends the list.
+ */
+typedef struct HeaderList
+{
+	bool all; /* every header, whatever the names */
+	char names[FLEXIBLE_ARRAY_MEMBER];
+} HeaderList;
+
+static const HeaderList *stored_headers;
+static const HeaderList *redacted_headers;
+
+/* Secrets by their nature; redact_headers adds to these. */
+static const char *const secret_headers[] = {"authorization", "cookie",
+											 "proxy-authorization", "x-api-key"};
+
+/*
+ * Gives the next item of a comma-separated list at *p without the white space around
+ * it, and moves *p past it; false at the end.
+ */
+static bool
+next_item(const char **p, const char **item, size_t *length)
+{
+	const char *start = *p;
+	const char *end;
+
+	if (!start)
+		return false;
+	end = strchr(start, ',');
+	*p = end ? end + 1 : NULL;
+	if (!end)
+		end = start + strlen(start);
+	while (start < end && isspace((unsigned char) *start))
+		start++;
+	while (end > start && isspace((unsigned char) end[-1]))
+		end--;
+	*item = start;
+	*length = (size_t) (end - start);
+	return true;
+}
+
+static bool
+check_listen_addresses(char **newval, void **extra, GucSource source)
+{
+	const char *p = *newval;
+	const char *item;
+	size_t n;
+
+	while (next_item(&p, &item, &n))
+	{
+		if (n == 0)
+		{
+			GUC_check_errdetail(
+				"An address is missing: the list is empty, or has a comma "
+				"too many.");
+			return false;
+		}
+		if (item[0] == '/')
+		{
+			if (n > 100)
+			{
+				GUC_check_errdetail(
+					"The path of a Unix-domain socket can have at most 100 "
+					"bytes: \"%.*s\".",
+					(int) n, item);
+				return false;
+			}
+			continue;
+		}
+		for (size_t i = 0; i < n; i++)
+		{
+			if (!isalnum((unsigned char) item[i]) && !strchr("*.:-_%", item[i]))
+			{
+				GUC_check_errdetail("\"%.*s\" is not a host name, an IP address without "
+									"port, an absolute path or \"*\".",
+									(int) n, item);
+				return false;
+			}
+		}
+		if (memchr(item, '*', n) && n != 1)
+		{
+			GUC_check_errdetail("\"*\" stands alone, for all addresses: \"%.*s\".",
+								(int) n, item);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+check_table(char **newval, void **extra, GucSource source)
+{
+	char *copy = pstrdup(*newval);
+	List *names;
+	bool ok = SplitIdentifierString(copy, '.', &names) &&
+			  (list_length(names) == 1 || list_length(names) == 2);
+
+	if (!ok)
+		GUC_check_errdetail("It names a table, as \"name\" or \"schema.name\".");
+	pfree(copy);
+	return ok;
+}
+
+static bool
+check_database(char **newval, void **extra, GucSource source)
+{
+	if ((*newval)[0] != '\0' && strlen(*newval) < NAMEDATALEN)
+		return true;
+	GUC_check_errdetail("It is the name of a database, at most %d bytes long.",
+						NAMEDATALEN - 1);
+	return false;
+}
+
+/* Makes a HeaderList of a list's text; words: whether "all" and "none" are words. */
+static bool
+check_header_list(const char *text, bool words, void **extra)
+{
+	HeaderList *list = wt_guc_malloc(offsetof(HeaderList, names) + strlen(text) + 2);
+	const char *p = text;
+	const char *item;
+	char *out;
+	size_t n;
+
+	if (!list)
+		return false;
+	list->all = words && pg_strcasecmp(text, "all") == 0;
+	out = list->names;
+	if (!list->all && !(words && pg_strcasecmp(text, "none") == 0) && text[0] != '\0')
+	{
+		while (next_item(&p, &item, &n))
+		{
+			for (size_t i = 0; i < n; i++)
+			{
+				if (!isalnum((unsigned char) item[i]) &&
+					!strchr("!#$%&'*+-.^_`|~", item[i]))
+				{
+					GUC_check_errdetail("\"%.*s\" is not the name of a header.", (int) n,
+										item);
+					return false;
+				}
+				*out++ = (char) pg_ascii_tolower((unsigned char) item[i]);
+			}
+			if (n > 0)
+				*out++ = '\0';
+		}
+	}
+	*out = '\0';
+	*extra = list;
+	return true;
+}
+
+static bool
+check_store_headers(char **newval, void **extra, GucSource source)
+{
+	return check_header_list(*newval, true, extra);
+}
+
+static void
+assign_store_headers(const char *newval, void *extra)
+{
+	stored_headers = extra;
+}
+
+static bool
+check_redact_headers(char **newval, void **extra, GucSource source)
+{
+	return check_header_list(*newval, false, extra);
+}
+
+static void
+assign_redact_headers(const char *newval, void *extra)
+{
+	redacted_headers = extra;
+}
+
+static bool
+list_has(const HeaderList *list, const char *name)
+{
+	for (const char *p = list->names; *p != '\0'; p += strlen(p) + 1)
+		if (strcmp(p, name) == 0)
+			return true;
+	return false;
+}
+
+bool
+wt_header_is_stored(const char *name)
+{
+	return stored_headers->all || list_has(stored_headers, name);
+}
+
+bool
+wt_header_is_redacted(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(secret_headers); i++)
+		if (strcmp(secret_headers[i], name) == 0)
+			return true;
+	return list_has(redacted_headers, name);
+}
+
+void
+wt_settings_define(void)
+{
+	/*
+	 * The database whose log table receives the events, when the library is preloaded
+	 * by shared_preload_libraries.  windtrap.start() takes the database that it is
+	 * called in.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.database", "Database that events are stored in, under preload.", NULL,
+		&wt_database, "postgres", PGC_SIGHUP, 0, check_database, NULL, NULL);
+
+	/*
+	 * Processes that receive events.  They share the port; each has its own connections
+	 * and commits its own batches.  One saturates a small machine.
+	 */
+	DefineCustomIntVariable("windtrap.workers",
+							"Number of processes that receive events.", NULL, &wt_workers,
+							1, 1, WT_MAX_WORKERS, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * Where to listen: host names, IP addresses, "*" for all of them, absolute paths for
+	 * Unix-domain sockets.
+	 */
+	DefineCustomStringVariable("windtrap.listen_addresses",
+							   "Addresses to listen on for events, separated by commas.",
+							   NULL, &wt_listen_addresses, "localhost", PGC_SIGHUP,
+							   GUC_LIST_INPUT, check_listen_addresses, NULL, NULL);
+
+	/* The TCP port of all those addresses. */
+	DefineCustomIntVariable("windtrap.port", "TCP port to listen on for events.", NULL,
+							&wt_port, 8000, 1, 65535, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * The table that events are inserted into; it has the columns event_timestamp, data
+	 * and status.  A name without a schema is one of schema public.  It is made when it
+	 * does not exist.
+	 */
+	DefineCustomStringVariable("windtrap.table", "Table that events are stored in.", NULL,
+							   &wt_table, "log", PGC_SIGHUP, 0, check_table, NULL, NULL);
+
+	/*
+	 * Connections that one worker holds open.  Beyond it, idle ones are closed to make
+	 * room, and new ones wait in the kernel's queue.
+	 */
+	DefineCustomIntVariable(
+		"windtrap.max_connections", "Maximum number of connections of each worker.", NULL,
+		&wt_max_connections, 1000, 1, 100000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/* The largest body of a request; larger ones are answered 413. */
+	DefineCustomIntVariable("windtrap.max_body_size", "Maximum size of a request's body.",
+							NULL, &wt_max_body_size, 16 * 1024 * 1024, 1024,
+							512 * 1024 * 1024, PGC_SIGHUP, GUC_UNIT_BYTE, NULL, NULL,
+							NULL);
+
+	/*
+	 * The largest single event.  Its upper bound keeps an event's jsonb, which can be
+	 * six times as long as its JSON, within what jsonb can hold (256 MB).
+	 */
+	DefineCustomIntVariable("windtrap.max_event_size", "Maximum size of an event.", NULL,
+							&wt_max_event_size, 1024 * 1024, 1024, 32 * 1024 * 1024,
+							PGC_SIGHUP, GUC_UNIT_BYTE, NULL, NULL, NULL);
+
+	/*
+	 * The memory that bodies of requests may take at one time in one worker, received
+	 * or half received.  Beyond it requests are answered 503 before their body is read.
+	 */
+	DefineCustomIntVariable("windtrap.max_inflight",
+							"Maximum memory of the request bodies in each worker.", NULL,
+							&wt_max_inflight, 64 * 1024, 1024, INT_MAX, PGC_SIGHUP,
+							GUC_UNIT_KB, NULL, NULL, NULL);
+
+	/*
+	 * The time from a request's first line to its answer, and from a connection's
+	 * beginning to its first request.  It is absolute: a sender that sends a byte now
+	 * and then does not extend it.
+	 */
+	DefineCustomIntVariable("windtrap.request_timeout",
+							"Time that a request may take until it is answered.", NULL,
+							&wt_request_timeout, 30 * 1000, 1000, 3600 * 1000, PGC_SIGHUP,
+							GUC_UNIT_MS, NULL, NULL, NULL);
+
+	/* Headers that are stored with an event: "all", "none", or a list of names. */
+	DefineCustomStringVariable(
+		"windtrap.store_headers",
+		"Request headers stored with each event: all, none, or a list.", NULL,
+		&store_headers, "all", PGC_SIGHUP, GUC_LIST_INPUT, check_store_headers,
+		assign_store_headers, NULL);
+
+	/*
+	 * Headers that are stored as "[redacted]", beside authorization, cookie,
+	 * proxy-authorization and x-api-key, which always are.
+	 */
+	DefineCustomStringVariable("windtrap.redact_headers",
+							   "Further request headers stored without their value.",
+							   NULL, &redact_headers, "", PGC_SIGHUP, GUC_LIST_INPUT,
+							   check_redact_headers, assign_redact_headers, NULL);
+
+	MarkGUCPrefixReserved("windtrap");
+}

@@ -1,0 +1,29 @@
+/*
+ * settings.h
+ *		The settings, windtrap.*; each is explained where settings.c defines it.
+ */
+#ifndef WT_SETTINGS_H
+#define WT_SETTINGS_H
+
+extern char *wt_database;
+extern int wt_workers;
+extern char *wt_listen_addresses;
+extern int wt_port;
+extern char *wt_table;
+extern int wt_max_connections;
+extern int wt_max_body_size;   /* bytes */
+extern int wt_max_event_size;  /* bytes */
+extern int wt_max_inflight;	   /* kB */
+extern int wt_request_timeout; /* ms */
+
+/* Most workers that windtrap.workers can ask for. */
+#define WT_MAX_WORKERS 16
+
+/* Defines the settings; called once a process, from _PG_init. */
+extern void wt_settings_define(void);
+
+/* Whether a header, its name in lower case, is kept at all, and with its value. */
+extern bool wt_header_is_stored(const char *name);
+extern bool wt_header_is_redacted(const char *name);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * shared.h
+ *		What the processes of WindTrap know of each other: a small piece of shared memory.
+ *
+ * Small, so that it can be had without preload, from what PostgreSQL leaves free in its
+ * own segment.
+ */
+#ifndef WT_SHARED_H
+#define WT_SHARED_H
+
+#include "datatype/timestamp.h"
+#include "storage/lwlock.h"
+
+#include "settings.h"
+
+typedef enum WtState
+{
+	WT_STATE_NONE,		/* no such worker */
+	WT_STATE_STARTING,	/* registered, and not yet at work */
+	WT_STATE_WAITING,	/* for the extension to be created in its database */
+	WT_STATE_LISTENING, /* at work */
+	WT_STATE_FAILED,	/* cannot listen, tries again; error says why */
+	WT_STATE_STOPPING	/* answers what it has, and leaves */
+} WtState;
+
+#define WT_ERROR_SIZE 256
+#define WT_ADDRESSES_SIZE 160
+
+/* A worker, as others see it. */
+typedef struct WtWorkerStatus
+{
+	WtState state;
+	int pid;
+	Oid database;
+	int port;
+	char addresses[WT_ADDRESSES_SIZE];
+	TimestampTz since; /* when the state began */
+	char error[WT_ERROR_SIZE];
+	int64 accepted; /* events committed */
+	int64 refused;	/* requests and events answered 4xx by decode or the table */
+	int64 failed;	/* events answered 503 */
+} WtWorkerStatus;
+
+typedef struct WtShared
+{
+	LWLock lock; /* of all that follows */
+
+	int launcher_pid;	  /* 0: none */
+	bool launcher_static; /* it was started by preload */
+	Oid database;		  /* that the launcher serves; InvalidOid: none yet */
+	bool stop;			  /* the launcher is to end its workers, see wt_stop */
+	WtWorkerStatus workers[WT_MAX_WORKERS];
+} WtShared;
+
+extern WtShared *wt_shared;
+
+/* Under preload: asks for the memory. */
+extern void wt_shared_request(void);
+
+/* Sets wt_shared; in any process but the postmaster, as often as one likes. */
+extern void wt_shared_attach(void);
+
+/*
+ * This process is worker `number` from now until it ends; others then see what the
+ * functions below report of it.
+ */
+extern void wt_status_begin(int number, Oid database);
+extern void wt_status_set_state(WtState state);
+/* Reports an error, a plain sentence; NULL: there is none any more. */
+extern void wt_status_set_error(const char *error);
+extern void wt_status_set_address(const char *addresses, int port);
+extern void wt_status_count(int accepted, int refused, int failed);
+
+/* Wakes the process with this pid, if it lives. */
+extern void wt_wake(int pid);
+
+#endif

@@ -1,0 +1,540 @@
+/*
+ * worker.c
+ *		A listener's life: start, the loop, stop.  Alone sees both the listener (which
+ *		knows no PostgreSQL) and the stages after it (which know no HTTP).
+ *
+ * The loop: wait for the latch, the postmaster's death or the listener; let the listener
+ * read and write; take all requests that are complete; decode and enrich their events;
+ * store them in one transaction; answer.  The more requests arrive while a transaction
+ * is being committed, the larger the next batch: group commit without a timer.
+ */
+#include "postgres.h"
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <sys/resource.h>
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "libpq/pqsignal.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "batch.h"
+#include "compat.h"
+#include "listener.h"
+#include "settings.h"
+#include "shared.h"
+#include "store.h"
+#include "worker.h"
+
+/* Looking whether the extension is there, ms. */
+#define EXTENSION_POLL 1000
+
+/* After the extension is gone, requests are answered 503 for so long, ms. */
+#define EXTENSION_GRACE 10000
+
+/* Trying again to listen, ms: the first pause and the longest. */
+#define FIRST_RETRY 500
+#define LAST_RETRY 15000
+
+/* Stopping: until the last batch must be stored, and the last answer sent, ms. */
+#define STOP_STORE_TIMEOUT 2000
+#define STOP_ANSWER_TIMEOUT 1500
+
+/* A transaction may take this long, ms; request_timeout where that is less. */
+#define STORE_TIMEOUT 10000
+
+/* What is kept between batches, bytes; more is given back after IDLE_SHRINK ms. */
+#define KEPT_MEMORY (256 * 1024)
+#define IDLE_SHRINK 10000
+
+/* Descriptors left to PostgreSQL and to the process beside the connections'. */
+#define RESERVED_DESCRIPTORS 32
+
+static WtListener *listener;
+static WaitEventSet *wait_events;
+
+static volatile sig_atomic_t stop_requested = false;
+static bool namespace_changed = true;
+static bool extension_present;
+static char database_name[NAMEDATALEN];
+static char listening_addresses[1024]; /* the settings that the sockets were opened by */
+static int listening_port;
+
+/*
+ * SIGTERM: answer what is there, and leave.  A transaction that waits (for a lock, for a
+ * slow trigger, for a standby) is cancelled, because a flag alone does not end its wait;
+ * it gets one more, shorter try.
+ */
+static void
+on_sigterm(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	stop_requested = true;
+	if (wt_store_in_progress)
+	{
+		InterruptPending = true;
+		QueryCancelPending = true;
+	}
+	SetLatch(MyLatch);
+	errno = saved;
+}
+
+/* libmicrohttpd is beyond repair: leave without taking the server along. */
+static void
+on_panic(const char *reason)
+{
+	ereport(LOG, (errmsg("windtrap: libmicrohttpd failed: %s", reason)));
+	proc_exit(1);
+}
+
+static void
+on_namespace_change(Datum arg, int cache, uint32 hash)
+{
+	namespace_changed = true;
+}
+
+/*
+ * Whether CREATE EXTENSION windtrap has been committed in this database.  Its schema
+ * comes and goes with it, so as long as no schema changes there is nothing to look up.
+ */
+static bool
+extension_is_present(void)
+{
+	if (namespace_changed)
+	{
+		namespace_changed = false;
+		StartTransactionCommand();
+		extension_present = OidIsValid(get_extension_oid("windtrap", true));
+		CommitTransactionCommand();
+	}
+	return extension_present;
+}
+
+static WtListenerSettings
+listener_settings(void)
+{
+	WtListenerSettings settings;
+	struct rlimit limit;
+	rlim_t wanted =
+		(rlim_t) wt_max_connections + (rlim_t) max_safe_fds + RESERVED_DESCRIPTORS;
+
+	settings.max_connections = wt_max_connections;
+	settings.max_body_size = (size_t) wt_max_body_size;
+	settings.max_inflight = (size_t) wt_max_inflight * 1024;
+	settings.request_timeout = wt_request_timeout;
+
+	/*
+	 * PostgreSQL counts on max_safe_fds descriptors for its files.  Connections come on
+	 * top: raise the limit of this process, and have fewer where that is not enough.
+	 */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+		limit.rlim_cur < wanted)
+	{
+		limit.rlim_cur = (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted)
+							 ? wanted
+							 : limit.rlim_max;
+		(void) setrlimit(RLIMIT_NOFILE, &limit);
+		if (limit.rlim_cur < wanted)
+		{
+			int64 left = (int64) limit.rlim_cur - max_safe_fds - RESERVED_DESCRIPTORS;
+
+			settings.max_connections = (int) Max(left, 8);
+			ereport(
+				LOG,
+				(errmsg("windtrap: holding at most %d connections, not %d: the limit on "
+						"open files is %d",
+						settings.max_connections, wt_max_connections,
+						(int) limit.rlim_cur)));
+		}
+	}
+	return settings;
+}
+
+/*
+ * Whether a worker of this cluster listens on the port, so that it is ours to share.
+ * Called with the lock held.
+ */
+static bool
+port_is_ours(int port)
+{
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+		if (wt_shared->workers[i].pid != 0 && wt_shared->workers[i].port == port)
+			return true;
+	return false;
+}
+
+/*
+ * Listens as the settings say now.  On failure gives false, keeps what was listening
+ * before, and reports the reason once.
+ */
+static bool
+open_sockets(int number)
+{
+	static char reported[WT_ERROR_SIZE];
+	WtSocketsError error;
+	char addresses[WT_ADDRESSES_SIZE];
+	char message[WT_ERROR_SIZE];
+	int flags = number > 0 ? WT_SOCKETS_NO_PATHS : 0;
+	bool ok;
+
+	/* One at a time: see who is first on the port. */
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	if (!port_is_ours(wt_port))
+		flags |= WT_SOCKETS_EXCLUSIVE;
+	ok = wt_listener_open(listener, wt_listen_addresses, wt_port, flags, &error);
+	if (ok)
+		wt_shared->workers[number].port = wt_port;
+	LWLockRelease(&wt_shared->lock);
+
+	if (!ok)
+	{
+		strlcpy(message, error.message, sizeof(message));
+		wt_status_set_error(message);
+		if (strcmp(message, reported) != 0)
+			ereport(
+				LOG,
+				(errmsg("windtrap: %s", message),
+				 error.port_taken
+					 ? errhint("Is another server running on port %d? Set windtrap.port "
+							   "to another one.",
+							   wt_port)
+					 : 0));
+		strlcpy(reported, message, sizeof(reported));
+		return false;
+	}
+	reported[0] = '\0';
+	strlcpy(listening_addresses, wt_listen_addresses, sizeof(listening_addresses));
+	listening_port = wt_port;
+	wt_listener_describe(listener, addresses, sizeof(addresses));
+	wt_status_set_address(addresses, wt_port);
+	wt_status_set_error(NULL);
+	ereport(LOG, (errmsg("windtrap: listening on %s", addresses)));
+	return true;
+}
+
+static void
+reload(int number)
+{
+	WtListenerSettings settings;
+
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	if (!listener)
+		return;
+	settings = listener_settings();
+	wt_listener_configure(listener, &settings);
+	if (strcmp(listening_addresses, wt_listen_addresses) != 0 ||
+		listening_port != wt_port)
+		(void) open_sockets(number);
+}
+
+/* What every turn of every loop looks at; false: it is time to stop. */
+static bool
+attend(int number)
+{
+	/* A cancel that came between two transactions has nothing to cancel. */
+	QueryCancelPending = false;
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+		reload(number);
+	return !stop_requested;
+}
+
+/* Sleeps for some ms, or until the latch is set; false: it is time to stop. */
+static bool
+nap(int number, long ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	return attend(number);
+}
+
+/* Waits, with a log line once, for the extension; false: it is time to stop. */
+static bool
+wait_for_extension(int number)
+{
+	bool said = false;
+
+	for (;;)
+	{
+		AcceptInvalidationMessages();
+		if (extension_is_present())
+			return true;
+		if (!said)
+		{
+			wt_status_set_state(WT_STATE_WAITING);
+			ereport(LOG, (errmsg("windtrap: waiting for CREATE EXTENSION windtrap in "
+								 "database \"%s\"",
+								 database_name)));
+			said = true;
+		}
+		if (!nap(number, EXTENSION_POLL))
+			return false;
+	}
+}
+
+/*
+ * The loop
+ */
+
+static void
+keep_memory(void)
+{
+#ifdef __GLIBC__
+	/*
+	 * A batch's large blocks would go back to the kernel after each batch and come again
+	 * with the next, at the price of more page faults than all else costs.
+	 */
+	mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
+	mallopt(M_TOP_PAD, 1024 * 1024);
+#endif
+}
+
+static void
+give_back_memory(void)
+{
+	wt_batch_shrink(KEPT_MEMORY);
+#ifdef __GLIBC__
+	malloc_trim(KEPT_MEMORY);
+#endif
+}
+
+static int
+store_timeout(void)
+{
+	return Min(STORE_TIMEOUT, wt_request_timeout);
+}
+
+/* Takes and answers one batch; false: there are no requests to take. */
+static bool
+process_batch(int timeout)
+{
+	const char *unavailable = NULL;
+
+	if (!extension_is_present())
+		unavailable = "the extension windtrap is not installed in the database";
+	return wt_batch_process(listener, unavailable, timeout, &stop_requested);
+}
+
+/* Lets the listener work, and stores what it brings, until there is nothing left. */
+static bool
+work(int timeout)
+{
+	bool worked = false;
+
+	wt_listener_run(listener);
+	while (process_batch(timeout))
+	{
+		/* MHD does not wake up for the answers by itself. */
+		wt_listener_run(listener);
+		worked = true;
+		if (ConfigReloadPending || stop_requested)
+			break;
+	}
+	return worked;
+}
+
+static void
+wait_for_work(long timeout)
+{
+	WaitEvent events[3];
+	int n = WaitEventSetWait(wait_events, timeout, events, lengthof(events),
+							 PG_WAIT_EXTENSION);
+
+	for (int i = 0; i < n; i++)
+		if (events[i].events & WL_LATCH_SET)
+			ResetLatch(MyLatch);
+}
+
+static long
+shorter(long a, long b)
+{
+	if (a < 0)
+		return b;
+	if (b < 0)
+		return a;
+	return Min(a, b);
+}
+
+/*
+ * Answers what is there, within limits of time, and closes everything.
+ */
+static void
+stop_serving(void)
+{
+	TimestampTz until =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_ANSWER_TIMEOUT);
+
+	wt_status_set_state(WT_STATE_STOPPING);
+	wt_listener_close_sockets(listener);
+	for (;;)
+	{
+		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
+		(void) work(STOP_STORE_TIMEOUT);
+		if (wt_listener_unanswered(listener) == 0 || left <= 0)
+			break;
+		wait_for_work(shorter(left, wt_listener_timeout(listener)));
+		QueryCancelPending = false;
+		CHECK_FOR_INTERRUPTS();
+	}
+	/* MHD aborts where a request is still suspended. */
+	while (process_batch(STOP_STORE_TIMEOUT))
+		wt_listener_run(listener);
+	FreeWaitEventSet(wait_events);
+	wait_events = NULL;
+	wt_listener_destroy(listener);
+	listener = NULL;
+	wt_status_set_address("", 0);
+	ereport(LOG, (errmsg("windtrap: stopped listening")));
+}
+
+/* Listens, trying again with a growing pause; false: it is time to stop. */
+static bool
+start_serving(int number)
+{
+	WtListenerSettings settings = listener_settings();
+	long pause = FIRST_RETRY;
+
+	listener = wt_listener_create(&settings, on_panic);
+	if (!listener)
+		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
+						errmsg("windtrap: could not start libmicrohttpd")));
+	while (!open_sockets(number))
+	{
+		wt_status_set_state(WT_STATE_FAILED);
+		if (!nap(number, pause))
+			return false;
+		pause = Min(pause * 2, LAST_RETRY);
+	}
+	wait_events = wt_create_wait_event_set(TopMemoryContext, 3);
+	AddWaitEventToSet(wait_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_listener_descriptor(listener),
+					  NULL, NULL);
+	wt_status_set_state(WT_STATE_LISTENING);
+	return true;
+}
+
+/* Receives events until it is time to stop or the extension has been dropped. */
+static void
+serve(int number)
+{
+	TimestampTz last_work = GetCurrentTimestamp();
+	TimestampTz missing_since = 0;
+	bool shrunk = true;
+	long stats_due = -1;
+
+	while (attend(number))
+	{
+		TimestampTz now;
+
+		pgstat_report_activity(STATE_RUNNING, "receiving events");
+		if (work(store_timeout()))
+		{
+			last_work = GetCurrentTimestamp();
+			shrunk = false;
+			/* Without this autovacuum never learns of the rows. */
+			stats_due = pgstat_report_stat(false);
+		}
+		pgstat_report_activity(STATE_IDLE, NULL);
+
+		now = GetCurrentTimestamp();
+		AcceptInvalidationMessages();
+		if (extension_is_present())
+			missing_since = 0;
+		else if (missing_since == 0)
+			missing_since = now;
+		else if (TimestampDifferenceExceeds(missing_since, now, EXTENSION_GRACE))
+		{
+			ereport(LOG, (errmsg("windtrap: the extension has been dropped")));
+			return;
+		}
+		if (!shrunk && TimestampDifferenceExceeds(last_work, now, IDLE_SHRINK))
+		{
+			give_back_memory();
+			shrunk = true;
+		}
+
+		wait_for_work(shorter(shorter(wt_listener_timeout(listener), IDLE_SHRINK),
+							  shorter(stats_due > 0 ? stats_due : -1,
+									  missing_since ? EXTENSION_POLL : -1)));
+		if (stats_due > 0 &&
+			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
+			stats_due = pgstat_report_stat(true);
+	}
+}
+
+/* In other encodings text would have to be converted, and could fail to be. */
+static void
+wait_if_encoding_is_unfit(int number)
+{
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
+		return;
+	wt_status_set_error(
+		psprintf("the encoding of database \"%s\" is %s: WindTrap needs UTF8 "
+				 "or SQL_ASCII",
+				 database_name, GetDatabaseEncodingName()));
+	wt_status_set_state(WT_STATE_FAILED);
+	ereport(LOG,
+			(errmsg("windtrap: does not start in database \"%s\": its encoding is %s, "
+					"not UTF8 or SQL_ASCII",
+					database_name, GetDatabaseEncodingName())));
+	while (nap(number, 60 * 1000))
+		;
+}
+
+void
+windtrap_worker_main(Datum arg)
+{
+	int number = DatumGetInt32(arg);
+	WtWorkerArgs args;
+
+	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
+	pqsignal(SIGTERM, on_sigterm);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+
+	wt_shared_attach();
+	wt_status_begin(number, args.database);
+	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
+	keep_memory();
+	CacheRegisterSyscacheCallback(NAMESPACEOID, on_namespace_change, (Datum) 0);
+	StartTransactionCommand();
+	strlcpy(database_name, get_database_name(MyDatabaseId), NAMEDATALEN);
+	CommitTransactionCommand();
+	wt_status_set_error(NULL);
+
+	wait_if_encoding_is_unfit(number);
+	while (!stop_requested && wait_for_extension(number))
+	{
+		if (start_serving(number))
+		{
+			serve(number);
+			stop_serving();
+		}
+	}
+	proc_exit(0);
+}
