@@ -106,6 +106,7 @@ answer_item(WtListener *listener, const BatchItem *item, const WtRow *rows)
 						 row->error);
 				break;
 			case WT_STORE_UNAVAILABLE:
+			case WT_STORE_CANCELLED:
 			case WT_STORE_PENDING:
 				status = 503;
 				snprintf(message, sizeof(message),
@@ -174,7 +175,7 @@ static void
 retry(WtRow *rows, int n_rows)
 {
 	for (int i = 0; i < n_rows; i++)
-		if (rows[i].result == WT_STORE_UNAVAILABLE)
+		if (rows[i].result == WT_STORE_CANCELLED)
 			rows[i].result = WT_STORE_PENDING;
 	wt_store_rows(rows, n_rows, RETRY_TIMEOUT);
 }

@@ -146,18 +146,21 @@ ensure_launcher(void)
 	BackgroundWorkerHandle *handle;
 	pid_t pid;
 	Oid database;
+	bool is_static = launcher_is_static();
 
-	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
 	pid = wt_shared->launcher_pid;
 	database = wt_shared->database;
 	LWLockRelease(&wt_shared->lock);
 
-	if (pid != 0 && OidIsValid(database) && database != MyDatabaseId)
+	if (is_static)
+		database = get_database_oid(wt_database, true);
+	if (pid != 0 && database != MyDatabaseId)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("WindTrap serves database \"%s\" already",
-						get_database_name(database)),
-				 launcher_is_static()
+						is_static ? wt_database : get_database_name(database)),
+				 is_static
 					 ? errhint("Set windtrap.database, and reload the configuration.")
 					 : errhint("Call windtrap.stop() there first.")));
 	if (pid != 0)

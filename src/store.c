@@ -24,6 +24,8 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
 #include "nodes/makefuncs.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
@@ -79,6 +81,7 @@ static bool callbacks_registered;
 typedef struct Failure
 {
 	int sqlstate;
+	bool committed; /* it has been, but not where synchronous standbys have it */
 	char message[256];
 } Failure;
 
@@ -316,25 +319,36 @@ standbys_have_it(int level)
 }
 
 /*
- * The outcome of an error: is it the event's fault, that is, would the next try of the
- * same event end in the same way while others pass?
+ * Whether an error is the event's fault: would the next try of the same event end in the
+ * same way while others pass?  What is not known to be of the server, the schema or the
+ * moment is: a trigger can raise whatever code it likes.
  */
 static bool
 is_fault_of_row(int sqlstate)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
-		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
-		case ERRCODE_WITH_CHECK_OPTION_VIOLATION:
-		case ERRCODE_TRIGGERED_ACTION_EXCEPTION:
-		case ERRCODE_PLPGSQL_ERROR:
-		case MAKE_SQLSTATE('5', '4', '0', '0',
-						   '0'): /* program limit, e.g. index row size */
-			return true;
+		case ERRCODE_CONNECTION_EXCEPTION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
+		case ERRCODE_INVALID_SQL_STATEMENT_NAME:
+		case ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION:
+		case ERRCODE_INVALID_CATALOG_NAME:
+		case ERRCODE_INVALID_SCHEMA_NAME:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_CONFIG_FILE_ERROR:
+		case ERRCODE_FDW_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+			/* Row-level security says no with the code of a missing privilege. */
+			return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && target.row_security;
 	}
-	/* Row-level security says no with the code of a missing privilege. */
-	return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && target.row_security;
+	return true;
 }
 
 /* One transaction over all pending rows of rows; false, and *error, where it failed. */
@@ -350,6 +364,7 @@ attempt(WtRow *rows, int n_rows, int timeout, Failure *error)
 
 		wt_store_in_progress = true;
 		SetCurrentStatementStartTimestamp();
+		pgstat_report_activity(STATE_RUNNING, "storing events");
 		StartTransactionCommand();
 		enable_timeout_after(STATEMENT_TIMEOUT, timeout);
 		(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
@@ -368,6 +383,7 @@ attempt(WtRow *rows, int n_rows, int timeout, Failure *error)
 
 		if (!standbys_have_it(level))
 		{
+			error->committed = true;
 			error->sqlstate = ERRCODE_QUERY_CANCELED;
 			strlcpy(error->message,
 					"the event is committed here, but no synchronous standby has it yet",
@@ -390,6 +406,7 @@ attempt(WtRow *rows, int n_rows, int timeout, Failure *error)
 
 		/* Whatever it was, look at the table again before the next try. */
 		target.valid = false;
+		error->committed = false;
 		error->sqlstate = e->sqlerrcode;
 		strlcpy(error->message, e->message ? e->message : "unknown error",
 				sizeof(error->message));
@@ -397,6 +414,7 @@ attempt(WtRow *rows, int n_rows, int timeout, Failure *error)
 		ok = false;
 	}
 	PG_END_TRY();
+	pgstat_report_activity(STATE_IDLE, NULL);
 	return ok;
 }
 
@@ -424,19 +442,36 @@ set_results(WtRow *rows, int n_rows, WtStoreResult result, const char *error)
 	}
 }
 
+/* What one call of wt_store_rows may take, by a clock that nobody sets. */
+typedef struct Limits
+{
+	instr_time begun;
+	int timeout; /* ms */
+} Limits;
+
+static int
+remaining_ms(const Limits *limits)
+{
+	instr_time passed;
+
+	INSTR_TIME_SET_CURRENT(passed);
+	INSTR_TIME_SUBTRACT(passed, limits->begun);
+	return limits->timeout - (int) INSTR_TIME_GET_MILLISEC(passed);
+}
+
 /*
  * Stores rows, halving them where one of them is refused.  *left is how many attempts
  * may still be made.
  */
 static void
-store_or_split(WtRow *rows, int n_rows, TimestampTz until, int *left)
+store_or_split(WtRow *rows, int n_rows, const Limits *limits, int *left)
 {
 	Failure error;
-	long remaining;
+	int remaining;
 
 	if (n_rows == 0 || count_pending(rows, n_rows) == 0)
 		return;
-	remaining = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+	remaining = remaining_ms(limits);
 	if (*left == 0 || remaining <= 0)
 	{
 		set_results(rows, n_rows, WT_STORE_UNAVAILABLE,
@@ -444,7 +479,7 @@ store_or_split(WtRow *rows, int n_rows, TimestampTz until, int *left)
 		return;
 	}
 	(*left)--;
-	if (attempt(rows, n_rows, (int) remaining, &error))
+	if (attempt(rows, n_rows, remaining, &error))
 	{
 		set_results(rows, n_rows, WT_STORE_COMMITTED, NULL);
 		return;
@@ -452,7 +487,11 @@ store_or_split(WtRow *rows, int n_rows, TimestampTz until, int *left)
 	if (!is_fault_of_row(error.sqlstate))
 	{
 		strlcpy(failure, error.message, sizeof(failure));
-		set_results(rows, n_rows, WT_STORE_UNAVAILABLE, error.message);
+		set_results(rows, n_rows,
+					error.sqlstate == ERRCODE_QUERY_CANCELED && !error.committed
+						? WT_STORE_CANCELLED
+						: WT_STORE_UNAVAILABLE,
+					error.message);
 		return;
 	}
 	if (n_rows == 1)
@@ -460,18 +499,19 @@ store_or_split(WtRow *rows, int n_rows, TimestampTz until, int *left)
 		set_results(rows, 1, WT_STORE_REFUSED, error.message);
 		return;
 	}
-	store_or_split(rows, n_rows / 2, until, left);
-	store_or_split(rows + n_rows / 2, n_rows - n_rows / 2, until, left);
+	store_or_split(rows, n_rows / 2, limits, left);
+	store_or_split(rows + n_rows / 2, n_rows - n_rows / 2, limits, left);
 }
 
 void
 wt_store_rows(WtRow *rows, int n_rows, int timeout)
 {
+	Limits limits = {.timeout = timeout};
 	int left = MAX_ATTEMPTS;
 
 	failure[0] = '\0';
-	store_or_split(rows, n_rows,
-				   TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout), &left);
+	INSTR_TIME_SET_CURRENT(limits.begun);
+	store_or_split(rows, n_rows, &limits, &left);
 }
 
 const char *

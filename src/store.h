@@ -14,6 +14,7 @@ typedef enum WtStoreResult
 	WT_STORE_COMMITTED,	  /* durable */
 	WT_STORE_REFUSED,	  /* the table does not take this event; error says why */
 	WT_STORE_UNAVAILABLE, /* nothing is wrong with the event: try again later */
+	WT_STORE_CANCELLED	  /* likewise; its transaction was cancelled, and is undone */
 } WtStoreResult;
 
 /* One row to be; the caller fills the first part, wt_store_rows the rest. */

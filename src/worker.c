@@ -338,22 +338,19 @@ process_batch(int timeout)
 	return wt_batch_process(listener, unavailable, timeout, &stop_requested);
 }
 
-/* Lets the listener work, and stores what it brings, until there is nothing left. */
+/*
+ * Lets the listener work, and stores one batch of what it brings, so that its caller can
+ * attend to other things in between; false: there was nothing to store.
+ */
 static bool
 work(int timeout)
 {
-	bool worked = false;
-
 	wt_listener_run(listener);
-	while (process_batch(timeout))
-	{
-		/* MHD does not wake up for the answers by itself. */
-		wt_listener_run(listener);
-		worked = true;
-		if (ConfigReloadPending || stop_requested)
-			break;
-	}
-	return worked;
+	if (!process_batch(timeout))
+		return false;
+	/* MHD does not wake up for the answers by itself. */
+	wt_listener_run(listener);
+	return true;
 }
 
 static void
@@ -451,7 +448,6 @@ serve(int number)
 	{
 		TimestampTz now;
 
-		pgstat_report_activity(STATE_RUNNING, "receiving events");
 		if (work(store_timeout()))
 		{
 			last_work = GetCurrentTimestamp();
@@ -459,8 +455,6 @@ serve(int number)
 			/* Without this autovacuum never learns of the rows. */
 			stats_due = pgstat_report_stat(false);
 		}
-		pgstat_report_activity(STATE_IDLE, NULL);
-
 		now = GetCurrentTimestamp();
 		AcceptInvalidationMessages();
 		if (extension_is_present())
