@@ -1,0 +1,221 @@
+# shellcheck shell=bash
+# Functions shared by the scripts beside this file: find a PostgreSQL, make a
+# private copy of it, build and install windtrap there, run clusters from it.
+#
+# PostgreSQL finds its lib and share directories relative to its binaries.  So a
+# copied bin/ beside symlinks to everything else is a full server of its own, and
+# `make install` reaches only the copy: the system's PostgreSQL stays as it is.
+#
+# Everything is made in one work directory, $WT_WORK:
+#   src/     a copy of the sources, and what is built from them
+#   stage/   the private PostgreSQL
+#   run/     the cluster of script/run, kept from run to run
+#   log/     what the servers and the tests said
+
+say() { printf '== %s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# The newest PostgreSQL on this machine that extensions can be built for;
+# PG_MAJOR picks another, PG_CONFIG one that is not a Debian package.
+find_pg_config() {
+	local config
+	if [[ -n ${PG_CONFIG:-} ]]; then
+		command -v "$PG_CONFIG"
+		return
+	fi
+	while read -r config; do
+		if [[ -e $("$config" --includedir-server)/postgres.h ]]; then
+			echo "$config"
+			return
+		fi
+	done < <(compgen -G "/usr/lib/postgresql/${PG_MAJOR:-*}/bin/pg_config" | sort -rV)
+	return 1
+}
+
+# An own directory per checkout, major version and kind of build, so that none
+# of them meets the object files of another.
+choose_work_directory() {
+	local root=$1 owner=$2 kind
+	kind=$("$(find_pg_config)" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
+	[[ -z ${WT_SANITIZE:-} ]] || kind+=-sanitize
+	# The postgres user cannot read below /root, and make cannot live with odd paths.
+	if ((EUID == 0)) || [[ $root =~ [^[:alnum:]/._+-] ]]; then
+		echo "/var/tmp/windtrap-$owner/$(basename "$root" | tr -c '[:alnum:]\n' _)-$(cksum <<<"$root" | cut -d' ' -f1)/$kind"
+	else
+		echo "$root/var/$kind"
+	fi
+}
+
+# Brings $2 up to date with the sources in $1, keeping what was built there:
+# times are kept, so make rebuilds what changed; files that vanished are removed.
+# The rest of the arguments is a prefix for the commands that write.
+copy_sources() {
+	local from=$1 to=$2 list
+	shift 2
+	list=$(mktemp)
+	(
+		cd "$from" || exit
+		{
+			{ [[ -e .git ]] && git ls-files -coz --exclude-standard 2>/dev/null; } ||
+				find . \( -path ./.git -o -path ./var \) -prune -o ! -type d -printf '%P\0'
+		} | LC_ALL=C sort -zu | while IFS= read -r -d '' file; do
+			# git also lists what was deleted and not yet committed.
+			[[ ! -e $file ]] || printf '%s\0' "$file"
+		done
+	) >"$list"
+	"$@" mkdir -p "$to"
+	tar -C "$from" --no-recursion --null --verbatim-files-from -T "$list" -c |
+		"$@" tar -C "$to" --no-same-owner -x
+	if [[ -e $to.list ]]; then
+		LC_ALL=C comm -z13 "$list" "$to.list" | (cd "$to" && "$@" xargs -r0 rm -f --)
+	fi
+	"$@" tee "$to.list" <"$list" >/dev/null
+	rm -f "$list"
+}
+
+# Goes on with the calling script inside the work directory.  PostgreSQL refuses
+# to run as root; root's part therefore is done by the postgres user.
+enter_work_directory() {
+	local root script user top as=()
+	script=$(realpath "$0")
+	root=$(dirname "$(dirname "$script")")
+	if [[ -n ${WT_WORK:-} && $root == "$WT_WORK/src" ]]; then
+		cd "$root" || exit
+		return
+	fi
+
+	"$root/script/bootstrap"
+	user=$( ((EUID)) && id -un || echo postgres)
+	WT_WORK=$(choose_work_directory "$root" "$user")
+	export WT_WORK
+	umask 022
+	# setpriv, not runuser: it leaves no parent behind that would cut short the
+	# clean-up after a signal.
+	((EUID)) || as=(setpriv --reuid postgres --regid postgres --init-groups env "HOME=$WT_WORK")
+	if [[ $WT_WORK == /var/tmp/* ]]; then
+		# Anybody may write there: use nothing that somebody else has put there.
+		top=/var/tmp/windtrap-$user
+		[[ -e $top || -L $top ]] || install -d -o "$user" "$top"
+		[[ ! -L $top && $(stat -c %U "$top") == "$user" ]] ||
+			die "$top belongs to somebody else; remove it and try again"
+	fi
+	# postgres may not be allowed to be where root is.
+	cd /
+	copy_sources "$root" "$WT_WORK/src" "${as[@]}"
+	exec "${as[@]}" "$WT_WORK/src/script/${script##*/}" "$@"
+}
+
+# The caller's settings for psql and locale would change what is tested.
+clean_environment() {
+	local name
+	while read -r name; do
+		[[ $name == PG_* ]] || unset "$name"
+	done < <(compgen -v PG)
+	export LC_ALL=C.UTF-8
+}
+
+# Makes $WT_WORK/stage, unless it is there and as new as what it was made from.
+stage_postgres() {
+	local config stage=$WT_WORK/stage bin dir stamp
+	config=$(find_pg_config)
+	bin=$("$config" --bindir)
+	stamp=$(
+		cksum <"${BASH_SOURCE[0]}"
+		ls -l --time-style=full-iso "$bin"
+		find "$("$config" --pkglibdir)" "$("$config" --sharedir)" | sort | cksum
+	)
+	STAGED_CONFIG=$stage$bin/pg_config
+	export PATH="$stage$bin:$PATH"
+	mkdir -p "$WT_WORK/log" "$WT_WORK/sanitizer"
+	[[ $(cat "$stage/stamp" 2>/dev/null) != "$stamp" ]] || return 0
+
+	say "staging a private copy of $("$config" --version)"
+	rm -rf "$stage"
+	mkdir -p "$stage$bin"
+	# Copies: through a symlink the server would find its way back to the original.
+	cp -a "$bin/." "$stage$bin"
+	for dir in "$("$config" --pkglibdir)" "$("$config" --sharedir)"; do
+		mkdir -p "$stage$dir"
+		cp -rs "$dir/." "$stage$dir"
+	done
+	rm -rf "$stage$("$config" --pkglibdir)/bitcode"
+	for dir in "$("$config" --includedir)" "$("$config" --includedir-server)"; do
+		if [[ ! -e $stage$dir ]]; then
+			mkdir -p "$(dirname "$stage$dir")"
+			ln -s "$dir" "$stage$dir"
+		fi
+	done
+	# A windtrap that the system has must not stand in for the one under test.
+	find "$stage" -name 'windtrap*' -type l -delete
+	[[ -z ${WT_SANITIZE:-} ]] || wrap_server_for_sanitizer "$stage$bin"
+	echo "$stamp" >"$stage/stamp"
+}
+
+# A server that was not built with the sanitizer must have its runtime preloaded.
+# That is done for the server alone, by a wrapper: psql and the shells are spared.
+# The first's reports go to files, the second's to the server's log; abort makes
+# the postmaster see a crash.
+wrap_server_for_sanitizer() {
+	local bin=$1
+	mv "$bin/postgres" "$bin/postgres.real"
+	# The runtime wakes at the first malloc.  If a library's constructor makes that
+	# one in bindtextdomain, with libc's lock held, the runtime calls gettext in its
+	# turn and the lock is never free again.  So it is woken before all constructors.
+	# The other runtime would read its options at its first report only, when the
+	# server has written its process title over the environment.
+	gcc -shared -fPIC -O0 -Wl,-z,initfirst -o "$bin/wake.so" -x c - <<-WAKE
+		#include <stdlib.h>
+		__attribute__((constructor)) static void wake(void) { free(malloc(1)); }
+		const char *__ubsan_default_options(void)
+		{ return "print_stacktrace=1:abort_on_error=1"; }
+	WAKE
+	cat >"$bin/postgres" <<-WRAPPER
+		#!/bin/sh
+		export LD_PRELOAD='$(gcc -print-file-name=libasan.so) $bin/wake.so $(gcc -print-file-name=libubsan.so)'
+		export ASAN_OPTIONS='detect_leaks=0:abort_on_error=1:log_path=$WT_WORK/sanitizer/asan'
+		exec '$bin/postgres.real' "\$@"
+	WRAPPER
+	chmod 755 "$bin/postgres"
+}
+
+# Builds, and installs in the stage.  Without bitcode, which only the JIT uses.
+build_windtrap() {
+	local options=(-s "PG_CONFIG=$STAGED_CONFIG" with_llvm=no)
+	[[ -z ${WT_SANITIZE:-} ]] ||
+		options+=('COPT=-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1')
+	say "building${WT_SANITIZE:+ with the address and undefined-behaviour sanitizers}"
+	(
+		flock 9 # two scripts at once must not build over each other
+		make "${options[@]}" -j"$(nproc)"
+		# What is not a symlink is ours; remove what an earlier version installed.
+		find "$WT_WORK/stage" -type f ! -path "${STAGED_CONFIG%/*}/*" ! -path "$WT_WORK/stage/stamp" -delete
+		make "${options[@]}" install
+	) 9<"$WT_WORK"
+}
+
+# init_cluster DATA: only its owner can reach the socket, so no password is needed.
+init_cluster() {
+	initdb -D "$1" -U postgres -A trust -E UTF8 --no-instructions -N >"$WT_WORK/log/initdb.log" ||
+		{ cat "$WT_WORK/log/initdb.log" >&2; die "initdb failed"; }
+}
+
+# start_cluster DATA SOCKET_DIRECTORY LOG [SETTING=VALUE ...]
+start_cluster() {
+	local data=$1 sockets=$2 log=$3 setting options
+	shift 3
+	options="-c listen_addresses='' -c unix_socket_directories='$sockets'"
+	for setting in "$@"; do
+		options+=" -c $setting"
+	done
+	pg_ctl -D "$data" -l "$log" -o "$options" -w -s start ||
+		{ tail -n 30 "$log" >&2; die "the server did not start; its log is $log"; }
+}
+
+# A server that does not stop when asked is a bug of ours; say so, but stop it.
+stop_cluster() {
+	[[ -e $1/postmaster.pid ]] || return 0
+	pg_ctl -D "$1" -m fast -t 30 -s stop && return
+	pg_ctl -D "$1" -m immediate -s stop || true
+	echo "${0##*/}: the server had to be stopped the hard way" >&2
+	return 1
+}
