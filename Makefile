@@ -20,6 +20,7 @@ OBJS = \
 	src/enrich.o \
 	src/form.o \
 	src/framing.o \
+	src/inflate.o \
 	src/json.o \
 	src/jsonb_writer.o \
 	src/launcher.o \
@@ -40,11 +41,12 @@ TAP_TESTS = 1
 EXTRA_CLEAN = $(OBJS:.o=.d)
 
 PG_CONFIG ?= pg_config
-PG_CPPFLAGS = -I$(srcdir)/src $(shell pkg-config --cflags libmicrohttpd)
+LIBRARIES = libmicrohttpd zlib libzstd
+PG_CPPFLAGS = -I$(srcdir)/src $(shell pkg-config --cflags $(LIBRARIES))
 # The warnings that PostgreSQL itself builds with come from PGXS; these are ours.
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wshadow=compatible-local -Wstrict-prototypes \
 	-Wwrite-strings -Werror -MMD -MP
-SHLIB_LINK = $(shell pkg-config --libs libmicrohttpd)
+SHLIB_LINK = $(shell pkg-config --libs $(LIBRARIES))
 
 # Bitcode is for functions that queries inline; there are none here.
 override with_llvm := no

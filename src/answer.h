@@ -11,7 +11,13 @@
 #define WT_ANSWER_SIZE 1024
 
 /*
- * Writes {"error":"<sentence>"} with its line feed to body; the sentence, UTF-8, is
+ * Writes a sentence, UTF-8, to out as the inside of a JSON string, cut where it does not
+ * fit into size bytes.  Gives the length in bytes; there is no terminating NUL.
+ */
+extern size_t wt_answer_escape(char *out, size_t size, const char *sentence);
+
+/*
+ * Writes {"error":"<sentence>"} with its line feed to body; the sentence is
  * escaped, and cut where it does not fit.  Gives the length in bytes.
  */
 extern size_t wt_answer_error(char body[WT_ANSWER_SIZE], const char *sentence);

@@ -2,11 +2,25 @@
  * batch.c
  *		Requests → answers: takes what is complete through all the stages at once.
  *
- * All that a batch allocates is in one memory context, which is reset at its end.
+ * Words:
+ *	job			a request on its way through the stages
+ *	turn		one call of wt_batch_process: a slice of decoding, and one transaction
+ *	small job	one that is decoded at once
+ *	large job	one that may take several turns to decode, in the order of arrival; small
+ *				ones pass it
+ *
+ * A job's rows are committed together, in the turn in which the last of them is decoded.
+ * Only a job of more than MAX_TURN_ROWS or MAX_TURN_BYTES, whose one transaction would keep
+ * everybody else waiting, is committed in pieces.
+ *
+ * What a job allocates is in a memory context of its own, what a turn allocates in
+ * another; each has one end.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "lib/ilist.h"
+#include "portability/instr_time.h"
 #include "utils/memutils.h"
 
 #include "answer.h"
@@ -17,107 +31,500 @@
 #include "shared.h"
 #include "store.h"
 
-/* One batch: requests, and bytes of their bodies. */
-#define MAX_BATCH 1024
-#define MAX_BATCH_BYTES (8 * 1024 * 1024)
+/* One turn: small jobs, rows, bytes of rows, and decoding in ms. */
+#define MAX_TURN_JOBS 1024
+#define MAX_TURN_ROWS 10000
+#define MAX_TURN_BYTES (8 * 1024 * 1024)
+#define MAX_TURN_DECODING 8
+
+/* A body up to here, bytes, that is not compressed makes a small job. */
+#define SMALL_BODY (32 * 1024)
 
 /* The second try of a batch when the worker is stopping, ms. */
 #define RETRY_TIMEOUT 2000
 
-/* What the context of a batch keeps from batch to batch, bytes. */
+/* Errors that are listed in an answer. */
+#define MAX_LISTED 10
+
+/* What contexts keep from turn to turn, bytes. */
 #define KEPT_MEMORY (256 * 1024)
 
-/* One request of a batch. */
-typedef struct BatchItem
-{
-	WtRequest *request;
-	int row;			 /* in the rows; -1: none, the answer is known */
-	int status;			 /* of the answer, where row is -1 */
-	const char *message; /* likewise */
-} BatchItem;
+/* Where the buffer for inflated bodies is not worth keeping, bytes. */
+#define KEPT_BUFFER (1024 * 1024)
 
-static MemoryContext batch_context;
+typedef struct Job Job;
+
+/* An event that has been decoded. */
+typedef struct Event
+{
+	WtRow row; /* must be first */
+	Job *job;
+	const char *raw; /* as it was sent; in the body */
+	uint32 raw_length;
+	uint32 index;	  /* in its batch, from 0 */
+	bool quarantined; /* row is a stand-in: the event could not be decoded, or stored */
+	bool counted;	  /* in the job's numbers */
+} Event;
+
+typedef struct ListedError
+{
+	int64 index;
+	const char *message;
+} ListedError;
+
+struct Job
+{
+	dlist_node node; /* among the large ones */
+	MemoryContext context;
+	WtRequest *request;
+	WtEnvelope *envelope;
+	WtDecoder decoder;
+	WtInflated inflated;
+	Event **events; /* those that are not committed yet */
+	int n_events;
+	int max_events;
+	size_t bytes; /* of their data */
+	int64 n_decoded;
+	int64 n_accepted;
+	int64 n_rejected;
+	ListedError listed[MAX_LISTED];
+	int n_listed;
+	bool queued; /* in large_jobs */
+	bool taken;	 /* in this turn's jobs */
+	bool begun;
+	bool decoded; /* all of it */
+	int status;	  /* of the answer, where that is known already; 0: it is not */
+	const char *message;
+};
+
+/* What has been taken in this turn. */
+typedef struct Turn
+{
+	Job **jobs; /* whose events are to be stored, or whose answer is known */
+	int n_jobs;
+	int n_rows;
+	size_t bytes;
+	instr_time begun;
+} Turn;
+
+static MemoryContext turn_context;
+static MemoryContext small_context; /* of all small jobs of a turn */
+static dlist_head large_jobs = DLIST_STATIC_INIT(large_jobs);
 static WtJson json; /* the parser's memory, kept between events */
 
-static void
-set_answer(BatchItem *item, int status, const char *message)
+static double
+decoding_ms(const Turn *turn)
 {
-	item->row = -1;
-	item->status = status;
-	item->message = message;
+	instr_time now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, turn->begun);
+	return INSTR_TIME_GET_MILLISEC(now);
 }
 
-/* Decodes and enriches the event of a request: a row more, or an answer. */
-static void
-decode_request(BatchItem *item, WtRow *rows, int *n_rows)
+static bool
+turn_is_full(const Turn *turn)
 {
-	const WtRequest *request = item->request;
-	WtDecoder decoder = {0};
-	WtEnvelope *envelope;
-	WtRow *row;
+	return turn->n_jobs >= MAX_TURN_JOBS || turn->n_rows >= MAX_TURN_ROWS ||
+		   turn->bytes >= MAX_TURN_BYTES;
+}
 
-	decoder.content_type = request->content_type;
-	decoder.content_encoding = request->content_encoding;
-	decoder.body = request->body;
-	decoder.length = request->body_length;
-	decoder.max_event_size = (size_t) wt_max_event_size;
-	switch (wt_decode_next(&decoder, &json))
+static void
+set_answer(Job *job, int status, const char *message)
+{
+	job->status = status;
+	job->message = MemoryContextStrdup(job->context, message);
+	job->decoded = true;
+	job->n_events = 0;
+}
+
+/*
+ * Decode and enrich
+ */
+
+static Event *
+add_event(Job *job)
+{
+	Event *event = palloc0(sizeof(Event));
+
+	if (job->n_events == job->max_events)
+	{
+		job->max_events = job->max_events ? job->max_events * 2 : 1;
+		if (job->events)
+			job->events =
+				repalloc_huge(job->events, sizeof(Event *) * (Size) job->max_events);
+		else
+			job->events = palloc(sizeof(Event *) * (Size) job->max_events);
+	}
+	job->events[job->n_events++] = event;
+	event->job = job;
+	event->index = (uint32) job->n_decoded++;
+	event->raw = job->decoder.raw;
+	event->raw_length = (uint32) job->decoder.raw_length;
+	event->row.event_timestamp = wt_enrich_time(job->envelope);
+	return event;
+}
+
+static void
+list_error(Job *job, int64 index, const char *message)
+{
+	if (job->n_listed == MAX_LISTED)
+		return;
+	job->listed[job->n_listed].index = index;
+	job->listed[job->n_listed].message = MemoryContextStrdup(job->context, message);
+	job->n_listed++;
+}
+
+/* Makes an event's row a stand-in for it. */
+static void
+make_stand_in(Event *event, const char *error)
+{
+	MemoryContext old = MemoryContextSwitchTo(event->job->context);
+
+	event->row.data =
+		wt_enrich_quarantined(event->job->envelope, error, event->raw, event->raw_length);
+	event->row.status = 422;
+	event->quarantined = true;
+	list_error(event->job, event->index, error);
+	MemoryContextSwitchTo(old);
+}
+
+/* For wt_store_rows: the table refuses this row. */
+static bool
+quarantine_row(WtRow *row)
+{
+	Event *event = (Event *) row;
+
+	if (event->quarantined || !(event->job->decoder.batch || wt_quarantine_single))
+		return false;
+	make_stand_in(event, psprintf("the log table refuses this event: %s", row->error));
+	return true;
+}
+
+/* Inflates the body, where it has to be; false: the answer is known. */
+static bool
+begin_job(Job *job)
+{
+	const WtRequest *request = job->request;
+	WtDecoder *decoder = &job->decoder;
+
+	job->begun = true;
+	decoder->content_type = request->content_type;
+	decoder->body = request->body;
+	decoder->length = request->body_length;
+	decoder->max_event_size = (size_t) wt_max_event_size;
+	switch (wt_inflate(request->content_encoding, request->body, request->body_length,
+					   (size_t) wt_max_body_size, &job->inflated))
+	{
+		case WT_INFLATE_PLAIN:
+			break;
+		case WT_INFLATE_OK:
+			decoder->body = job->inflated.data;
+			decoder->length = job->inflated.length;
+			break;
+		case WT_INFLATE_UNSUPPORTED:
+			set_answer(
+				job, 415,
+				"this Content-Encoding is not supported: send gzip, deflate, zstd, or "
+				"the body as it is");
+			return false;
+		case WT_INFLATE_CORRUPT:
+			set_answer(job, 400, "the compressed body is corrupt or not complete");
+			return false;
+		case WT_INFLATE_TOO_LARGE:
+			set_answer(
+				job, 413,
+				psprintf("the inflated body is larger than windtrap.max_body_size, %d "
+						 "bytes",
+						 wt_max_body_size));
+			return false;
+		case WT_INFLATE_OUT_OF_MEMORY:
+			set_answer(job, 503, "out of memory, try again");
+			return false;
+	}
+	job->envelope = wt_enrich_request(request);
+	return true;
+}
+
+/* Decodes the next event of a job; false where there is none. */
+static bool
+decode_event(Job *job)
+{
+	WtDecoder *decoder = &job->decoder;
+	Event *event;
+
+	switch (wt_decode_next(decoder, &json))
 	{
 		case WT_DECODE_EVENT:
-			break;
+			event = add_event(job);
+			event->row.data = wt_enrich_event(job->envelope, &json);
+			job->bytes += VARSIZE(event->row.data);
+			return true;
 		case WT_DECODE_BAD:
-			set_answer(item, decoder.status, pstrdup(decoder.error));
-			return;
+			if (!decoder->batch && !wt_quarantine_single)
+			{
+				set_answer(job, decoder->status, decoder->error);
+				return false;
+			}
+			event = add_event(job);
+			make_stand_in(event, decoder->error);
+			job->bytes += VARSIZE(event->row.data);
+			return true;
 		case WT_DECODE_END:
+			job->decoded = true;
+			return false;
+		case WT_DECODE_REFUSED:
+			set_answer(job, decoder->status, decoder->error);
+			return false;
 		case WT_DECODE_OUT_OF_MEMORY:
-			set_answer(item, 503, "out of memory, try again");
-			return;
+			set_answer(job, 503, "out of memory, try again");
+			return false;
 	}
-	envelope = wt_enrich_request(request);
-	row = &rows[*n_rows];
-	row->event_timestamp = wt_enrich_time(envelope);
-	row->data = wt_enrich_event(envelope, &json);
-	row->status = 0;
-	row->result = WT_STORE_PENDING;
-	row->error = NULL;
-	item->row = (*n_rows)++;
+	return false;
+}
+
+/* Decodes a job, as much of it as this turn has room for. */
+static void
+decode_job(Job *job, Turn *turn)
+{
+	MemoryContext old = MemoryContextSwitchTo(job->context);
+
+	if (job->begun || begin_job(job))
+	{
+		while (decode_event(job))
+		{
+			if (job->n_events >= MAX_TURN_ROWS || job->bytes >= MAX_TURN_BYTES)
+				break;
+			/* The clock costs less than an event, but not nothing. */
+			if ((job->n_decoded % 16 == 0 || job->bytes > SMALL_BODY) &&
+				decoding_ms(turn) >= MAX_TURN_DECODING)
+				break;
+		}
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * A turn
+ */
+
+static void
+take_job(Turn *turn, Job *job)
+{
+	if (!job->taken)
+		turn->jobs[turn->n_jobs++] = job;
+	job->taken = true;
+	turn->n_rows += job->n_events;
+	turn->bytes += job->bytes;
+}
+
+/*
+ * Makes a job of the next request.  From here on there is a job to be answered for it,
+ * whatever is raised.
+ */
+static Job *
+new_job(WtListener *listener, Turn *turn, const WtRequest *request)
+{
+	bool large = request->body_length > SMALL_BODY || request->content_encoding != NULL;
+	MemoryContext context = small_context;
+	Job *job;
+
+	if (large)
+		context = AllocSetContextCreate(TopMemoryContext, "windtrap job",
+										ALLOCSET_DEFAULT_SIZES);
+	job = MemoryContextAllocZero(context, sizeof(Job));
+	job->context = context;
+	job->request = wt_listener_next(listener);
+	if (large)
+	{
+		job->queued = true;
+		dlist_push_tail(&large_jobs, &job->node);
+	}
+	else
+		take_job(turn, job);
+	return job;
+}
+
+/* Takes what has arrived: small jobs into this turn, large ones into their queue. */
+static void
+take_requests(WtListener *listener, Turn *turn)
+{
+	const WtRequest *request;
+
+	while (!turn_is_full(turn) && (request = wt_listener_peek(listener)) != NULL)
+	{
+		Job *job = new_job(listener, turn, request);
+
+		if (job->queued)
+			continue;
+		/* A body of many tiny events may be small and not done yet: go on with it. */
+		while (!job->decoded)
+			decode_job(job, turn);
+		take_job(turn, job);
+	}
+}
+
+/* Goes on with the large jobs, in the order of their arrival. */
+static void
+take_large_jobs(Turn *turn)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &large_jobs)
+	{
+		Job *job = dlist_container(Job, node, iter.cur);
+
+		if (turn_is_full(turn))
+			break;
+		decode_job(job, turn);
+		/* One that is too long for one transaction is stored in pieces. */
+		if (job->decoded || job->n_events >= MAX_TURN_ROWS ||
+			job->bytes >= MAX_TURN_BYTES)
+			take_job(turn, job);
+		if (!job->decoded || decoding_ms(turn) >= MAX_TURN_DECODING)
+			break;
+	}
 }
 
 static void
-answer_item(WtListener *listener, const BatchItem *item, const WtRow *rows)
+store_turn(Turn *turn, int timeout, const volatile sig_atomic_t *stopping)
 {
-	char body[WT_ANSWER_SIZE];
-	char message[512];
-	int status = item->status;
-	const char *sentence = item->message;
+	WtRow **rows = palloc(sizeof(WtRow *) * (Size) Max(turn->n_rows, 1));
+	int n = 0;
 
-	if (item->row >= 0)
+	for (int i = 0; i < turn->n_jobs; i++)
+		for (int k = 0; k < turn->jobs[i]->n_events; k++)
+			rows[n++] = &turn->jobs[i]->events[k]->row;
+	if (n == 0)
+		return;
+	wt_store_rows(rows, n, quarantine_row, timeout);
+	if (*stopping && wt_store_failure())
 	{
-		const WtRow *row = &rows[item->row];
+		/* SIGTERM cancels a transaction that may have been about to end: one more try. */
+		for (int i = 0; i < n; i++)
+			if (rows[i]->result == WT_STORE_CANCELLED)
+				rows[i]->result = WT_STORE_PENDING;
+		wt_store_rows(rows, n, quarantine_row, RETRY_TIMEOUT);
+	}
+}
 
-		switch (row->result)
+/*
+ * Answers
+ */
+
+/* Counts what has become of a job's events; they are done with then. */
+static void
+count_events(Job *job)
+{
+	for (int i = 0; i < job->n_events; i++)
+	{
+		const Event *event = job->events[i];
+
+		switch (event->row.result)
 		{
 			case WT_STORE_COMMITTED:
-				wt_listener_accept(listener, item->request);
-				return;
-			case WT_STORE_REFUSED:
-				status = 422;
-				snprintf(message, sizeof(message), "the log table refuses this event: %s",
-						 row->error);
+				if (event->quarantined)
+					job->n_rejected++;
+				else
+					job->n_accepted++;
 				break;
-			case WT_STORE_UNAVAILABLE:
-			case WT_STORE_CANCELLED:
-			case WT_STORE_PENDING:
-				status = 503;
-				snprintf(message, sizeof(message),
-						 "the event could not be stored, try again: %s",
-						 row->error ? row->error : "it was not tried");
+			case WT_STORE_QUARANTINED:
+				job->n_rejected++;
+				break;
+			case WT_STORE_REFUSED:
+				job->n_rejected++;
+				if (!event->quarantined)
+					list_error(job, event->index,
+							   psprintf("the log table refuses this event: %s",
+										event->row.error));
+				break;
+			default:
+				/* Whatever else became of the job: this much is not stored. */
+				job->status = 503;
+				job->message = MemoryContextStrdup(
+					job->context,
+					psprintf("the events could not be stored, try again: %s",
+							 event->row.error ? event->row.error
+											  : "they were not tried"));
+				job->decoded = true;
 				break;
 		}
-		sentence = message;
+		if (job->status == 503)
+			break;
 	}
-	wt_listener_answer(listener, item->request, status, body,
-					   wt_answer_error(body, sentence));
+	job->n_events = 0;
+	job->bytes = 0;
+}
+
+/* {"accepted":N,"rejected":M,"errors":[{"index":17,"error":"…"}]} */
+static void
+format_batch_answer(const Job *job, StringInfo body)
+{
+	appendStringInfo(body, "{\"accepted\":" INT64_FORMAT, job->n_accepted);
+	if (job->n_rejected > 0)
+	{
+		appendStringInfo(body, ",\"rejected\":" INT64_FORMAT ",\"errors\":[",
+						 job->n_rejected);
+		for (int i = 0; i < job->n_listed; i++)
+		{
+			appendStringInfo(body, "%s{\"index\":" INT64_FORMAT ",\"error\":\"",
+							 i > 0 ? "," : "", job->listed[i].index);
+			enlargeStringInfo(body, WT_ANSWER_SIZE);
+			body->len += (int) wt_answer_escape(body->data + body->len, WT_ANSWER_SIZE,
+												job->listed[i].message);
+			appendStringInfoString(body, "\"}");
+		}
+		appendStringInfoChar(body, ']');
+	}
+	appendStringInfoString(body, "}\n");
+}
+
+static void
+answer_job(WtListener *listener, Job *job)
+{
+	char body[WT_ANSWER_SIZE];
+	StringInfoData answer;
+	int status = 200;
+
+	if (job->status != 0)
+	{
+		wt_listener_answer(listener, job->request, job->status, body,
+						   wt_answer_error(body, job->message));
+		return;
+	}
+	if (!job->decoder.batch && job->n_accepted == 1)
+	{
+		wt_listener_accept(listener, job->request);
+		return;
+	}
+	if (!job->decoder.batch)
+	{
+		/* One event, and it was refused; perhaps it is in quarantine. */
+		wt_listener_answer(
+			listener, job->request, job->decoder.status ? job->decoder.status : 422, body,
+			wt_answer_error(body,
+							job->n_listed > 0 ? job->listed[0].message : "refused"));
+		return;
+	}
+	if (job->n_accepted == 0 && job->n_rejected > 0)
+		status = 422;
+	initStringInfo(&answer);
+	format_batch_answer(job, &answer);
+	wt_listener_answer(listener, job->request, status, answer.data, (size_t) answer.len);
+}
+
+static void
+end_job(WtListener *listener, Job *job)
+{
+	answer_job(listener, job);
+	wt_status_count((int) job->n_accepted,
+					(int) job->n_rejected + (job->status != 0 && job->status != 503),
+					job->status == 503);
+	wt_inflate_shrink(&job->inflated, 0);
+	if (job->queued)
+		dlist_delete(&job->node);
+	if (job->context != small_context)
+		MemoryContextDelete(job->context);
 }
 
 /* Says in the log, once each, that storing fails and that it works again. */
@@ -145,115 +552,106 @@ report_failure(WtListener *listener, const char *reason)
 }
 
 static void
-count_answers(const BatchItem *items, int n_items, const WtRow *rows)
+run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
+		 const volatile sig_atomic_t *stopping)
 {
-	int accepted = 0;
-	int refused = 0;
-	int failed = 0;
-
-	for (int i = 0; i < n_items; i++)
+	INSTR_TIME_SET_CURRENT(turn->begun);
+	take_requests(listener, turn);
+	take_large_jobs(turn);
+	if (unavailable)
 	{
-		if (items[i].row < 0)
-		{
-			if (items[i].status == 503)
-				failed++;
-			else
-				refused++;
-		}
-		else if (rows[items[i].row].result == WT_STORE_COMMITTED)
-			accepted++;
-		else if (rows[items[i].row].result == WT_STORE_REFUSED)
-			refused++;
-		else
-			failed++;
+		for (int i = 0; i < turn->n_jobs; i++)
+			set_answer(turn->jobs[i], 503, unavailable);
 	}
-	wt_status_count(accepted, refused, failed);
+	else if (turn->n_rows > 0)
+	{
+		store_turn(turn, timeout, stopping);
+		report_failure(listener, wt_store_failure());
+	}
 }
 
-/* SIGTERM cancels a transaction that may have been about to end: one more try. */
 static void
-retry(WtRow *rows, int n_rows)
+fail_job(Job *job)
 {
-	for (int i = 0; i < n_rows; i++)
-		if (rows[i].result == WT_STORE_CANCELLED)
-			rows[i].result = WT_STORE_PENDING;
-	wt_store_rows(rows, n_rows, RETRY_TIMEOUT);
+	job->status = 503;
+	job->message = "the event could not be stored, try again";
+	job->decoded = true;
+	job->n_events = 0;
+}
+
+/* Something was raised where nothing should be: memory ran out, most likely. */
+static void
+fail_turn(WtListener *listener, Turn *turn)
+{
+	dlist_mutable_iter iter;
+
+	MemoryContextSwitchTo(turn_context);
+	EmitErrorReport();
+	FlushErrorState();
+	if (IsTransactionState())
+		AbortCurrentTransaction();
+	MemoryContextSwitchTo(turn_context);
+
+	/* Whoever was being worked on is not known: nobody is left without an answer. */
+	for (int i = 0; i < turn->n_jobs; i++)
+		fail_job(turn->jobs[i]);
+	dlist_foreach_modify(iter, &large_jobs)
+	{
+		Job *job = dlist_container(Job, node, iter.cur);
+
+		if (job->taken)
+			continue;
+		fail_job(job);
+		end_job(listener, job);
+	}
+}
+
+bool
+wt_batch_is_pending(void)
+{
+	return !dlist_is_empty(&large_jobs);
 }
 
 bool
 wt_batch_process(WtListener *listener, const char *unavailable, int timeout,
 				 const volatile sig_atomic_t *stopping)
 {
-	MemoryContext old;
-	BatchItem *items;
-	WtRow *rows;
-	volatile int n_items = 0;
-	volatile int n_rows = 0;
-	size_t bytes = 0;
-	WtRequest *request = wt_listener_next(listener);
+	MemoryContext old = CurrentMemoryContext;
+	Turn turn = {0};
 
-	if (!request)
+	if (!wt_listener_peek(listener) && !wt_batch_is_pending())
 		return false;
-	if (!batch_context)
-		batch_context = AllocSetContextCreate(TopMemoryContext, "windtrap batch", 0,
-											  KEPT_MEMORY, ALLOCSET_DEFAULT_MAXSIZE);
-	old = MemoryContextSwitchTo(batch_context);
-	items = palloc(sizeof(BatchItem) * MAX_BATCH);
-	rows = palloc(sizeof(WtRow) * MAX_BATCH);
-	while (request)
+	if (!turn_context)
 	{
-		/* Until it is known better, the answer is that it was not stored. */
-		items[n_items].request = request;
-		set_answer(&items[n_items], 503, "the event could not be stored, try again");
-		n_items++;
-		bytes += request->body_length;
-		if (n_items == MAX_BATCH || bytes > MAX_BATCH_BYTES)
-			break;
-		request = wt_listener_next(listener);
+		turn_context = AllocSetContextCreate(TopMemoryContext, "windtrap turn", 0,
+											 KEPT_MEMORY, ALLOCSET_DEFAULT_MAXSIZE);
+		small_context = AllocSetContextCreate(TopMemoryContext, "windtrap small jobs", 0,
+											  KEPT_MEMORY, ALLOCSET_DEFAULT_MAXSIZE);
 	}
-
+	MemoryContextSwitchTo(turn_context);
+	turn.jobs = palloc(sizeof(Job *) * (MAX_TURN_JOBS + 1));
 	PG_TRY();
 	{
-		if (unavailable)
-		{
-			for (int i = 0; i < n_items; i++)
-				set_answer(&items[i], 503, unavailable);
-		}
-		else
-		{
-			for (int i = 0; i < n_items; i++)
-			{
-				int n = n_rows;
-
-				decode_request(&items[i], rows, &n);
-				n_rows = n;
-			}
-		}
-		if (n_rows > 0)
-		{
-			wt_store_rows(rows, n_rows, timeout);
-			if (*stopping && wt_store_failure())
-				retry(rows, n_rows);
-			report_failure(listener, wt_store_failure());
-		}
+		run_turn(listener, &turn, unavailable, timeout, stopping);
 	}
 	PG_CATCH();
 	{
-		/* Out of memory, most likely: nothing but this batch is the worse for it. */
-		MemoryContextSwitchTo(batch_context);
-		EmitErrorReport();
-		FlushErrorState();
-		if (IsTransactionState())
-			AbortCurrentTransaction();
-		MemoryContextSwitchTo(batch_context);
+		fail_turn(listener, &turn);
 	}
 	PG_END_TRY();
 
-	for (int i = 0; i < n_items; i++)
-		answer_item(listener, &items[i], rows);
-	count_answers(items, n_items, rows);
+	for (int i = 0; i < turn.n_jobs; i++)
+	{
+		Job *job = turn.jobs[i];
+
+		job->taken = false;
+		count_events(job);
+		if (job->decoded)
+			end_job(listener, job);
+	}
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(batch_context);
+	MemoryContextReset(small_context);
+	MemoryContextReset(turn_context);
 	return true;
 }
 

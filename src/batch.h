@@ -10,9 +10,10 @@
 #include "listener.h"
 
 /*
- * Takes requests that are complete, as many as make one batch: decodes, enriches and
- * stores their events in one transaction, and answers each.  false where there are none.
- * The answers leave with wt_listener_run, which must follow.
+ * One turn: takes requests that are complete, decodes and enriches their events for a few
+ * milliseconds, stores what is decoded in one transaction, and answers those that are
+ * done.  false where there was nothing to do.  The answers leave with wt_listener_run,
+ * which must follow.
  *
  * unavailable: NULL, or why nothing can be stored now, which is then the answer.
  * timeout: what storing may take, ms.  *stopping: the worker has been asked to stop, and
@@ -20,6 +21,9 @@
  */
 extern bool wt_batch_process(WtListener *listener, const char *unavailable, int timeout,
 							 const volatile sig_atomic_t *stopping);
+
+/* Whether there is work left for another turn, beside what the listener has. */
+extern bool wt_batch_is_pending(void);
 
 /* Gives back memory that batches keep beyond `keep` bytes. */
 extern void wt_batch_shrink(size_t keep);

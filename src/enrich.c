@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "common/string.h"
+#include "common/base64.h"
 #include "pgtime.h"
 #include "utils/memutils.h"
 
@@ -21,7 +21,10 @@
 #define REDACTED "[redacted]"
 
 /* Names of members, in jsonb's order: shorter first, then by bytes. */
-#define ENVELOPE_MEMBERS 10
+#define ENVELOPE_MEMBERS 13
+
+/* What is kept of an event in quarantine, bytes: jsonb holds strings of up to 256 MB. */
+#define MAX_RAW (128 * 1024 * 1024)
 
 struct WtEnvelope
 {
@@ -34,6 +37,10 @@ struct WtEnvelope
 	StringInfoData args;	/* a container; empty: no query string */
 	StringInfoData headers; /* likewise */
 };
+
+/* Where data are written, and how much of it is kept, bytes. */
+#define KEPT_SCRATCH (1024 * 1024)
+static StringInfoData scratch;
 
 /* The parser's memory for query strings; the head of a request bounds it. */
 static WtJson query_json;
@@ -266,38 +273,90 @@ add_container(WtMember *members, int *n, const char *name, const StringInfoData 
 	(*n)++;
 }
 
-Jsonb *
-wt_enrich_event(const WtEnvelope *envelope, const WtJson *json)
+/*
+ * The envelope with what is the event's own: `json`, or error and raw.  Members are in
+ * jsonb's order, so that nothing has to be sorted.
+ */
+static Jsonb *
+write_data(const WtEnvelope *envelope, const WtJson *json, const char *error,
+		   const char *raw, uint32 raw_length, const char *encoding)
 {
 	WtMember members[ENVELOPE_MEMBERS];
 	int n = 0;
 	char id[WT_UUID_TEXT_SIZE];
-	StringInfoData buffer;
 	Jsonb *data;
 
 	wt_uuid_v7(envelope->request->received_us, id);
-
-	/* In jsonb's order, so that nothing has to be sorted. */
 	add_string(members, &n, "id", id);
 	add_string(members, &n, "ip", envelope->request->ip);
+	if (raw)
+	{
+		members[n].name = "raw";
+		members[n].name_length = 3;
+		set_string(&members[n], raw, raw_length);
+		n++;
+	}
 	add_container(members, &n, "args", &envelope->args);
 	add_string(members, &n, "host", envelope->host);
-	members[n].name = "json";
-	members[n].name_length = 4;
-	members[n].kind = WT_MEMBER_TOKEN;
-	members[n].token = 0;
-	n++;
+	if (json)
+	{
+		members[n].name = "json";
+		members[n].name_length = 4;
+		members[n].kind = WT_MEMBER_TOKEN;
+		members[n].token = 0;
+		n++;
+	}
 	add_string(members, &n, "path", envelope->path);
 	add_string(members, &n, "time", envelope->time);
+	add_string(members, &n, "error", error);
 	add_string(members, &n, "method", envelope->request->method);
 	add_container(members, &n, "headers", &envelope->headers);
+	add_string(members, &n, "encoding", encoding);
 	add_string(members, &n, "timezone", envelope->timezone);
 	Assert(n <= ENVELOPE_MEMBERS);
 
-	initStringInfo(&buffer);
-	appendStringInfoSpaces(&buffer, VARHDRSZ);
-	wt_jsonb_write_object(&buffer, json, members, n);
-	data = (Jsonb *) buffer.data;
-	SET_VARSIZE(data, buffer.len);
+	/* Written where there is room, then copied: how long it becomes shows at the end. */
+	if (!scratch.data)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		initStringInfo(&scratch);
+		MemoryContextSwitchTo(old);
+	}
+	resetStringInfo(&scratch);
+	appendStringInfoSpaces(&scratch, VARHDRSZ);
+	wt_jsonb_write_object(&scratch, json, members, n);
+	data = palloc((Size) scratch.len);
+	memcpy(data, scratch.data, (Size) scratch.len);
+	SET_VARSIZE(data, scratch.len);
+	if (scratch.maxlen > KEPT_SCRATCH)
+	{
+		pfree(scratch.data);
+		scratch.data = NULL;
+	}
 	return data;
+}
+
+Jsonb *
+wt_enrich_event(const WtEnvelope *envelope, const WtJson *json)
+{
+	return write_data(envelope, json, NULL, NULL, 0, NULL);
+}
+
+Jsonb *
+wt_enrich_quarantined(const WtEnvelope *envelope, const char *error, const char *raw,
+					  size_t raw_length)
+{
+	char *encoded;
+	int length;
+
+	if (raw_length > MAX_RAW)
+		raw_length = MAX_RAW;
+	if (wt_text_valid_prefix(raw, raw_length) == raw_length)
+		return write_data(envelope, NULL, error, raw, (uint32) raw_length, NULL);
+
+	length = pg_b64_enc_len((int) raw_length);
+	encoded = palloc((Size) length);
+	length = pg_b64_encode(raw, (int) raw_length, encoded, length);
+	return write_data(envelope, NULL, error, encoded, (uint32) length, "base64");
 }

@@ -24,6 +24,13 @@ extern WtEnvelope *wt_enrich_request(const WtRequest *request);
 /* When the request was received. */
 extern TimestampTz wt_enrich_time(const WtEnvelope *envelope);
 
+/*
+ * What stands in for an event that cannot be stored: its envelope with "error" and "raw",
+ * or, where raw is not text, "raw" in base64 and "encoding".
+ */
+extern Jsonb *wt_enrich_quarantined(const WtEnvelope *envelope, const char *error,
+									const char *raw, size_t raw_length);
+
 /* The event in json's tokens with its envelope, in the current memory context. */
 extern Jsonb *wt_enrich_event(const WtEnvelope *envelope, const WtJson *json);
 

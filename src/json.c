@@ -21,22 +21,50 @@ typedef struct Parse
 	const char *p; /* the next byte to read */
 	const char *end;
 	size_t number_text; /* what the numbers so far would print as */
+	bool unfit;			/* error says why it cannot be stored; parse on for its end */
+	bool ran_out;		/* what is wrong is that the text ends */
 	WtJsonError *error;
 } Parse;
 
+static void set_error(Parse *parse, const char *at, const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
+
+static void
+set_error(Parse *parse, const char *at, const char *format, va_list args)
+{
+	parse->error->offset = (size_t) (at - parse->text);
+	vsnprintf(parse->error->reason, sizeof(parse->error->reason), format, args);
+}
+
 static WtJsonResult bad(Parse *parse, const char *at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+static void unfit(Parse *parse, const char *at, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
+/* This is not JSON. */
 static WtJsonResult
 bad(Parse *parse, const char *at, const char *format, ...)
 {
 	va_list args;
 
-	parse->error->offset = (size_t) (at - parse->text);
 	va_start(args, format);
-	vsnprintf(parse->error->reason, sizeof(parse->error->reason), format, args);
+	set_error(parse, at, format, args);
 	va_end(args);
 	return WT_JSON_BAD;
+}
+
+/* This cannot be stored; the first reason is the one that is told. */
+static void
+unfit(Parse *parse, const char *at, const char *format, ...)
+{
+	va_list args;
+
+	if (parse->unfit)
+		return;
+	parse->unfit = true;
+	va_start(args, format);
+	set_error(parse, at, format, args);
+	va_end(args);
 }
 
 /* "expected X, found Y", where Y is what stands at `at`. */
@@ -46,7 +74,10 @@ unexpected(Parse *parse, const char *at, const char *expected)
 	unsigned char c;
 
 	if (at >= parse->end)
+	{
+		parse->ran_out = true;
 		return bad(parse, at, "expected %s, found the end of the text", expected);
+	}
 	c = (unsigned char) *at;
 	if (c > 0x20 && c < 0x7F)
 		return bad(parse, at, "expected %s, found '%c'", expected, c);
@@ -186,18 +217,29 @@ read_escape(Parse *parse, char *out, size_t *written)
 		return r;
 	parse->p = at + 6;
 	if (unit == 0)
-		return bad(parse, at, "\\u0000 cannot be stored: PostgreSQL's text has no NUL");
+	{
+		unfit(parse, at, "\\u0000 cannot be stored: PostgreSQL's text has no NUL");
+		unit = ' ';
+	}
 	if (unit >= 0xD800 && unit <= 0xDFFF)
 	{
-		if (unit >= 0xDC00 || at + 7 >= parse->end || at[6] != '\\' || at[7] != 'u')
-			return bad(parse, at, "a lone surrogate (\\u%04x) is no character", unit);
-		r = read_hex4(parse, at + 6, &low);
-		if (r != WT_JSON_OK)
-			return r;
-		if (low < 0xDC00 || low > 0xDFFF)
-			return bad(parse, at, "a lone surrogate (\\u%04x) is no character", unit);
-		unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
-		parse->p = at + 12;
+		low = 0;
+		if (unit < 0xDC00 && parse->end - at >= 8 && at[6] == '\\' && at[7] == 'u')
+		{
+			r = read_hex4(parse, at + 6, &low);
+			if (r != WT_JSON_OK)
+				return r;
+		}
+		if (low >= 0xDC00 && low <= 0xDFFF)
+		{
+			unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+			parse->p = at + 12;
+		}
+		else
+		{
+			unfit(parse, at, "a lone surrogate (\\u%04x) is no character", unit);
+			unit = ' ';
+		}
 	}
 	*written = (size_t) wt_utf8_encode(unit, out);
 	return WT_JSON_OK;
@@ -254,22 +296,32 @@ read_string(Parse *parse, WtJsonToken *t)
 		while (p < end && !is_special((unsigned char) *p))
 			p++;
 		if (p >= end)
+		{
+			parse->ran_out = true;
 			return bad(parse, open, "this string has no closing quote");
+		}
 		c = (unsigned char) *p;
 		if (c >= 0x80)
 		{
 			int n = wt_utf8_sequence((const unsigned char *) p, (size_t) (end - p));
 
 			if (n == 0)
-				return bad(parse, p, "the byte 0x%02x is not valid UTF-8 here", c);
+			{
+				unfit(parse, p, "the byte 0x%02x is not valid UTF-8 here", c);
+				n = 1;
+			}
 			p += n;
 			continue;
 		}
-		if (c == 0)
-			return bad(parse, p, "a NUL byte cannot stand in JSON");
 		if (c < 0x20)
-			return bad(parse, p,
-					   "the control character 0x%02x must be escaped in a string", c);
+		{
+			unfit(parse, p,
+				  c == 0 ? "a NUL (0x%02x) cannot stand in a string"
+						 : "the control character 0x%02x must be escaped in a string",
+				  c);
+			p++;
+			continue;
+		}
 		if (out || c == '\\')
 		{
 			size_t n = (size_t) (p - run);
@@ -367,10 +419,11 @@ read_number(Parse *parse, WtJsonToken *t)
 	if (after < 0)
 		after = 0;
 	if (before > WT_JSON_MAX_DIGITS || after > WT_JSON_MAX_DIGITS)
-		return bad(parse, start,
-				   "this number would print as more than %d digits before or after "
-				   "its decimal point",
-				   WT_JSON_MAX_DIGITS);
+		unfit(
+			parse, start,
+			"this number would print as more than %d digits before or after its decimal "
+			"point",
+			WT_JSON_MAX_DIGITS);
 	parse->number_text += (size_t) (before + after) + 2;
 	if (parse->number_text > WT_JSON_MAX_NUMBER_TEXT)
 		return bad(parse, start, "the numbers up to here would print as more than %d MB",
@@ -407,6 +460,7 @@ read_tokens(Parse *parse)
 	int depth = 0;
 	WtJsonToken *t;
 	WtJsonResult r;
+	const char *inner;
 
 value:
 	skip_space(parse);
@@ -421,8 +475,19 @@ value:
 		case '{':
 		case '[':
 			if (depth == WT_JSON_MAX_DEPTH)
-				return bad(parse, parse->p, "this is nested deeper than %d levels",
-						   WT_JSON_MAX_DEPTH);
+			{
+				unfit(parse, parse->p, "this is nested deeper than %d levels",
+					  WT_JSON_MAX_DEPTH);
+				inner = wt_json_skip_value(parse->p, (size_t) (parse->end - parse->p));
+				if (!inner)
+				{
+					parse->ran_out = true;
+					return bad(parse, parse->p, "this %s does not end",
+							   *parse->p == '{' ? "object" : "array");
+				}
+				parse->p = inner;
+				break;
+			}
 			t->type = (*parse->p == '{') ? WT_JSON_OBJECT : WT_JSON_ARRAY;
 			open[depth++] = json->n_tokens - 1;
 			parse->p++;
@@ -477,13 +542,9 @@ value:
 		return r;
 
 after_value:
-	skip_space(parse);
 	if (depth == 0)
-	{
-		if (parse->p < parse->end)
-			return unexpected(parse, parse->p, "the end of the text after the value");
-		return WT_JSON_OK;
-	}
+		return parse->unfit ? WT_JSON_UNFIT : WT_JSON_OK;
+	skip_space(parse);
 	t = &json->tokens[open[depth - 1]];
 	t->length++;
 	if (t->type == WT_JSON_ARRAY)
@@ -532,21 +593,91 @@ close:
 }
 
 WtJsonResult
-wt_json_parse(WtJson *json, const char *text, size_t length, WtJsonError *error)
+wt_json_parse_value(WtJson *json, const char *text, size_t length, size_t limit,
+					const char **next, WtJsonError *error)
 {
 	Parse parse;
+	WtJsonResult r;
 
 	/* Unescaped text is never longer than its escapes, so scratch never has to grow. */
-	if (!wt_json_begin(json, length))
+	if (!wt_json_begin(json, length < limit ? length : limit))
 		return WT_JSON_OUT_OF_MEMORY;
 
+	memset(&parse, 0, sizeof(parse));
 	parse.json = json;
 	parse.text = text;
 	parse.p = text;
-	parse.end = text + length;
-	parse.number_text = 0;
+	parse.end = text + (length < limit ? length : limit);
 	parse.error = error;
-	return read_tokens(&parse);
+	r = read_tokens(&parse);
+	/* What is wrong only because reading stopped at the limit is not wrong. */
+	if (length > limit && (r == WT_JSON_BAD ? parse.ran_out : parse.p == parse.end))
+		return WT_JSON_TOO_LARGE;
+	*next = parse.p;
+	return r;
+}
+
+WtJsonResult
+wt_json_parse(WtJson *json, const char *text, size_t length, WtJsonError *error)
+{
+	const char *next;
+	WtJsonResult r = wt_json_parse_value(json, text, length, length, &next, error);
+	Parse parse = {.text = text, .p = next, .end = text + length, .error = error};
+
+	if (r != WT_JSON_OK && r != WT_JSON_UNFIT)
+		return r;
+	skip_space(&parse);
+	if (parse.p < parse.end)
+		return unexpected(&parse, parse.p, "the end of the text after the value");
+	return r;
+}
+
+const char *
+wt_json_skip_value(const char *text, size_t length)
+{
+	const char *p = text;
+	const char *end = text + length;
+	size_t depth = 0;
+
+	while (p < end)
+	{
+		switch (*p++)
+		{
+			case '"':
+				for (;;)
+				{
+					while (p < end && *p != '"' && *p != '\\')
+						p++;
+					if (p >= end)
+						return NULL;
+					if (*p++ == '"')
+						break;
+					if (p++ >= end)
+						return NULL;
+				}
+				if (depth == 0)
+					return p;
+				break;
+			case '{':
+			case '[':
+				depth++;
+				break;
+			case '}':
+			case ']':
+				if (depth == 0)
+					return p - 1; /* of what surrounds it */
+				if (--depth == 0)
+					return p;
+				break;
+			case ',':
+				if (depth == 0)
+					return p - 1;
+				break;
+			default:
+				break;
+		}
+	}
+	return NULL;
 }
 
 void

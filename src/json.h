@@ -72,7 +72,9 @@ typedef struct WtJson
 typedef enum WtJsonResult
 {
 	WT_JSON_OK,
-	WT_JSON_BAD,		  /* error holds the reason */
+	WT_JSON_UNFIT,		  /* JSON, more or less, but cannot be stored: see error */
+	WT_JSON_BAD,		  /* not JSON; where it ends is anybody's guess: see error */
+	WT_JSON_TOO_LARGE,	  /* does not end within the limit */
 	WT_JSON_OUT_OF_MEMORY /* nothing wrong with the text */
 } WtJsonResult;
 
@@ -83,11 +85,27 @@ typedef struct WtJsonError
 } WtJsonError;
 
 /*
- * Parses text, length bytes long (at most 1 GB), which must hold exactly one JSON
- * value and white space.  On WT_JSON_OK json->tokens[0] is the value.
+ * Parses the first JSON value of text (at most 1 GB long), with the white space before
+ * it, up to limit bytes of it.  On WT_JSON_OK json->tokens[0] is the value, and *next
+ * where it ends.
+ *
+ * On WT_JSON_UNFIT *next is where it ends too: NULs and other control characters, lone
+ * surrogates, bytes that are not UTF-8, numbers and nesting beyond the limits leave no
+ * doubt about that, so that they need not cost what comes after.
  */
+extern WtJsonResult wt_json_parse_value(WtJson *json, const char *text, size_t length,
+										size_t limit, const char **next,
+										WtJsonError *error);
+
+/* Parses text, which must hold exactly one JSON value and white space. */
 extern WtJsonResult wt_json_parse(WtJson *json, const char *text, size_t length,
 								  WtJsonError *error);
+
+/*
+ * Where the value that text begins with ends, by its quotes and brackets alone; NULL
+ * where it does not end.
+ */
+extern const char *wt_json_skip_value(const char *text, size_t length);
 
 /* Line and column, both from 1, of an offset in text; columns count characters. */
 extern void wt_json_position(const char *text, size_t offset, int *line, int *column);

@@ -13,8 +13,11 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
-#include "commands/dbcommands.h"
+#include "catalog/pg_database.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -23,9 +26,8 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "launcher.h"
@@ -285,20 +287,33 @@ is_stopped(void)
 	return stop;
 }
 
-/* The database to serve, InvalidOid while it does not exist. */
+/*
+ * The database to serve, InvalidOid while it does not exist.  Without a database of our
+ * own there may be no index to look it up by (right after initdb or a crash there is no
+ * cache of the shared catalogs), so this reads pg_database as autovacuum's launcher does.
+ */
 static Oid
 find_database(Oid database)
 {
-	Oid found;
+	Oid found = InvalidOid;
+	Relation relation;
+	TableScanDesc scan;
+	HeapTuple tuple;
 
-	AcceptInvalidationMessages();
 	StartTransactionCommand();
-	if (OidIsValid(database))
-		found = SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database))
-					? database
-					: InvalidOid;
-	else
-		found = get_database_oid(wt_database, true);
+	(void) GetTransactionSnapshot();
+	relation = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(relation, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (OidIsValid(database) ? form->oid == database
+								 : strcmp(NameStr(form->datname), wt_database) == 0)
+			found = form->oid;
+	}
+	table_endscan(scan);
+	table_close(relation, AccessShareLock);
 	CommitTransactionCommand();
 	return found;
 }

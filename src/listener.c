@@ -1085,6 +1085,12 @@ wt_listener_run(WtListener *listener)
 		drain_lingering(listener);
 }
 
+const WtRequest *
+wt_listener_peek(const WtListener *listener)
+{
+	return listener->queue_first ? &listener->queue_first->public : NULL;
+}
+
 WtRequest *
 wt_listener_next(WtListener *listener)
 {

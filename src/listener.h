@@ -61,6 +61,9 @@ extern void wt_listener_run(WtListener *listener);
 /* The next complete request, in the order in which they were completed; NULL: none. */
 extern WtRequest *wt_listener_next(WtListener *listener);
 
+/* The same one, without taking it. */
+extern const WtRequest *wt_listener_peek(const WtListener *listener);
+
 /*
  * Answers a request that wt_listener_next gave; it is no longer the caller's.  body, a
  * JSON text, is copied.  The answer leaves with the next wt_listener_run, which must

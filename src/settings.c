@@ -27,6 +27,7 @@ int wt_max_body_size;
 int wt_max_event_size;
 int wt_max_inflight;
 int wt_request_timeout;
+bool wt_quarantine_single;
 
 static char *store_headers;
 static char *redact_headers;
@@ -312,6 +313,16 @@ wt_settings_define(void)
 							"Time that a request may take until it is answered.", NULL,
 							&wt_request_timeout, 30 * 1000, 1000, 3600 * 1000, PGC_SIGHUP,
 							GUC_UNIT_MS, NULL, NULL, NULL);
+
+	/*
+	 * Events of a batch that cannot be stored as they are always go into quarantine, rows
+	 * of status 422.  Whether those that are sent alone, and are answered 400, 413 or 422,
+	 * go there too.
+	 */
+	DefineCustomBoolVariable("windtrap.quarantine_single",
+							 "Quarantine also events that are refused one by one.", NULL,
+							 &wt_quarantine_single, false, PGC_SIGHUP, 0, NULL, NULL,
+							 NULL);
 
 	/* Headers that are stored with an event: "all", "none", or a list of names. */
 	DefineCustomStringVariable(

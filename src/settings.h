@@ -16,6 +16,8 @@ extern int wt_max_event_size;  /* bytes */
 extern int wt_max_inflight;	   /* kB */
 extern int wt_request_timeout; /* ms */
 
+extern bool wt_quarantine_single;
+
 /* Most workers that windtrap.workers can ask for. */
 #define WT_MAX_WORKERS 16
 

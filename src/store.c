@@ -4,9 +4,11 @@
  *
  * Words:
  *	target		the log table as it is now: who owns it, and the plan that inserts into it
- *	batch		the rows of one transaction; they reach the statement as a named tuplestore
- *	attempt		one transaction over some rows; a batch that fails for a row's fault is
- *				halved until the row is alone
+ *	batch		the rows of one statement, which reach it as a named tuplestore
+ *	attempt		one transaction over all rows.  The first goes straight; where a row is at
+ *				fault the second goes by subtransactions, halving the rows until the one at
+ *				fault is alone, and commits the others together
+ *	stand-in	the row that is stored in quarantine for one that the table refuses
  *
  * The statement runs as the owner of the table, in a security-restricted operation, as
  * logical replication's apply does since PostgreSQL 16: the worker is a superuser, and a
@@ -58,8 +60,8 @@ static char batch_name[] = "windtrap_batch";
 /* Waiting for a lock on the table, ms: others' requests wait for as long. */
 #define LOCK_TIMEOUT "1s"
 
-/* Transactions that one call may spend on finding the rows that the table refuses. */
-#define MAX_ATTEMPTS 64
+/* What is left for the second attempt at least, ms. */
+#define MIN_TIMEOUT 500
 
 volatile bool wt_store_in_progress = false;
 
@@ -220,7 +222,7 @@ look_up_target(void)
 }
 
 static void
-fill_batch(Tuplestorestate *batch, const WtRow *rows, int n_rows)
+fill_batch(Tuplestorestate *batch, WtRow *const *rows, int n_rows)
 {
 	bool nulls[3] = {false, false, false};
 
@@ -228,18 +230,18 @@ fill_batch(Tuplestorestate *batch, const WtRow *rows, int n_rows)
 	{
 		Datum values[3];
 
-		if (rows[i].result != WT_STORE_PENDING)
+		if (rows[i]->result != WT_STORE_PENDING)
 			continue;
-		values[0] = TimestampTzGetDatum(rows[i].event_timestamp);
-		values[1] = JsonbPGetDatum(rows[i].data);
-		values[2] = Int32GetDatum(rows[i].status);
+		values[0] = TimestampTzGetDatum(rows[i]->event_timestamp);
+		values[1] = JsonbPGetDatum(rows[i]->data);
+		values[2] = Int32GetDatum(rows[i]->status);
 		tuplestore_putvalues(batch, batch_desc, values, nulls);
 	}
 }
 
 /* The statement and what it sets off, within a transaction. */
 static void
-insert_rows(const WtRow *rows, int n_rows)
+insert_rows(WtRow *const *rows, int n_rows)
 {
 	EphemeralNamedRelationData relation = {0};
 	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
@@ -351,9 +353,96 @@ is_fault_of_row(int sqlstate)
 	return true;
 }
 
-/* One transaction over all pending rows of rows; false, and *error, where it failed. */
+/* Marks the pending rows. */
+static void
+set_results(WtRow *const *rows, int n_rows, WtStoreResult result, const char *error)
+{
+	const char *copy = error ? pstrdup(error) : NULL;
+
+	for (int i = 0; i < n_rows; i++)
+	{
+		if (rows[i]->result != WT_STORE_PENDING)
+			continue;
+		rows[i]->result = result;
+		rows[i]->error = copy;
+	}
+}
+
+/*
+ * Inserts rows in a subtransaction; false, and *message, where a row is at fault.  Other
+ * errors are raised again: they end the attempt.
+ */
 static bool
-attempt(WtRow *rows, int n_rows, int timeout, Failure *error)
+insert_in_subtransaction(WtRow *const *rows, int n_rows, char **message)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool ok = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		insert_rows(rows, n_rows);
+		ReleaseCurrentSubTransaction();
+		ok = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!is_fault_of_row(error->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		target.valid = false;
+		*message = error->message;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return ok;
+}
+
+/*
+ * Inserts rows by subtransactions, halving them where one is at fault.  Marks them with
+ * what they will be when the transaction is committed.
+ */
+static void
+insert_by_halves(WtRow *const *rows, int n_rows, WtQuarantine quarantine)
+{
+	char *message = NULL;
+
+	if (n_rows == 0)
+		return;
+	CHECK_FOR_INTERRUPTS();
+	if (insert_in_subtransaction(rows, n_rows, &message))
+	{
+		set_results(rows, n_rows, WT_STORE_COMMITTED, NULL);
+		return;
+	}
+	if (n_rows > 1)
+	{
+		insert_by_halves(rows, n_rows / 2, quarantine);
+		insert_by_halves(rows + n_rows / 2, n_rows - n_rows / 2, quarantine);
+		return;
+	}
+	rows[0]->error = message;
+	if (quarantine && quarantine(rows[0]) && insert_in_subtransaction(rows, 1, &message))
+		rows[0]->result = WT_STORE_QUARANTINED;
+	else
+		rows[0]->result = WT_STORE_REFUSED;
+}
+
+/*
+ * One transaction over rows, all of them pending: straight, or by halves.  False, and
+ * *error, where it failed as a whole.
+ */
+static bool
+attempt(WtRow *const *rows, int n_rows, bool by_halves, WtQuarantine quarantine,
+		int timeout, Failure *error)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool ok = true;
@@ -366,12 +455,16 @@ attempt(WtRow *rows, int n_rows, int timeout, Failure *error)
 		SetCurrentStatementStartTimestamp();
 		pgstat_report_activity(STATE_RUNNING, "storing events");
 		StartTransactionCommand();
+		MemoryContextSwitchTo(context);
 		enable_timeout_after(STATEMENT_TIMEOUT, timeout);
 		(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_LOCAL, true, 0, false);
 		initialize();
 		PushActiveSnapshot(GetTransactionSnapshot());
-		insert_rows(rows, n_rows);
+		if (by_halves)
+			insert_by_halves(rows, n_rows, quarantine);
+		else
+			insert_rows(rows, n_rows);
 		PopActiveSnapshot();
 		force_durable_commit();
 		level = synchronous_commit;
@@ -418,100 +511,47 @@ attempt(WtRow *rows, int n_rows, int timeout, Failure *error)
 	return ok;
 }
 
-static int
-count_pending(const WtRow *rows, int n_rows)
-{
-	int n = 0;
-
-	for (int i = 0; i < n_rows; i++)
-		n += (rows[i].result == WT_STORE_PENDING);
-	return n;
-}
-
-static void
-set_results(WtRow *rows, int n_rows, WtStoreResult result, const char *error)
-{
-	const char *copy = error ? pstrdup(error) : NULL;
-
-	for (int i = 0; i < n_rows; i++)
-	{
-		if (rows[i].result != WT_STORE_PENDING)
-			continue;
-		rows[i].result = result;
-		rows[i].error = copy;
-	}
-}
-
-/* What one call of wt_store_rows may take, by a clock that nobody sets. */
-typedef struct Limits
-{
-	instr_time begun;
-	int timeout; /* ms */
-} Limits;
-
-static int
-remaining_ms(const Limits *limits)
-{
-	instr_time passed;
-
-	INSTR_TIME_SET_CURRENT(passed);
-	INSTR_TIME_SUBTRACT(passed, limits->begun);
-	return limits->timeout - (int) INSTR_TIME_GET_MILLISEC(passed);
-}
-
-/*
- * Stores rows, halving them where one of them is refused.  *left is how many attempts
- * may still be made.
- */
-static void
-store_or_split(WtRow *rows, int n_rows, const Limits *limits, int *left)
-{
-	Failure error;
-	int remaining;
-
-	if (n_rows == 0 || count_pending(rows, n_rows) == 0)
-		return;
-	remaining = remaining_ms(limits);
-	if (*left == 0 || remaining <= 0)
-	{
-		set_results(rows, n_rows, WT_STORE_UNAVAILABLE,
-					"the table refuses too many events at once, try again");
-		return;
-	}
-	(*left)--;
-	if (attempt(rows, n_rows, remaining, &error))
-	{
-		set_results(rows, n_rows, WT_STORE_COMMITTED, NULL);
-		return;
-	}
-	if (!is_fault_of_row(error.sqlstate))
-	{
-		strlcpy(failure, error.message, sizeof(failure));
-		set_results(rows, n_rows,
-					error.sqlstate == ERRCODE_QUERY_CANCELED && !error.committed
-						? WT_STORE_CANCELLED
-						: WT_STORE_UNAVAILABLE,
-					error.message);
-		return;
-	}
-	if (n_rows == 1)
-	{
-		set_results(rows, 1, WT_STORE_REFUSED, error.message);
-		return;
-	}
-	store_or_split(rows, n_rows / 2, limits, left);
-	store_or_split(rows + n_rows / 2, n_rows - n_rows / 2, limits, left);
-}
-
 void
-wt_store_rows(WtRow *rows, int n_rows, int timeout)
+wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout)
 {
-	Limits limits = {.timeout = timeout};
-	int left = MAX_ATTEMPTS;
+	WtRow **pending = palloc(sizeof(WtRow *) * (Size) Max(n_rows, 1));
+	int n = 0;
+	instr_time begun;
+	Failure error;
 
 	failure[0] = '\0';
-	INSTR_TIME_SET_CURRENT(limits.begun);
-	store_or_split(rows, n_rows, &limits, &left);
+	for (int i = 0; i < n_rows; i++)
+		if (rows[i]->result == WT_STORE_PENDING)
+			pending[n++] = rows[i];
+	if (n == 0)
+		return;
+
+	INSTR_TIME_SET_CURRENT(begun);
+	if (attempt(pending, n, false, NULL, timeout, &error))
+	{
+		set_results(pending, n, WT_STORE_COMMITTED, NULL);
+		return;
+	}
+	if (is_fault_of_row(error.sqlstate) && !error.committed)
+	{
+		instr_time passed;
+		int left;
+
+		/* By a clock that nobody sets. */
+		INSTR_TIME_SET_CURRENT(passed);
+		INSTR_TIME_SUBTRACT(passed, begun);
+		left = timeout - (int) INSTR_TIME_GET_MILLISEC(passed);
+		if (attempt(pending, n, true, quarantine, Max(left, MIN_TIMEOUT), &error))
+			return;
+	}
+	strlcpy(failure, error.message, sizeof(failure));
+	for (int i = 0; i < n; i++)
+		pending[i]->result = WT_STORE_PENDING;
+	set_results(pending, n,
+				error.sqlstate == ERRCODE_QUERY_CANCELED && !error.committed
+					? WT_STORE_CANCELLED
+					: WT_STORE_UNAVAILABLE,
+				error.message);
 }
 
 const char *

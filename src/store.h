@@ -12,7 +12,8 @@ typedef enum WtStoreResult
 {
 	WT_STORE_PENDING,	  /* not tried yet */
 	WT_STORE_COMMITTED,	  /* durable */
-	WT_STORE_REFUSED,	  /* the table does not take this event; error says why */
+	WT_STORE_QUARANTINED, /* the table refused it, see error; its stand-in is durable */
+	WT_STORE_REFUSED,	  /* the table refused it, see error; nothing is stored */
 	WT_STORE_UNAVAILABLE, /* nothing is wrong with the event: try again later */
 	WT_STORE_CANCELLED	  /* likewise; its transaction was cancelled, and is undone */
 } WtStoreResult;
@@ -29,14 +30,22 @@ typedef struct WtRow
 } WtRow;
 
 /*
- * Stores the rows of windtrap.table, making it when it is missing, and returns when
- * those marked WT_STORE_COMMITTED are durable.  A row that the table refuses costs its
- * neighbours nothing.  Must be called outside of a transaction; takes at most timeout
- * ms or little more.  Raises nothing but FATAL.
+ * Makes row, which the table refuses for row->error, into its own stand-in, to be stored
+ * in quarantine; false: this one is not to be.  Called within the transaction, in the
+ * caller's memory context; may raise.
+ */
+typedef bool (*WtQuarantine)(WtRow *row);
+
+/*
+ * Stores those of rows that are WT_STORE_PENDING in windtrap.table, making it when it is
+ * missing, and returns when those marked WT_STORE_COMMITTED or WT_STORE_QUARANTINED are
+ * durable.  All of them are committed together: after a crash all are there or none.  A
+ * row that the table refuses costs its neighbours nothing.  Must be called outside of a
+ * transaction; takes at most timeout ms or little more.  Raises nothing but FATAL.
  *
  * What it allocates is in the current memory context, which is the same afterwards.
  */
-extern void wt_store_rows(WtRow *rows, int n_rows, int timeout);
+extern void wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout);
 
 /*
  * Why the last wt_store_rows could not store anything; NULL: it could.  Valid until the

@@ -353,12 +353,13 @@ work(int timeout)
 	return true;
 }
 
+/* Waits for the latch or the listener, at most timeout ms. */
 static void
 wait_for_work(long timeout)
 {
 	WaitEvent events[3];
-	int n = WaitEventSetWait(wait_events, timeout, events, lengthof(events),
-							 PG_WAIT_EXTENSION);
+	int n = WaitEventSetWait(wait_events, wt_batch_is_pending() ? 0 : timeout, events,
+							 lengthof(events), PG_WAIT_EXTENSION);
 
 	for (int i = 0; i < n; i++)
 		if (events[i].events & WL_LATCH_SET)
@@ -399,7 +400,8 @@ stop_serving(void)
 	}
 	/* MHD aborts where a request is still suspended. */
 	while (process_batch(STOP_STORE_TIMEOUT))
-		wt_listener_run(listener);
+		;
+	wt_listener_run(listener);
 	FreeWaitEventSet(wait_events);
 	wait_events = NULL;
 	wt_listener_destroy(listener);

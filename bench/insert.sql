@@ -1,0 +1,1 @@
+INSERT INTO log_insert VALUES (now(), :document::jsonb, 0);

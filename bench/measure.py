@@ -1,0 +1,568 @@
+"""The measurements of bench/ingest, which prepares the cluster that they run on.
+
+Rounds alternate: windtrap, then what it is compared with, then windtrap again, so that
+what else the machine does meets both.  The table shows medians of the rounds.
+"""
+import argparse
+import glob
+import gzip
+import http.client
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+BENCH = os.path.dirname(os.path.abspath(__file__))
+CONNECTIONS = (1, 16, 64, 256)
+HALF_LOAD_AT = 64
+OPEN_CONNECTIONS = 1000
+EVENTS_IN_BODY = (1, 10, 100, 1000)
+TICKS = os.sysconf("SC_CLK_TCK")
+
+# 188 bytes.
+EVENT = (b'{"app":"middleware","event":"upgrade completed","severity":"info","host":"app-0007",'
+         b'"request_id":"4f2c9a7e-51d3-4b0a-9c1e-7d20f3b8a6e5","duration_ms":184,'
+         b'"user":{"id":48213,"plan":"team"}}')
+assert len(EVENT) == 188
+
+
+class Failed(Exception):
+    pass
+
+
+def run(command, timeout, **options):
+    """Runs a command to its end; ends it where we are ended."""
+    p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         **options)
+    try:
+        out, err = p.communicate(timeout=timeout)
+    except BaseException:
+        p.kill()
+        p.wait()
+        raise
+    if p.returncode != 0:
+        raise Failed("%s: exit %d: %s" % (command[0], p.returncode, (err or out).strip()))
+    return out
+
+
+def cpu_seconds(stat):
+    fields = stat.rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def children_seconds(stat):
+    fields = stat.rsplit(")", 1)[1].split()
+    return (int(fields[13]) + int(fields[14])) / TICKS
+
+
+def read_stat(pid):
+    with open("/proc/%s/stat" % pid) as f:
+        return f.read()
+
+
+class Server:
+    def __init__(self, options):
+        self.options = options
+        with open(os.path.join(options.data, "postmaster.pid")) as f:
+            self.postmaster = int(f.readline())
+        self.url = "http://127.0.0.1:%d/log" % options.http_port
+
+    def psql(self, *arguments, timeout=120):
+        o = self.options
+        return run(["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
+                    "-p", str(o.pg_port), "-U", "postgres", "-d", "postgres",
+                    *arguments], timeout).strip()
+
+    def sql(self, *statements):
+        arguments = []
+        for s in statements:
+            arguments += ["-c", s]
+        return self.psql(*arguments)
+
+    def post(self, body, headers):
+        c = http.client.HTTPConnection("127.0.0.1", self.options.http_port, timeout=10)
+        try:
+            c.request("POST", "/log", body, headers)
+            answer = c.getresponse()
+            return answer.status, answer.read()
+        finally:
+            c.close()
+
+    def wait_until_it_listens(self):
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                status, answer = self.post(EVENT, {"Content-Type": "application/json"})
+                if status == 200:
+                    return
+            except OSError as e:
+                status, answer = 0, str(e)
+            if time.monotonic() > deadline:
+                raise Failed("windtrap does not store events: %s %s" % (status, answer))
+            time.sleep(0.1)
+
+    def workers(self):
+        return [int(p) for p in
+                self.sql("SELECT pid FROM windtrap.status WHERE pid IS NOT NULL").split()]
+
+    def worker_cpu(self):
+        return sum(cpu_seconds(read_stat(pid)) for pid in self.workers())
+
+    def gone_cpu(self):
+        """CPU seconds of the backends that are gone, once pgbench's are."""
+        deadline = time.monotonic() + 10
+        while self.sql("SELECT count(*) FROM pg_stat_activity "
+                       "WHERE application_name = 'pgbench'") != "0":
+            if time.monotonic() > deadline:
+                raise Failed("pgbench's backends do not end")
+            time.sleep(0.05)
+        return children_seconds(read_stat(self.postmaster))
+
+    def cpu(self):
+        """CPU seconds of everything that belongs to the cluster, or did."""
+        stat = read_stat(self.postmaster)
+        total = cpu_seconds(stat) + children_seconds(stat)
+        with open("/proc/%d/task/%d/children" % (self.postmaster, self.postmaster)) as f:
+            for pid in f.read().split():
+                try:
+                    total += cpu_seconds(read_stat(pid))
+                except OSError:
+                    pass  # it has just ended
+        return total
+
+    def lsn(self):
+        return int(self.sql("SELECT (pg_current_wal_lsn() - '0/0')::bigint"))
+
+    def count(self, table):
+        return int(self.sql("SELECT count(*) FROM %s" % table))
+
+    def clear(self, *tables):
+        """The same start for all: no rows, no dirty pages, the checkpoint just done."""
+        self.sql("TRUNCATE %s" % ", ".join(tables), "CHECKPOINT")
+
+
+class Others:
+    """What part of the machine's CPU time went to what is not part of the measurement."""
+
+    def __init__(self, server):
+        self.server = server
+        self.seen = []
+        self.begin = None
+
+    def look(self):
+        with open("/proc/stat") as f:
+            fields = [int(x) / TICKS for x in f.readline().split()[1:9]]
+        busy = sum(fields) - fields[3] - fields[4]  # neither idle nor waiting for a disk
+        own = self.server.cpu()
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            usage = resource.getrusage(who)
+            own += usage.ru_utime + usage.ru_stime
+        return time.monotonic(), busy - own
+
+    def __enter__(self):
+        self.begin = self.look()
+
+    def __exit__(self, *_):
+        end = self.look()
+        part = (end[1] - self.begin[1]) / (end[0] - self.begin[0]) / os.cpu_count()
+        self.seen.append(max(0, part * 100))
+
+    def __str__(self):
+        return "others took %.0f %% of the CPUs' time in the median round, %.0f %% at most" % (
+            statistics.median(self.seen), max(self.seen))
+
+
+def wrk(server, script, connections, seconds, *arguments):
+    out = run(["wrk", "-t1", "-c%d" % connections, "-d%ds" % seconds, "--timeout", "20s", "-s",
+               os.path.join(BENCH, script), server.url, "--", *map(str, arguments)],
+              seconds + 60, env=dict(os.environ, WT_BENCH=BENCH))
+    found = re.search(r"^RESULT (.*)$", out, re.M)
+    if not found:
+        raise Failed("wrk: no result in: " + out)
+    r = {k: int(float(v)) for k, v in (p.split("=") for p in found[1].split())}
+    if r["broken"] or r["refused"]:
+        raise Failed("%d requests were not answered 2xx, %d broke" % (r["refused"], r["broken"]))
+    r["rate"] = r["requests"] * 1e6 / r["us"]
+    return r
+
+
+def percentile(values, p):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * p / 100))]
+
+
+def median(rounds, key):
+    return statistics.median(r[key] for r in rounds)
+
+
+def spread(rounds, key="rate"):
+    values = [r[key] for r in rounds]
+    return "%s..%s" % (thousands(min(values)), thousands(max(values)))
+
+
+def thousands(x):
+    return "{:,.0f}".format(x)
+
+
+def ms(us):
+    return "%.2f" % (us / 1000)
+
+
+def ratio(ours, theirs):
+    """Median of the ratios of neighbours in time."""
+    return statistics.median(a["rate"] / b["rate"] for a, b in zip(ours, theirs))
+
+
+def progress(text):
+    print("   " + text, file=sys.stderr, flush=True)
+
+
+def print_table(title, notes, columns, rows):
+    print("\n" + title)
+    for note in notes:
+        print("  " + note)
+    widths = [max(len(str(r[i])) for r in [columns] + rows) for i in range(len(columns))]
+    print()
+    for row in [columns] + rows:
+        print("  " + "  ".join(str(v).rjust(w) for v, w in zip(row, widths)))
+    sys.stdout.flush()
+
+
+# Section A: one event a request
+
+def pgbench(server, connections, seconds, document):
+    scratch = server.options.scratch
+    prefix = os.path.join(scratch, "pgbench")
+    for old in glob.glob(prefix + ".*"):
+        os.unlink(old)
+    out = run(["pgbench", "-n", "-M", "prepared", "-c", str(connections),
+               "-j", str(min(2, connections)), "-T", str(seconds),
+               "-f", os.path.join(BENCH, "insert.sql"), "-D", "document=" + document,
+               "-l", "--log-prefix", prefix, "-h", "127.0.0.1",
+               "-p", str(server.options.pg_port), "-U", "postgres", "postgres"], seconds + 60)
+    found = re.search(r"^tps = ([\d.]+)", out, re.M)
+    if not found:
+        raise Failed("pgbench: no result in: " + out)
+    latencies = []
+    for name in glob.glob(prefix + ".*"):
+        with open(name) as f:
+            latencies += [int(line.split()[2]) for line in f]
+        os.unlink(name)
+    return {"rate": float(found[1]), "p50": percentile(latencies, 50),
+            "p99": percentile(latencies, 99)}
+
+
+def memory(pid):
+    kb = {}
+    with open("/proc/%d/status" % pid) as f:
+        for line in f:
+            m = re.match(r"(VmRSS|RssAnon|RssFile|RssShmem):\s+(\d+) kB", line)
+            if m:
+                kb[m[1]] = int(m[2])
+    return kb
+
+
+def memory_with_connections(server):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_CONNECTIONS + 100
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        return "not measured: the limit on open files is %d" % hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    request = (b"POST /log HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+               b"Content-Length: %d\r\n\r\n%b" % (len(EVENT), EVENT))
+    sockets = []
+    try:
+        for _ in range(OPEN_CONNECTIONS):
+            s = socket.create_connection(("127.0.0.1", server.options.http_port), timeout=10)
+            sockets.append(s)
+            s.sendall(request)
+        for s in sockets:
+            if not s.recv(4096).startswith(b"HTTP/1.1 200"):
+                raise Failed("one of %d connections was refused" % OPEN_CONNECTIONS)
+        m = [memory(pid) for pid in server.workers()]
+    finally:
+        for s in sockets:
+            s.close()
+    return ("%.1f MB of its own (%.1f MB heap and stack, %.1f MB code and files), and %.1f MB of "
+            "PostgreSQL's shared memory touched" % tuple(
+                max(x) / 1024 for x in zip(*((k["RssAnon"] + k["RssFile"], k["RssAnon"],
+                                              k["RssFile"], k["RssShmem"]) for k in m))))
+
+
+def section_a(server, rounds, seconds):
+    scratch = server.options.scratch
+    event_file = os.path.join(scratch, "event.json")
+    with open(event_file, "wb") as f:
+        f.write(EVENT)
+    server.sql("SELECT windtrap.create_log_table('log_insert')")
+
+    # What windtrap makes of the event is what the other client has to send; it is taken
+    # from the warm-up, so that it is what the load generator's requests become.
+    wrk(server, "single.lua", 64, 2, event_file)
+    document = server.sql("SELECT data FROM log ORDER BY event_timestamp DESC LIMIT 1")
+    pgbench(server, 64, 2, document)
+
+    ours = {c: [] for c in CONNECTIONS}
+    theirs = {c: [] for c in CONNECTIONS}
+    others = Others(server)
+    for n in range(rounds):
+        for c in CONNECTIONS:
+            server.clear("log", "log_insert")
+            cpu = server.worker_cpu()
+            with others:
+                r = wrk(server, "single.lua", c, seconds, event_file)
+            cpu = server.worker_cpu() - cpu
+            stored = server.count("log")
+            if stored < r["requests"]:
+                raise Failed("%d events were acknowledged, %d are stored" % (r["requests"], stored))
+            r["cpu"] = cpu * 1e6 / stored
+            ours[c].append(r)
+
+            server.clear("log", "log_insert")
+            cpu = server.gone_cpu()
+            with others:
+                r = pgbench(server, c, seconds, document)
+            r["cpu"] = (server.gone_cpu() - cpu) * 1e6 / server.count("log_insert")
+            theirs[c].append(r)
+            progress("round %d, %3d connections: windtrap %s/s, pgbench %s/s, others %.0f %%, %.0f %%"
+                     % (n + 1, c, thousands(ours[c][-1]["rate"]), thousands(r["rate"]),
+                        *others.seen[-2:]))
+
+    half = median(ours[HALF_LOAD_AT], "rate") / 2
+    halves = []
+    for n in range(rounds):
+        server.clear("log", "log_insert")
+        halves.append(wrk(server, "single.lua", HALF_LOAD_AT, seconds, event_file, "%.1f" % half))
+        progress("round %d, half load: %s/s" % (n + 1, thousands(halves[-1]["rate"])))
+    held = memory_with_connections(server)
+
+    rows = []
+    for c in CONNECTIONS:
+        a, b = ours[c], theirs[c]
+        rows.append([c, thousands(median(a, "rate")), spread(a), ms(median(a, "p50")),
+                     ms(median(a, "p99")), "%.1f" % median(a, "cpu"),
+                     thousands(median(b, "rate")), spread(b), ms(median(b, "p50")),
+                     ms(median(b, "p99")), "%.1f" % median(b, "cpu"), "%.2f" % ratio(a, b)])
+    print_table("A. Single events: one of %d bytes in each request" % len(EVENT), [
+        "windtrap: wrk, 1 thread, HTTP over TCP on loopback; every 2xx is a committed row",
+        "INSERT:   pgbench -M prepared -j 2, TCP on loopback; one row of the same stored",
+        "          document (%d bytes of text) in a transaction, into the same kind of table"
+        % len(document.encode()),
+        "latencies in ms; CPU: microseconds of the worker, or of the backends, for an event;",
+        "medians of %d rounds of %d s, taken in turns; ratio: of neighbours" % (rounds, seconds),
+        str(others)],
+        ["conns", "windtrap/s", "min..max", "p50", "p99", "CPU", "INSERT/s", "min..max", "p50",
+         "p99", "CPU", "ratio"], rows)
+    print("\n  At half the load of %d connections (%s/s wanted, %s/s reached): p50 %s ms, p99 %s ms"
+          " (rounds: %s)" % (HALF_LOAD_AT, thousands(half), thousands(median(halves, "rate")),
+                             ms(median(halves, "p50")), ms(median(halves, "p99")),
+                             ", ".join(ms(h["p99"]) for h in halves)))
+    print("  The worker's memory with %s connections that have each sent an event:\n    %s"
+          % (thousands(OPEN_CONNECTIONS), held))
+
+
+# Section B: bodies of many events
+
+def write_requests(path, bodies, gzipped):
+    head = (b"POST /log HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-ndjson\r\n"
+            b"%bContent-Length: %d\r\n\r\n")
+    encoding = b"Content-Encoding: gzip\r\n" if gzipped else b""
+    with open(path, "wb") as f, open(path + ".lengths", "w") as lengths:
+        for body in bodies:
+            if gzipped:
+                body = gzip.compress(body, 6, mtime=0)
+            request = head % (encoding, len(body)) + body
+            f.write(request)
+            lengths.write("%d\n" % len(request))
+
+
+def load_bodies(server, path, events, connections, seconds, others):
+    server.clear("log", "log_copy")
+    cpu, lsn = server.worker_cpu(), server.lsn()
+    with others:
+        r = wrk(server, "bodies.lua", connections, seconds, path)
+    cpu, lsn = server.worker_cpu() - cpu, server.lsn() - lsn
+    stored = server.count("log")
+    if stored < r["requests"] * events:
+        raise Failed("%d events were acknowledged, %d are stored" % (
+            r["requests"] * events, stored))
+    bad = int(server.sql("SELECT count(*) FROM log WHERE status <> 0"))
+    if bad:
+        raise Failed("%d events were stored with another status than 0" % bad)
+    r["rate"] *= events
+    r["cpu"] = cpu * 1e6 / stored
+    r["wal"] = lsn / stored
+    return r
+
+
+def load_copy(server, path, count, others):
+    server.clear("log", "log_copy")
+    look = "SELECT pg_read_file('/proc/self/stat'), '|', extract(epoch FROM clock_timestamp())"
+    lsn = server.lsn()
+    with others:
+        out = server.psql("-F", " ", "-c", look, "-c", "\\copy log_copy FROM '%s'" % path,
+                          "-c", look)
+    lsn = server.lsn() - lsn
+    # The file ends with a newline, so that a look is two lines.
+    looks = [" ".join(x) for x in zip(*[iter([s for s in out.split("\n") if s])] * 2)]
+    (stat0, t0), (stat1, t1) = (s.rsplit("|", 1) for s in looks)
+    if server.count("log_copy") != count:
+        raise Failed("\\copy loaded another number of rows than %d" % count)
+    return {"rate": count / (float(t1) - float(t0)),
+            "cpu": (cpu_seconds(stat1) - cpu_seconds(stat0)) * 1e6 / count, "wal": lsn / count}
+
+
+def section_b(server, rounds, seconds, corpus_size, copy_size):
+    ndjson = {"Content-Type": "application/x-ndjson"}
+    two = b'{"n":1}\n{"n":2}\n'
+    status, answer = server.post(two, ndjson)
+    try:
+        taken = status == 200 and json.loads(answer).get("accepted") == 2
+    except (ValueError, AttributeError):
+        taken = False
+    if not taken:
+        print("\nB. Bodies of events: skipped, because this windtrap takes no batches: two lines of"
+              "\n  NDJSON were answered %d %s" % (status, answer.decode(errors="replace").strip()))
+        return
+    status, answer = server.post(gzip.compress(two), dict(ndjson, **{"Content-Encoding": "gzip"}))
+    kinds = (False, True) if status == 200 else (False,)
+
+    scratch = server.options.scratch
+    progress("making %s events" % thousands(corpus_size))
+    corpus = run([sys.executable, os.path.join(BENCH, "corpus"), "--events", str(corpus_size)],
+                 120).encode()
+    lines = corpus.splitlines(keepends=True)
+    files = {}
+    for gzipped in kinds:
+        for n in EVENTS_IN_BODY:
+            path = os.path.join(scratch, "bodies-%d-%s" % (n, "gzip" if gzipped else "plain"))
+            write_requests(path, [b"".join(lines[i:i + n]) for i in range(0, len(lines), n)],
+                           gzipped)
+            files[n, gzipped] = path
+
+    server.sql("SELECT windtrap.create_log_table('log_copy')")
+    # The documents for \copy: what windtrap has made of the same events.
+    copied = 0
+    deadline = time.monotonic() + 60
+    server.clear("log", "log_copy")
+    while copied < copy_size:
+        if time.monotonic() > deadline:
+            raise Failed("%d events took more than 60 s" % copy_size)
+        wrk(server, "bodies.lua", 4, seconds, files[1000, False])
+        copied = server.count("log")
+    copy_file = os.path.join(scratch, "documents")
+    server.sql("COPY (SELECT * FROM log LIMIT %d) TO '%s'" % (copy_size, copy_file))
+    others = Others(server)
+    load_copy(server, copy_file, copy_size, others)
+
+    ours = {key: [] for key in files}
+    theirs = {key: [] for key in files}
+    for i in range(rounds):
+        for key in files:
+            n, gzipped = key
+            connections = 8 if n < 1000 else 4
+            ours[key].append(load_bodies(server, files[key], n, connections, seconds, others))
+            theirs[key].append(load_copy(server, copy_file, copy_size, others))
+            progress("round %d, %4d a body, %s: windtrap %s/s, \\copy %s/s" % (
+                i + 1, n, "gzip" if gzipped else "plain", thousands(ours[key][-1]["rate"]),
+                thousands(theirs[key][-1]["rate"])))
+
+    rows = []
+    for key, a in ours.items():
+        b = theirs[key]
+        rows.append([key[0], "gzip" if key[1] else "plain", thousands(median(a, "rate")),
+                     spread(a), ms(median(a, "p50")), ms(median(a, "p99")),
+                     thousands(median(b, "rate")), spread(b), "%.2f" % ratio(a, b),
+                     "%.2f" % median(a, "cpu"), "%.2f" % median(b, "cpu"),
+                     thousands(median(a, "wal")), thousands(median(b, "wal"))])
+    stored = os.path.getsize(copy_file) / copy_size
+    print_table("B. Bodies of events: NDJSON of %s varied events, %.0f bytes each on average" % (
+        thousands(corpus_size), len(corpus) / corpus_size), [
+        "windtrap: wrk, 1 thread, 8 connections (4 for 1000 events), TCP on loopback",
+        "\\copy:    psql, TCP on loopback; %s of the same stored documents (%.0f bytes of text"
+        % (thousands(copy_size), stored),
+        "          each) from a file, into the same kind of table",
+        "latencies of a body in ms; CPU: seconds of the worker, or of the backend, for a million",
+        "events; WAL: bytes for an event, each run right after a checkpoint; medians of %d rounds"
+        % rounds, str(others)] + ([] if True in kinds else ["gzip is not taken by this windtrap: no such rows"]),
+        ["events", "body", "windtrap/s", "min..max", "p50", "p99", "copy/s", "min..max", "ratio",
+         "CPU", "CPU copy", "WAL", "WAL copy"], rows)
+
+
+def fsync_us(directory):
+    """What one durable write of 8 kB costs here."""
+    path = os.path.join(directory, "fsync-probe")
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        times = []
+        os.write(fd, b"x" * 8192)
+        os.fsync(fd)
+        for _ in range(200):
+            begin = time.perf_counter()
+            os.pwrite(fd, b"y" * 8192, 0)
+            os.fdatasync(fd)
+            times.append((time.perf_counter() - begin) * 1e6)
+        return statistics.median(times)
+    finally:
+        os.close(fd)
+        os.unlink(path)
+
+
+def fill_wal(server, megabytes):
+    """A server that has run for a while reuses segments of WAL, a new one has to make them."""
+    server.sql("SELECT count(pg_logical_emit_message(false, 'bench', repeat('x', 1000000))) "
+               "FROM generate_series(1, %d)" % megabytes, "CHECKPOINT")
+
+
+def describe(server):
+    o = server.options
+    version = server.sql("SELECT current_setting('server_version')")
+    file_system = run(["stat", "-f", "-c", "%T", o.data], 10).strip()
+    print("PostgreSQL %s, %d CPUs, data on %s where write + fdatasync of 8 kB takes %.0f us" % (
+        version, os.cpu_count(), file_system, fsync_us(o.scratch)))
+    if file_system in ("tmpfs", "ramfs"):
+        print("NOTE: that is memory: what is measured here is not durable")
+    print("load of the machine before: %.2f" % os.getloadavg()[0])
+    print("settings: " + " ".join(s for s in o.settings.split() if "port=" not in s))
+    sys.stdout.flush()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sockets")
+    parser.add_argument("--pg-port", type=int)
+    parser.add_argument("--http-port", type=int)
+    parser.add_argument("--data")
+    parser.add_argument("--scratch")
+    parser.add_argument("--settings")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--section", choices=("A", "B"))
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    server = Server(options)
+    rounds, seconds = (3, 2) if options.quick else (5, 5)
+    try:
+        server.sql("SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS windtrap")
+        server.wait_until_it_listens()
+        describe(server)
+        fill_wal(server, 1000)
+        if options.section != "B":
+            section_a(server, rounds, seconds)
+        if options.section != "A":
+            if options.quick:
+                section_b(server, 3, 2, 20000, 100000)
+            else:
+                section_b(server, 3, 5, 50000, 300000)
+    except (Failed, subprocess.TimeoutExpired) as e:
+        sys.exit("measure.py: %s" % e)
+
+
+if __name__ == "__main__":
+    main()
