@@ -16,6 +16,7 @@ OBJS = \
 	src/answer.o \
 	src/batch.o \
 	src/control.o \
+	src/counters.o \
 	src/decode.o \
 	src/enrich.o \
 	src/form.o \
@@ -26,10 +27,12 @@ OBJS = \
 	src/launcher.o \
 	src/listener.o \
 	src/log_table.o \
+	src/metrics.o \
 	src/route.o \
 	src/settings.o \
 	src/shared.o \
 	src/sockets.o \
+	src/stats.o \
 	src/store.o \
 	src/text.o \
 	src/uuid.o \

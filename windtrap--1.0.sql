@@ -36,10 +36,7 @@ CREATE FUNCTION windtrap.worker_status(
     OUT port integer,
     OUT state text,
     OUT since timestamptz,
-    OUT last_error text,
-    OUT accepted bigint,
-    OUT refused bigint,
-    OUT failed bigint)
+    OUT last_error text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'windtrap_status'
@@ -49,8 +46,7 @@ COMMENT ON FUNCTION windtrap.worker_status() IS
 'the rows of the view windtrap.status';
 
 CREATE VIEW windtrap.status AS
-SELECT worker, pid, database, addresses, port, state, since, last_error,
-       accepted, refused, failed
+SELECT worker, pid, database, addresses, port, state, since, last_error
 FROM windtrap.worker_status();
 
 COMMENT ON VIEW windtrap.status IS 'each worker: where it listens, and how it does';
@@ -64,11 +60,35 @@ COMMENT ON COLUMN windtrap.status.state IS
 COMMENT ON COLUMN windtrap.status.since IS 'when the state began';
 COMMENT ON COLUMN windtrap.status.last_error IS
 'why it cannot listen, or could not store the last batch; null: it can';
-COMMENT ON COLUMN windtrap.status.accepted IS 'events committed since the server started';
-COMMENT ON COLUMN windtrap.status.refused IS
-'events answered 4xx since the server started, because they cannot be stored as they are';
-COMMENT ON COLUMN windtrap.status.failed IS
-'events answered 503 since the server started, to be sent again';
+
+CREATE FUNCTION windtrap.counters(
+    OUT name text,
+    OUT label text,
+    OUT label_value text,
+    OUT value double precision)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'windtrap_stats'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.counters() IS 'the rows of the view windtrap.stats';
+
+CREATE VIEW windtrap.stats AS
+SELECT name, label, label_value, value FROM windtrap.counters();
+
+COMMENT ON VIEW windtrap.stats IS
+'what all workers have counted since the server started or since windtrap.reset_stats(): the numbers of /metrics';
+COMMENT ON COLUMN windtrap.stats.name IS 'what is counted; histograms have _bucket, _sum and _count';
+COMMENT ON COLUMN windtrap.stats.label IS 'by what it is divided; null: by nothing';
+COMMENT ON COLUMN windtrap.stats.label_value IS 'which part this is; of a histogram the upper bound';
+COMMENT ON COLUMN windtrap.stats.value IS 'the number';
+
+CREATE FUNCTION windtrap.reset_stats() RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_reset_stats'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.reset_stats() IS 'sets the counters of windtrap.stats and /metrics to 0';
 
 -- What changes something is the superuser's, and of those whom he grants it.
 REVOKE ALL ON FUNCTION windtrap.start() FROM PUBLIC;
@@ -76,6 +96,8 @@ REVOKE ALL ON FUNCTION windtrap.stop() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.create_log_table(text) FROM PUBLIC;
 -- An error can quote what stands in the table.
 REVOKE ALL ON FUNCTION windtrap.worker_status() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION windtrap.worker_status() TO pg_monitor;
-GRANT SELECT ON windtrap.status TO pg_monitor;
+REVOKE ALL ON FUNCTION windtrap.counters() FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.reset_stats() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION windtrap.worker_status(), windtrap.counters() TO pg_monitor;
+GRANT SELECT ON windtrap.status, windtrap.stats TO pg_monitor;
 GRANT USAGE ON SCHEMA windtrap TO PUBLIC;

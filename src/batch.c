@@ -27,6 +27,8 @@
 #include "batch.h"
 #include "decode.h"
 #include "enrich.h"
+#include "inflate.h"
+#include "metrics.h"
 #include "settings.h"
 #include "shared.h"
 #include "store.h"
@@ -63,7 +65,6 @@ typedef struct Event
 	uint32 raw_length;
 	uint32 index;	  /* in its batch, from 0 */
 	bool quarantined; /* row is a stand-in: the event could not be decoded, or stored */
-	bool counted;	  /* in the job's numbers */
 } Event;
 
 typedef struct ListedError
@@ -94,6 +95,7 @@ struct Job
 	bool begun;
 	bool decoded; /* all of it */
 	int status;	  /* of the answer, where that is known already; 0: it is not */
+	WtReason reason;
 	const char *message;
 };
 
@@ -130,9 +132,10 @@ turn_is_full(const Turn *turn)
 }
 
 static void
-set_answer(Job *job, int status, const char *message)
+set_answer(Job *job, int status, WtReason reason, const char *message)
 {
 	job->status = status;
+	job->reason = reason;
 	job->message = MemoryContextStrdup(job->context, message);
 	job->decoded = true;
 	job->n_events = 0;
@@ -165,9 +168,14 @@ add_event(Job *job)
 	return event;
 }
 
+/* Notes an error of an event for the answer, and counts it. */
 static void
-list_error(Job *job, int64 index, const char *message)
+list_error(Job *job, int64 index, WtReason reason, const char *message)
 {
+	if (job->decoder.batch)
+		wt_my_counters()->events_refused[reason]++;
+	else
+		job->reason = reason;
 	if (job->n_listed == MAX_LISTED)
 		return;
 	job->listed[job->n_listed].index = index;
@@ -177,7 +185,7 @@ list_error(Job *job, int64 index, const char *message)
 
 /* Makes an event's row a stand-in for it. */
 static void
-make_stand_in(Event *event, const char *error)
+make_stand_in(Event *event, WtReason reason, const char *error)
 {
 	MemoryContext old = MemoryContextSwitchTo(event->job->context);
 
@@ -185,7 +193,7 @@ make_stand_in(Event *event, const char *error)
 		wt_enrich_quarantined(event->job->envelope, error, event->raw, event->raw_length);
 	event->row.status = 422;
 	event->quarantined = true;
-	list_error(event->job, event->index, error);
+	list_error(event->job, event->index, reason, error);
 	MemoryContextSwitchTo(old);
 }
 
@@ -197,7 +205,8 @@ quarantine_row(WtRow *row)
 
 	if (event->quarantined || !(event->job->decoder.batch || wt_quarantine_single))
 		return false;
-	make_stand_in(event, psprintf("the log table refuses this event: %s", row->error));
+	make_stand_in(event, WT_REASON_TABLE,
+				  psprintf("the log table refuses this event: %s", row->error));
 	return true;
 }
 
@@ -209,6 +218,11 @@ begin_job(Job *job)
 	WtDecoder *decoder = &job->decoder;
 
 	job->begun = true;
+	if (request->route == WT_ROUTE_METRICS)
+	{
+		job->decoded = true;
+		return false;
+	}
 	decoder->content_type = request->content_type;
 	decoder->body = request->body;
 	decoder->length = request->body_length;
@@ -224,24 +238,26 @@ begin_job(Job *job)
 			break;
 		case WT_INFLATE_UNSUPPORTED:
 			set_answer(
-				job, 415,
+				job, 415, WT_REASON_ENCODING,
 				"this Content-Encoding is not supported: send gzip, deflate, zstd, or "
 				"the body as it is");
 			return false;
 		case WT_INFLATE_CORRUPT:
-			set_answer(job, 400, "the compressed body is corrupt or not complete");
+			set_answer(job, 400, WT_REASON_CORRUPT,
+					   "the compressed body is corrupt or not complete");
 			return false;
 		case WT_INFLATE_TOO_LARGE:
 			set_answer(
-				job, 413,
+				job, 413, WT_REASON_BODY_TOO_LARGE,
 				psprintf("the inflated body is larger than windtrap.max_body_size, %d "
 						 "bytes",
 						 wt_max_body_size));
 			return false;
 		case WT_INFLATE_OUT_OF_MEMORY:
-			set_answer(job, 503, "out of memory, try again");
+			set_answer(job, 503, WT_REASON_MEMORY, "out of memory, try again");
 			return false;
 	}
+	wt_my_counters()->bytes_decoded += decoder->length;
 	job->envelope = wt_enrich_request(request);
 	return true;
 }
@@ -263,21 +279,21 @@ decode_event(Job *job)
 		case WT_DECODE_BAD:
 			if (!decoder->batch && !wt_quarantine_single)
 			{
-				set_answer(job, decoder->status, decoder->error);
+				set_answer(job, decoder->status, decoder->reason, decoder->error);
 				return false;
 			}
 			event = add_event(job);
-			make_stand_in(event, decoder->error);
+			make_stand_in(event, decoder->reason, decoder->error);
 			job->bytes += VARSIZE(event->row.data);
 			return true;
 		case WT_DECODE_END:
 			job->decoded = true;
 			return false;
 		case WT_DECODE_REFUSED:
-			set_answer(job, decoder->status, decoder->error);
+			set_answer(job, decoder->status, decoder->reason, decoder->error);
 			return false;
 		case WT_DECODE_OUT_OF_MEMORY:
-			set_answer(job, 503, "out of memory, try again");
+			set_answer(job, 503, WT_REASON_MEMORY, "out of memory, try again");
 			return false;
 	}
 	return false;
@@ -416,6 +432,8 @@ store_turn(Turn *turn, int timeout, const volatile sig_atomic_t *stopping)
 static void
 count_events(Job *job)
 {
+	WtCounters *counters = wt_my_counters();
+
 	for (int i = 0; i < job->n_events; i++)
 	{
 		const Event *event = job->events[i];
@@ -424,23 +442,31 @@ count_events(Job *job)
 		{
 			case WT_STORE_COMMITTED:
 				if (event->quarantined)
+				{
+					counters->events_quarantined++;
 					job->n_rejected++;
+				}
 				else
+				{
+					counters->events_accepted++;
 					job->n_accepted++;
+				}
 				break;
 			case WT_STORE_QUARANTINED:
+				counters->events_quarantined++;
 				job->n_rejected++;
 				break;
 			case WT_STORE_REFUSED:
 				job->n_rejected++;
 				if (!event->quarantined)
-					list_error(job, event->index,
+					list_error(job, event->index, WT_REASON_TABLE,
 							   psprintf("the log table refuses this event: %s",
 										event->row.error));
 				break;
 			default:
 				/* Whatever else became of the job: this much is not stored. */
 				job->status = 503;
+				job->reason = WT_REASON_UNAVAILABLE;
 				job->message = MemoryContextStrdup(
 					job->context,
 					psprintf("the events could not be stored, try again: %s",
@@ -480,46 +506,61 @@ format_batch_answer(const Job *job, StringInfo body)
 }
 
 static void
-answer_job(WtListener *listener, Job *job)
+answer_with_error(WtListener *listener, const Job *job, int status, const char *message)
 {
 	char body[WT_ANSWER_SIZE];
-	StringInfoData answer;
-	int status = 200;
+	WtAnswer answer = {.status = status, .reason = job->reason, .body = body};
+
+	answer.length = wt_answer_error(body, message);
+	wt_listener_answer(listener, job->request, &answer);
+}
+
+static void
+answer_job(WtListener *listener, const Job *job)
+{
+	StringInfoData body;
+	WtAnswer answer = {.status = 200};
 
 	if (job->status != 0)
 	{
-		wt_listener_answer(listener, job->request, job->status, body,
-						   wt_answer_error(body, job->message));
+		answer_with_error(listener, job, job->status, job->message);
 		return;
 	}
-	if (!job->decoder.batch && job->n_accepted == 1)
+	if (!job->decoder.batch && job->request->route == WT_ROUTE_EVENTS)
 	{
-		wt_listener_accept(listener, job->request);
+		if (job->n_accepted == 1)
+			wt_listener_accept(listener, job->request);
+		else /* it was refused, and is perhaps in quarantine */
+			answer_with_error(listener, job,
+							  job->decoder.status ? job->decoder.status : 422,
+							  job->n_listed > 0 ? job->listed[0].message : "refused");
 		return;
 	}
-	if (!job->decoder.batch)
+	initStringInfo(&body);
+	if (job->request->route == WT_ROUTE_METRICS)
 	{
-		/* One event, and it was refused; perhaps it is in quarantine. */
-		wt_listener_answer(
-			listener, job->request, job->decoder.status ? job->decoder.status : 422, body,
-			wt_answer_error(body,
-							job->n_listed > 0 ? job->listed[0].message : "refused"));
-		return;
+		answer.type = WT_METRICS_TYPE;
+		wt_metrics_write(&body);
 	}
-	if (job->n_accepted == 0 && job->n_rejected > 0)
-		status = 422;
-	initStringInfo(&answer);
-	format_batch_answer(job, &answer);
-	wt_listener_answer(listener, job->request, status, answer.data, (size_t) answer.len);
+	else
+	{
+		if (job->n_accepted == 0 && job->n_rejected > 0)
+		{
+			/* Of which nothing could be stored as it is: senders must not think so. */
+			answer.status = 422;
+			answer.reason = job->decoder.reason ? job->decoder.reason : WT_REASON_TABLE;
+		}
+		format_batch_answer(job, &body);
+	}
+	answer.body = body.data;
+	answer.length = (size_t) body.len;
+	wt_listener_answer(listener, job->request, &answer);
 }
 
 static void
 end_job(WtListener *listener, Job *job)
 {
 	answer_job(listener, job);
-	wt_status_count((int) job->n_accepted,
-					(int) job->n_rejected + (job->status != 0 && job->status != 503),
-					job->status == 503);
 	wt_inflate_shrink(&job->inflated, 0);
 	if (job->queued)
 		dlist_delete(&job->node);
@@ -561,7 +602,8 @@ run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
 	if (unavailable)
 	{
 		for (int i = 0; i < turn->n_jobs; i++)
-			set_answer(turn->jobs[i], 503, unavailable);
+			if (turn->jobs[i]->request->route == WT_ROUTE_EVENTS)
+				set_answer(turn->jobs[i], 503, WT_REASON_UNAVAILABLE, unavailable);
 	}
 	else if (turn->n_rows > 0)
 	{
@@ -574,6 +616,7 @@ static void
 fail_job(Job *job)
 {
 	job->status = 503;
+	job->reason = WT_REASON_MEMORY;
 	job->message = "the event could not be stored, try again";
 	job->decoded = true;
 	job->n_events = 0;

@@ -25,14 +25,15 @@ typedef enum Declared
 	DECLARED_OTHER
 } Declared;
 
-static void set_error(WtDecoder *decoder, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+static void set_error(WtDecoder *decoder, WtReason reason, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static void
-set_error(WtDecoder *decoder, const char *format, ...)
+set_error(WtDecoder *decoder, WtReason reason, const char *format, ...)
 {
 	va_list args;
 
+	decoder->reason = reason;
 	va_start(args, format);
 	vsnprintf(decoder->error, sizeof(decoder->error), format, args);
 	va_end(args);
@@ -106,13 +107,18 @@ skip_space(const char *p, const char *end)
  */
 static void
 set_json_error(WtDecoder *decoder, const char *from, const char *text,
-			   const WtJsonError *error)
+			   WtJsonResult result, const WtJsonError *error)
 {
 	int line;
 	int column;
 
 	wt_json_position(from, (size_t) (text - from) + error->offset, &line, &column);
-	set_error(decoder, "bad JSON at line %d, column %d: %s", line, column, error->reason);
+	if (result == WT_JSON_UNFIT)
+		set_error(decoder, WT_REASON_UNFIT, "at line %d, column %d: %s", line, column,
+				  error->reason);
+	else
+		set_error(decoder, WT_REASON_BAD_JSON, "bad JSON at line %d, column %d: %s", line,
+				  column, error->reason);
 }
 
 /* Notes what was sent as the event, without the white space around it. */
@@ -144,7 +150,8 @@ bad_event(WtDecoder *decoder, const char *from, const char *to)
 static void
 set_too_large(WtDecoder *decoder)
 {
-	set_error(decoder, "the event is larger than windtrap.max_event_size, %zu bytes",
+	set_error(decoder, WT_REASON_EVENT_TOO_LARGE,
+			  "the event is larger than windtrap.max_event_size, %zu bytes",
 			  decoder->max_event_size);
 }
 
@@ -163,7 +170,7 @@ check_form(WtDecoder *decoder, const WtJson *json)
 		if (t->type == WT_JSON_STRING &&
 			wt_text_valid_prefix(t->u.text, t->length) != t->length)
 		{
-			set_error(decoder,
+			set_error(decoder, WT_REASON_NOT_TEXT,
 					  "a field of the form is not valid UTF-8 text, or holds a NUL");
 			return refuse(decoder, 400);
 		}
@@ -180,11 +187,11 @@ decode_text(WtDecoder *decoder, WtJson *json, const char *text, size_t length)
 	if (valid != length)
 	{
 		if (text[valid] == '\0')
-			set_error(decoder, "the body holds a NUL at byte %zu: send JSON or text",
-					  valid + 1);
+			set_error(decoder, WT_REASON_NOT_TEXT,
+					  "the body holds a NUL at byte %zu: send JSON or text", valid + 1);
 		else
 			set_error(
-				decoder,
+				decoder, WT_REASON_NOT_TEXT,
 				"the body is neither JSON nor UTF-8 text: the byte 0x%02x at byte %zu "
 				"is not valid UTF-8",
 				(unsigned char) text[valid], valid + 1);
@@ -225,9 +232,9 @@ next_element(WtDecoder *decoder, WtJson *json)
 	if (r == WT_JSON_BAD || !next)
 	{
 		if (r == WT_JSON_BAD)
-			set_json_error(decoder, decoder->body, value, &error);
+			set_json_error(decoder, decoder->body, value, r, &error);
 		else
-			set_error(decoder, "bad JSON: the array does not end");
+			set_error(decoder, WT_REASON_BAD_JSON, "bad JSON: the array does not end");
 		return refuse(decoder, 400);
 	}
 
@@ -251,13 +258,13 @@ next_element(WtDecoder *decoder, WtJson *json)
 		error.offset = (size_t) (decoder->next - value);
 		snprintf(error.reason, sizeof(error.reason),
 				 "expected ',' or ']' after the element");
-		set_json_error(decoder, decoder->body, value, &error);
+		set_json_error(decoder, decoder->body, value, r, &error);
 		return refuse(decoder, 400);
 	}
 	if (r == WT_JSON_OK)
 		return good_event(decoder, value, next);
 	if (r == WT_JSON_UNFIT)
-		set_json_error(decoder, value, value, &error);
+		set_json_error(decoder, value, value, r, &error);
 	else
 		set_too_large(decoder);
 	return bad_event(decoder, value, next);
@@ -270,6 +277,7 @@ next_line(WtDecoder *decoder, WtJson *json)
 	const char *start = skip_space(decoder->next, decoder->end);
 	const char *line_end;
 	WtJsonError error;
+	WtJsonResult r;
 
 	if (start == decoder->end)
 		return WT_DECODE_END;
@@ -282,14 +290,15 @@ next_line(WtDecoder *decoder, WtJson *json)
 		set_too_large(decoder);
 		return bad_event(decoder, start, line_end);
 	}
-	switch (wt_json_parse(json, start, (size_t) (line_end - start), &error))
+	r = wt_json_parse(json, start, (size_t) (line_end - start), &error);
+	switch (r)
 	{
 		case WT_JSON_OK:
 			return good_event(decoder, start, line_end);
 		case WT_JSON_OUT_OF_MEMORY:
 			return WT_DECODE_OUT_OF_MEMORY;
 		default:
-			set_json_error(decoder, start, start, &error);
+			set_json_error(decoder, start, start, r, &error);
 			return bad_event(decoder, start, line_end);
 	}
 }
@@ -352,7 +361,7 @@ next_value(WtDecoder *decoder, WtJson *json)
 			decoder->next = next ? next : decoder->end;
 			return bad_event(decoder, value, decoder->next);
 		case WT_JSON_UNFIT:
-			set_json_error(decoder, value, value, &error);
+			set_json_error(decoder, value, value, r, &error);
 			decoder->next = next;
 			return bad_event(decoder, value, next);
 		case WT_JSON_BAD:
@@ -362,10 +371,10 @@ next_value(WtDecoder *decoder, WtJson *json)
 	/* What is one to a line ends with its line; else nobody knows where this one does. */
 	if (!begins_line(decoder, value))
 	{
-		set_json_error(decoder, decoder->body, value, &error);
+		set_json_error(decoder, decoder->body, value, r, &error);
 		return refuse(decoder, 400);
 	}
-	set_json_error(decoder, value, value, &error);
+	set_json_error(decoder, value, value, r, &error);
 	next = memchr(value, '\n', left);
 	decoder->next = next ? next : decoder->end;
 	return bad_event(decoder, value, decoder->next);
@@ -453,7 +462,7 @@ first_value(WtDecoder *decoder, WtJson *json, const char *value, bool *is_json)
 			decoder->status = 413;
 			return bad_event(decoder, value, decoder->end);
 		default:
-			set_json_error(decoder, decoder->body, value, &error);
+			set_json_error(decoder, decoder->body, value, r, &error);
 			decoder->status = 400;
 			return bad_event(decoder, value, decoder->end);
 	}
@@ -476,7 +485,7 @@ decode_first(WtDecoder *decoder, WtJson *json)
 	value = skip_space(text, decoder->end);
 	if (value == decoder->end)
 	{
-		set_error(decoder, "the body is empty: send an event");
+		set_error(decoder, WT_REASON_EMPTY, "the body is empty: send an event");
 		return refuse(decoder, 400);
 	}
 	if (declared == DECLARED_LINES)

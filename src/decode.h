@@ -12,7 +12,7 @@
 #ifndef WT_DECODE_H
 #define WT_DECODE_H
 
-#include "inflate.h"
+#include "counters.h"
 #include "json.h"
 
 typedef enum WtDecodeResult
@@ -44,7 +44,8 @@ typedef struct WtDecoder
 	WtDecodeForm form;
 	bool batch;		 /* there is, or could have been, more than one event */
 	int status;		 /* of WT_DECODE_REFUSED: the answer's HTTP status */
-	char error[256]; /* a sentence for the sender */
+	WtReason reason; /* of WT_DECODE_REFUSED and WT_DECODE_BAD */
+	char error[256]; /* likewise, a sentence for the sender */
 	const char *raw; /* the event, good or bad, as it was sent */
 	size_t raw_length;
 

@@ -613,7 +613,8 @@ wt_json_parse_value(WtJson *json, const char *text, size_t length, size_t limit,
 	/* What is wrong only because reading stopped at the limit is not wrong. */
 	if (length > limit && (r == WT_JSON_BAD ? parse.ran_out : parse.p == parse.end))
 		return WT_JSON_TOO_LARGE;
-	*next = parse.p;
+	if (r == WT_JSON_OK || r == WT_JSON_UNFIT)
+		*next = parse.p;
 	return r;
 }
 

@@ -41,7 +41,6 @@
 #include "compat.h"
 #include "framing.h"
 #include "listener.h"
-#include "route.h"
 
 /*
  * MHD's memory for each connection.  The head of a request must fit, with about 60 bytes
@@ -97,7 +96,8 @@ struct Connection
 	struct MHD_Connection *mhd;
 	int fd;
 	Phase phase;
-	int64_t since; /* when the phase began, ms of the monotonic clock */
+	int64_t since;	  /* when the phase began, ms of the monotonic clock */
+	Request *request; /* the current one, if any */
 	bool doomed;
 	bool linger; /* drain it when MHD closes it */
 	bool has_ip;
@@ -118,7 +118,9 @@ struct Request
 	bool head_seen;
 	bool through_proxy;
 	bool answered;
-	int status;
+	int status; /* of the answer; 0: there is none yet */
+	WtReason reason;
+	int64_t begun_us; /* by the monotonic clock */
 	struct MHD_Response *response;
 	bool standing; /* response is one of the listener's, not the request's own */
 };
@@ -135,6 +137,7 @@ struct WtListener
 	int mhd_fd;	 /* MHD's epoll descriptor */
 	int poll_fd; /* ours: MHD's, the listening sockets, the lingering connections */
 	WtListenerSettings settings;
+	WtCounters *counters;
 	WtSockets sockets;
 	bool polling_sockets; /* the listening sockets are in poll_fd */
 	int64_t accept_after; /* ms; 0: at once */
@@ -169,12 +172,18 @@ struct WtListener
  */
 
 static int64_t
-monotonic_ms(void)
+monotonic_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t) t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int64_t
+monotonic_ms(void)
+{
+	return monotonic_us() / 1000;
 }
 
 static int64_t
@@ -303,13 +312,14 @@ recycle_request(WtListener *listener, Request *r)
  */
 
 static struct MHD_Response *
-make_response(const char *body, size_t length)
+make_response(const char *type, const char *body, size_t length)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		length, (void *) (uintptr_t) body, MHD_RESPMEM_MUST_COPY);
 
 	if (response)
-		MHD_add_response_header(response, "Content-Type", "application/json");
+		MHD_add_response_header(response, "Content-Type",
+								type ? type : "application/json");
 	return response;
 }
 
@@ -320,11 +330,12 @@ busy_status(int status)
 }
 
 static struct MHD_Response *
-make_answer(int status, const char *body, size_t length)
+make_answer(const WtAnswer *answer)
 {
-	struct MHD_Response *response = make_response(body, length);
+	struct MHD_Response *response =
+		make_response(answer->type, answer->body, answer->length);
 
-	if (response && busy_status(status))
+	if (response && busy_status(answer->status))
 		MHD_add_response_header(response, "Retry-After", "1");
 	return response;
 }
@@ -366,12 +377,15 @@ answer_head(Request *r, int status, bool close)
 
 /* Answers with an error from the callback for the head. */
 static enum MHD_Result
-refuse(Request *r, int status, const char *sentence, const char *allow, bool close)
+refuse(Request *r, int status, WtReason reason, const char *sentence, const char *allow,
+	   bool close)
 {
 	char body[WT_ANSWER_SIZE];
-	size_t length = wt_answer_error(body, sentence);
+	WtAnswer answer = {.status = status, .body = body};
 
-	r->response = make_answer(status, body, length);
+	answer.length = wt_answer_error(body, sentence);
+	r->reason = reason;
+	r->response = make_answer(&answer);
 	if (!r->response)
 		return MHD_NO;
 	if (allow)
@@ -386,8 +400,10 @@ refuse(Request *r, int status, const char *sentence, const char *allow, bool clo
  * which holds nothing of a response yet.  The caller ends the connection.
  */
 static void
-refuse_in_body(Connection *c, int status, const char *phrase, const char *sentence)
+refuse_in_body(Request *r, int status, const char *phrase, WtReason reason,
+			   const char *sentence)
 {
+	Connection *c = r->connection;
 	char body[WT_ANSWER_SIZE];
 	char head[256];
 	char message[sizeof(head) + sizeof(body)];
@@ -403,6 +419,8 @@ refuse_in_body(Connection *c, int status, const char *phrase, const char *senten
 	/* It fits into an empty send buffer; where it does not, the sender is gone. */
 	(void) !send(c->fd, message, (size_t) n + length, MSG_NOSIGNAL | MSG_DONTWAIT);
 	c->linger = true;
+	r->status = status;
+	r->reason = reason;
 }
 
 /*
@@ -513,6 +531,8 @@ on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 	}
 	memcpy(r->target, target, length + 1);
 	r->connection = c;
+	r->begun_us = monotonic_us();
+	c->request = r;
 	listener->n_unanswered++;
 	set_phase(c, PHASE_RECEIVING);
 	return r;
@@ -593,7 +613,8 @@ static enum MHD_Result
 answer_health(WtListener *listener, Request *r)
 {
 	if (listener->health)
-		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, listener->health, NULL, false);
+		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_UNAVAILABLE,
+					  listener->health, NULL, false);
 	r->response = r->through_proxy ? listener->healthy_and_close : listener->healthy;
 	r->standing = true;
 	return answer_head(r, MHD_HTTP_OK, false);
@@ -613,12 +634,12 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	public->ip = r->connection->has_ip ? r->connection->ip : NULL;
 	if (MHD_get_connection_values(mhd, MHD_HEADER_KIND, add_header, r) < 0 ||
 		MHD_get_connection_values(mhd, MHD_HEADER_KIND, NULL, NULL) != public->n_headers)
-		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory, try again", NULL,
-					  true);
+		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_MEMORY,
+					  "out of memory, try again", NULL, true);
 	public->headers = r->headers;
 	wrong = check_framing(mhd, r, version);
 	if (wrong)
-		return refuse(r, MHD_HTTP_BAD_REQUEST, wrong, NULL, true);
+		return refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED, wrong, NULL, true);
 #if WT_MHD_FRAMING_IS_LOOSE
 	r->through_proxy = find_header(public, "Via") || find_header(public, "Forwarded") ||
 					   find_header(public, "X-Forwarded-For");
@@ -632,10 +653,14 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	{
 		case WT_ROUTE_EVENTS:
 			break;
+		case WT_ROUTE_METRICS:
+			public
+			->route = WT_ROUTE_METRICS;
+			break;
 		case WT_ROUTE_HEALTH:
 			return answer_health(listener, r);
 		case WT_ROUTE_NOT_FOUND:
-			return refuse(r, MHD_HTTP_NOT_FOUND,
+			return refuse(r, MHD_HTTP_NOT_FOUND, WT_REASON_NOT_FOUND,
 						  "there is nothing at this path: POST events to /log", NULL,
 						  false);
 		case WT_ROUTE_BAD_METHOD:
@@ -643,7 +668,8 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 			char sentence[64];
 
 			snprintf(sentence, sizeof(sentence), "this path takes %s", allow);
-			return refuse(r, MHD_HTTP_METHOD_NOT_ALLOWED, sentence, allow, false);
+			return refuse(r, MHD_HTTP_METHOD_NOT_ALLOWED, WT_REASON_METHOD, sentence,
+						  allow, false);
 		}
 	}
 
@@ -655,11 +681,12 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 		snprintf(sentence, sizeof(sentence),
 				 "the body is larger than windtrap.max_body_size, %zu bytes",
 				 listener->settings.max_body_size);
-		return refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, sentence, NULL, true);
+		return refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, WT_REASON_BODY_TOO_LARGE, sentence,
+					  NULL, true);
 	}
 	if (listener->inflight + (length ? strtoull(length, NULL, 10) : 0) >
 		listener->settings.max_inflight)
-		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD,
 					  "too many events are waiting to be stored, try again", NULL, true);
 	return MHD_YES;
 }
@@ -678,12 +705,12 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 		snprintf(sentence, sizeof(sentence),
 				 "the body is larger than windtrap.max_body_size, %zu bytes",
 				 listener->settings.max_body_size);
-		refuse_in_body(r->connection, 413, "Content Too Large", sentence);
+		refuse_in_body(r, 413, "Content Too Large", WT_REASON_BODY_TOO_LARGE, sentence);
 		return MHD_NO;
 	}
 	if (listener->inflight + length > listener->settings.max_inflight)
 	{
-		refuse_in_body(r->connection, 503, "Service Unavailable",
+		refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD,
 					   "too many events are waiting to be stored, try again");
 		return MHD_NO;
 	}
@@ -697,7 +724,7 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 		body = realloc(r->body, size);
 		if (!body)
 		{
-			refuse_in_body(r->connection, 503, "Service Unavailable",
+			refuse_in_body(r, 503, "Service Unavailable", WT_REASON_MEMORY,
 						   "out of memory, try again");
 			return MHD_NO;
 		}
@@ -705,6 +732,7 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 		r->body_size = size;
 	}
 	memcpy(r->body + public->body_length, piece, length);
+	listener->counters->bytes_received += length;
 	public->body_length = needed;
 	listener->inflight += length;
 	return MHD_YES;
@@ -762,6 +790,29 @@ on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *m
 	return on_complete(listener, r);
 }
 
+/* A request that ended without an answer of ours may have had one of MHD's own. */
+static void
+count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
+{
+	if (r->status == 0)
+	{
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+
+		if (!info || info->http_status == 0)
+			return;
+		r->status = (int) info->http_status;
+		r->reason = r->status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ||
+							r->status == MHD_HTTP_URI_TOO_LONG
+						? WT_REASON_HEAD_TOO_LARGE
+					: r->status == MHD_HTTP_CONTENT_TOO_LARGE ? WT_REASON_BODY_TOO_LARGE
+															  : WT_REASON_MALFORMED;
+	}
+	wt_count_request(listener->counters, r->status, r->reason);
+	wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
+					 (uint64_t) (monotonic_us() - r->begun_us));
+}
+
 static void
 on_request_over(void *cls, struct MHD_Connection *mhd, void **context,
 				enum MHD_RequestTerminationCode code)
@@ -769,11 +820,12 @@ on_request_over(void *cls, struct MHD_Connection *mhd, void **context,
 	WtListener *listener = cls;
 	Request *r = *context;
 
-	(void) mhd;
 	(void) code;
 	if (!r)
 		return;
 	*context = NULL;
+	count_request(listener, r, mhd);
+	r->connection->request = NULL;
 	listener->n_unanswered--;
 	if (!r->connection->doomed)
 		set_phase(r->connection, PHASE_IDLE);
@@ -800,7 +852,7 @@ on_panic(void *cls, const char *file, unsigned int line, const char *reason)
 static struct MHD_Response *
 make_standing_response(const char *body, bool close)
 {
-	struct MHD_Response *response = make_response(body, strlen(body));
+	struct MHD_Response *response = make_response(NULL, body, strlen(body));
 
 	if (response && close)
 		MHD_add_response_header(response, "Connection", "close");
@@ -822,7 +874,8 @@ make_standing_responses(WtListener *listener)
 }
 
 WtListener *
-wt_listener_create(const WtListenerSettings *settings, void (*panic)(const char *reason))
+wt_listener_create(const WtListenerSettings *settings, WtCounters *counters,
+				   void (*panic)(const char *reason))
 {
 	WtListener *listener = calloc(1, sizeof(WtListener));
 	const union MHD_DaemonInfo *info;
@@ -831,6 +884,7 @@ wt_listener_create(const WtListenerSettings *settings, void (*panic)(const char 
 	if (!listener)
 		return NULL;
 	listener->settings = *settings;
+	listener->counters = counters;
 	listener->poll_fd = -1;
 	listener->now = monotonic_ms();
 	panic_callback = panic;
@@ -1047,7 +1101,7 @@ end_overdue(WtListener *listener)
 			   c->since + limit <= listener->now)
 		{
 			if (phase == PHASE_RECEIVING)
-				refuse_in_body(c, 408, "Request Timeout",
+				refuse_in_body(c->request, 408, "Request Timeout", WT_REASON_TIMEOUT,
 							   "the request was not complete within "
 							   "windtrap.request_timeout");
 			doom(c);
@@ -1083,6 +1137,8 @@ wt_listener_run(WtListener *listener)
 	end_overdue(listener);
 	if (listener->n_lingering > 0)
 		drain_lingering(listener);
+	listener->counters->connections = (uint64_t) listener->n_connections;
+	listener->counters->bytes_in_flight = listener->inflight;
 }
 
 const WtRequest *
@@ -1115,16 +1171,16 @@ resume(Request *r, int status)
 }
 
 void
-wt_listener_answer(WtListener *listener, WtRequest *request, int status, const char *body,
-				   size_t length)
+wt_listener_answer(WtListener *listener, WtRequest *request, const WtAnswer *answer)
 {
 	Request *r = (Request *) request;
 
 	(void) listener;
-	r->response = make_answer(status, body, length);
+	r->reason = answer->reason;
+	r->response = make_answer(answer);
 	if (r->response && r->through_proxy)
 		MHD_add_response_header(r->response, "Connection", "close");
-	resume(r, status);
+	resume(r, answer->status);
 }
 
 void

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "counters.h"
 #include "request.h"
 #include "sockets.h"
 
@@ -28,11 +29,22 @@ typedef struct WtListenerSettings
 	int request_timeout;  /* ms */
 } WtListenerSettings;
 
+/* What a request is answered with. */
+typedef struct WtAnswer
+{
+	int status;
+	WtReason reason;  /* why it is not a 2xx, for the counters */
+	const char *type; /* Content-Type; NULL: JSON */
+	const char *body;
+	size_t length;
+} WtAnswer;
+
 /*
- * A new listener without sockets.  panic is called where MHD finds itself beyond
+ * A new listener without sockets, which counts in *counters.  panic is called where MHD finds itself beyond
  * repair, and must not return.  NULL where memory or descriptors are wanting.
  */
 extern WtListener *wt_listener_create(const WtListenerSettings *settings,
+									  WtCounters *counters,
 									  void (*panic)(const char *reason));
 
 /* New limits, for what comes from now on. */
@@ -65,12 +77,12 @@ extern WtRequest *wt_listener_next(WtListener *listener);
 extern const WtRequest *wt_listener_peek(const WtListener *listener);
 
 /*
- * Answers a request that wt_listener_next gave; it is no longer the caller's.  body, a
- * JSON text, is copied.  The answer leaves with the next wt_listener_run, which must
+ * Answers a request that wt_listener_next gave; it is no longer the caller's.  The body
+ * is copied.  The answer leaves with the next wt_listener_run, which must
  * follow at once: MHD does not wake up for it.
  */
-extern void wt_listener_answer(WtListener *listener, WtRequest *request, int status,
-							   const char *body, size_t length);
+extern void wt_listener_answer(WtListener *listener, WtRequest *request,
+							   const WtAnswer *answer);
 
 /* The answer to an event that is committed: 200 {"accepted":1}; nothing is copied. */
 extern void wt_listener_accept(WtListener *listener, WtRequest *request);

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "route.h"
+
 typedef struct WtHeader
 {
 	const char *name; /* as it was sent */
@@ -21,6 +23,7 @@ typedef struct WtHeader
 
 typedef struct WtRequest
 {
+	WtRoute route; /* what handles it */
 	const char *method;
 	const char *path;  /* as it was sent, without the query string */
 	const char *query; /* as it was sent, without the question mark; NULL: none */

@@ -22,6 +22,8 @@ typedef struct Route
 static const Route routes[] = {
 	{"/log", "POST", WT_ROUTE_EVENTS, "POST, HEAD"},
 	{"/log", "HEAD", WT_ROUTE_HEALTH, "POST, HEAD"},
+	{"/metrics", "GET", WT_ROUTE_METRICS, "GET, HEAD"},
+	{"/metrics", "HEAD", WT_ROUTE_METRICS, "GET, HEAD"},
 	{"/health", "GET", WT_ROUTE_HEALTH, "GET, HEAD"},
 	{"/health", "HEAD", WT_ROUTE_HEALTH, "GET, HEAD"},
 };

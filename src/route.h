@@ -10,6 +10,7 @@
 typedef enum WtRoute
 {
 	WT_ROUTE_EVENTS,	/* the body holds events: decode, enrich, store */
+	WT_ROUTE_METRICS,	/* counters in Prometheus's text format */
 	WT_ROUTE_HEALTH,	/* 200, or 503 with the reason */
 	WT_ROUTE_NOT_FOUND, /* 404 */
 	WT_ROUTE_BAD_METHOD /* 405 */

@@ -61,6 +61,12 @@ wt_shared_attach(void)
 	LWLockRegisterTranche(wt_shared->lock.tranche, "windtrap");
 }
 
+WtCounters *
+wt_my_counters(void)
+{
+	return &wt_shared->counters[my_status - wt_shared->workers];
+}
+
 static void
 end_status(int code, Datum arg)
 {
@@ -68,6 +74,8 @@ end_status(int code, Datum arg)
 	/* The launcher may have given the place to a successor. */
 	if (my_status->pid == MyProcPid)
 	{
+		wt_my_counters()->connections = 0;
+		wt_my_counters()->bytes_in_flight = 0;
 		my_status->pid = 0;
 		if (my_status->state != WT_STATE_FAILED)
 			my_status->state = WT_STATE_NONE;
@@ -116,16 +124,6 @@ wt_status_set_address(const char *addresses, int port)
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	strlcpy(my_status->addresses, addresses, WT_ADDRESSES_SIZE);
 	my_status->port = port;
-	LWLockRelease(&wt_shared->lock);
-}
-
-void
-wt_status_count(int accepted, int refused, int failed)
-{
-	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
-	my_status->accepted += accepted;
-	my_status->refused += refused;
-	my_status->failed += failed;
 	LWLockRelease(&wt_shared->lock);
 }
 
@@ -182,8 +180,8 @@ windtrap_status(PG_FUNCTION_ARGS)
 	for (int i = 0; i < WT_MAX_WORKERS; i++)
 	{
 		const WtWorkerStatus *w = &workers[i];
-		Datum values[11];
-		bool nulls[11] = {0};
+		Datum values[8];
+		bool nulls[8] = {0};
 		int n = 0;
 
 		if (w->state == WT_STATE_NONE)
@@ -202,9 +200,6 @@ windtrap_status(PG_FUNCTION_ARGS)
 		values[n++] = TimestampTzGetDatum(w->since);
 		values[n] = text_or_null(w->error, &nulls[n]);
 		n++;
-		values[n++] = Int64GetDatum(w->accepted);
-		values[n++] = Int64GetDatum(w->refused);
-		values[n++] = Int64GetDatum(w->failed);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

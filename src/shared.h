@@ -11,6 +11,7 @@
 #include "datatype/timestamp.h"
 #include "storage/lwlock.h"
 
+#include "counters.h"
 #include "settings.h"
 
 typedef enum WtState
@@ -36,9 +37,6 @@ typedef struct WtWorkerStatus
 	char addresses[WT_ADDRESSES_SIZE];
 	TimestampTz since; /* when the state began */
 	char error[WT_ERROR_SIZE];
-	int64 accepted; /* events committed */
-	int64 refused;	/* requests and events answered 4xx by decode or the table */
-	int64 failed;	/* events answered 503 */
 } WtWorkerStatus;
 
 typedef struct WtShared
@@ -50,6 +48,12 @@ typedef struct WtShared
 	Oid database;		  /* that the launcher serves; InvalidOid: none yet */
 	bool stop;			  /* the launcher is to end its workers, see wt_stop */
 	WtWorkerStatus workers[WT_MAX_WORKERS];
+
+	/* Written by their workers, without the lock; they outlive them. */
+	WtCounters counters[WT_MAX_WORKERS];
+	/* The sum of all counters when they were last reset; under the lock. */
+	uint64 baseline[WT_N_COUNTERS];
+	TimestampTz reset_at; /* 0: never */
 } WtShared;
 
 extern WtShared *wt_shared;
@@ -69,7 +73,9 @@ extern void wt_status_set_state(WtState state);
 /* Reports an error, a plain sentence; NULL: there is none any more. */
 extern void wt_status_set_error(const char *error);
 extern void wt_status_set_address(const char *addresses, int port);
-extern void wt_status_count(int accepted, int refused, int failed);
+
+/* What this worker counts in. */
+extern WtCounters *wt_my_counters(void);
 
 /* Wakes the process with this pid, if it lives. */
 extern void wt_wake(int pid);

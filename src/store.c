@@ -49,6 +49,7 @@
 #include "compat.h"
 #include "log_table.h"
 #include "settings.h"
+#include "shared.h"
 #include "store.h"
 
 /* The name under which the statement sees the batch. */
@@ -511,6 +512,19 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, WtQuarantine quarantine,
 	return ok;
 }
 
+static void
+count_commit(int n_rows, const instr_time *begun)
+{
+	WtCounters *counters = wt_my_counters();
+	instr_time passed;
+
+	INSTR_TIME_SET_CURRENT(passed);
+	INSTR_TIME_SUBTRACT(passed, *begun);
+	wt_histogram_add(&counters->commit_us, wt_time_bounds,
+					 INSTR_TIME_GET_MICROSEC(passed));
+	wt_histogram_add(&counters->batch_events, wt_size_bounds, (uint64) n_rows);
+}
+
 void
 wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout)
 {
@@ -530,6 +544,7 @@ wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout)
 	if (attempt(pending, n, false, NULL, timeout, &error))
 	{
 		set_results(pending, n, WT_STORE_COMMITTED, NULL);
+		count_commit(n, &begun);
 		return;
 	}
 	if (is_fault_of_row(error.sqlstate) && !error.committed)
@@ -542,7 +557,10 @@ wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout)
 		INSTR_TIME_SUBTRACT(passed, begun);
 		left = timeout - (int) INSTR_TIME_GET_MILLISEC(passed);
 		if (attempt(pending, n, true, quarantine, Max(left, MIN_TIMEOUT), &error))
+		{
+			count_commit(n, &begun);
 			return;
+		}
 	}
 	strlcpy(failure, error.message, sizeof(failure));
 	for (int i = 0; i < n; i++)

@@ -417,7 +417,7 @@ start_serving(int number)
 	WtListenerSettings settings = listener_settings();
 	long pause = FIRST_RETRY;
 
-	listener = wt_listener_create(&settings, on_panic);
+	listener = wt_listener_create(&settings, wt_my_counters(), on_panic);
 	if (!listener)
 		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
 						errmsg("windtrap: could not start libmicrohttpd")));

@@ -1,0 +1,54 @@
+/*
+ * metrics.c
+ *		The counters in Prometheus's text format.
+ */
+#include "postgres.h"
+
+#include "metrics.h"
+#include "stats.h"
+
+typedef struct Output
+{
+	StringInfo text;
+	const char *name; /* of the metric that was written last */
+} Output;
+
+static const char *
+kind_name(WtStatKind kind)
+{
+	switch (kind)
+	{
+		case WT_STAT_GAUGE:
+			return "gauge";
+		case WT_STAT_HISTOGRAM:
+			return "histogram";
+		case WT_STAT_COUNTER:
+			break;
+	}
+	return "counter";
+}
+
+static void
+write_stat(const WtStat *stat, void *arg)
+{
+	Output *out = arg;
+
+	if (!out->name || strcmp(out->name, stat->name) != 0)
+	{
+		appendStringInfo(out->text, "# HELP windtrap_%s %s\n# TYPE windtrap_%s %s\n",
+						 stat->name, stat->help, stat->name, kind_name(stat->kind));
+		out->name = stat->name;
+	}
+	appendStringInfo(out->text, "windtrap_%s%s", stat->name, stat->suffix);
+	if (stat->label)
+		appendStringInfo(out->text, "{%s=\"%s\"}", stat->label, stat->label_value);
+	appendStringInfo(out->text, " %.17g\n", stat->value);
+}
+
+void
+wt_metrics_write(StringInfo text)
+{
+	Output out = {text, NULL};
+
+	wt_stats_visit(write_stat, &out);
+}
