@@ -28,6 +28,7 @@ OBJS = \
 	src/listener.o \
 	src/log_table.o \
 	src/metrics.o \
+	src/quarantine.o \
 	src/route.o \
 	src/settings.o \
 	src/shared.o \
@@ -39,6 +40,7 @@ OBJS = \
 	src/worker.o
 
 REGRESS = extension settings log_table privileges
+ISOLATION = create_log_table
 TAP_TESTS = 1
 
 EXTRA_CLEAN = $(OBJS:.o=.d)

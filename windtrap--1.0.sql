@@ -2,6 +2,9 @@
 
 \echo Use "CREATE EXTENSION windtrap" to load this file. \quit
 
+-- Not IF NOT EXISTS: a schema that somebody else has made is somebody else's.
+CREATE SCHEMA windtrap;
+
 COMMENT ON SCHEMA windtrap IS 'WindTrap: an event collector inside PostgreSQL';
 
 CREATE FUNCTION windtrap.start() RETURNS text
@@ -20,13 +23,13 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION windtrap.stop() IS
 'ends the workers and waits until they are gone; false: there were none';
 
-CREATE FUNCTION windtrap.create_log_table(name text DEFAULT NULL) RETURNS regclass
-LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+CREATE FUNCTION windtrap.create_log_table(name text DEFAULT 'log') RETURNS regclass
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'windtrap_create_log_table'
 SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.create_log_table(text) IS
-'makes the log table (windtrap.table, or the one named), owned by the caller, unless it exists';
+'makes a log table of this name, owned by the caller, unless it exists';
 
 CREATE FUNCTION windtrap.worker_status(
     OUT worker integer,
@@ -61,43 +64,202 @@ COMMENT ON COLUMN windtrap.status.since IS 'when the state began';
 COMMENT ON COLUMN windtrap.status.last_error IS
 'why it cannot listen, or could not store the last batch; null: it can';
 
-CREATE FUNCTION windtrap.counters(
+CREATE FUNCTION windtrap.worker_stats(
+    OUT worker integer,
+    OUT since timestamptz,
+    OUT requests bigint,
+    OUT requests_by_code jsonb,
+    OUT requests_refused jsonb,
+    OUT events_accepted bigint,
+    OUT events_quarantined bigint,
+    OUT events_refused jsonb,
+    OUT bytes_received bigint,
+    OUT bytes_decoded bigint,
+    OUT transactions bigint,
+    OUT batch_events_avg double precision,
+    OUT batch_events_max bigint,
+    OUT commit_ms_avg double precision,
+    OUT commit_ms_max double precision,
+    OUT request_ms_avg double precision,
+    OUT connections bigint,
+    OUT connections_max bigint,
+    OUT bytes_in_flight bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'windtrap_stats'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.worker_stats() IS 'the rows of the view windtrap.stats';
+
+CREATE VIEW windtrap.stats AS
+SELECT worker, since, requests, requests_by_code, requests_refused, events_accepted,
+       events_quarantined, events_refused, bytes_received, bytes_decoded, transactions,
+       batch_events_avg, batch_events_max, commit_ms_avg, commit_ms_max, request_ms_avg,
+       connections, connections_max, bytes_in_flight
+FROM windtrap.worker_stats();
+
+COMMENT ON VIEW windtrap.stats IS
+'what each worker has counted since the server started or since windtrap.reset_stats()';
+COMMENT ON COLUMN windtrap.stats.worker IS 'its number, from 1';
+COMMENT ON COLUMN windtrap.stats.since IS 'when counting began';
+COMMENT ON COLUMN windtrap.stats.requests IS 'requests answered';
+COMMENT ON COLUMN windtrap.stats.requests_by_code IS 'the same by the code of the answer';
+COMMENT ON COLUMN windtrap.stats.requests_refused IS 'requests not answered with success, by reason';
+COMMENT ON COLUMN windtrap.stats.events_accepted IS 'events committed';
+COMMENT ON COLUMN windtrap.stats.events_quarantined IS 'events committed into quarantine';
+COMMENT ON COLUMN windtrap.stats.events_refused IS
+'events of batches that could not be stored as they were, by reason';
+COMMENT ON COLUMN windtrap.stats.bytes_received IS 'bytes of request bodies received';
+COMMENT ON COLUMN windtrap.stats.bytes_decoded IS 'bytes of request bodies decoded, after inflation';
+COMMENT ON COLUMN windtrap.stats.transactions IS 'transactions that stored events';
+COMMENT ON COLUMN windtrap.stats.batch_events_avg IS 'events in a transaction, on average';
+COMMENT ON COLUMN windtrap.stats.batch_events_max IS 'the most events in a transaction';
+COMMENT ON COLUMN windtrap.stats.commit_ms_avg IS
+'milliseconds that a transaction took, with its commit, on average';
+COMMENT ON COLUMN windtrap.stats.commit_ms_max IS 'the longest of them';
+COMMENT ON COLUMN windtrap.stats.request_ms_avg IS
+'milliseconds from a request''s first line to its answer, on average';
+COMMENT ON COLUMN windtrap.stats.connections IS 'connections that are open';
+COMMENT ON COLUMN windtrap.stats.connections_max IS 'the most that were open at one time';
+COMMENT ON COLUMN windtrap.stats.bytes_in_flight IS 'bytes of request bodies in memory';
+
+CREATE FUNCTION windtrap.all_metrics(
     OUT name text,
     OUT label text,
     OUT label_value text,
     OUT value double precision)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'windtrap_stats'
+AS 'MODULE_PATHNAME', 'windtrap_metrics'
 SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION windtrap.counters() IS 'the rows of the view windtrap.stats';
+COMMENT ON FUNCTION windtrap.all_metrics() IS 'the rows of the view windtrap.metrics';
 
-CREATE VIEW windtrap.stats AS
-SELECT name, label, label_value, value FROM windtrap.counters();
+CREATE VIEW windtrap.metrics AS
+SELECT name, label, label_value, value FROM windtrap.all_metrics();
 
-COMMENT ON VIEW windtrap.stats IS
-'what all workers have counted since the server started or since windtrap.reset_stats(): the numbers of /metrics';
-COMMENT ON COLUMN windtrap.stats.name IS 'what is counted; histograms have _bucket, _sum and _count';
-COMMENT ON COLUMN windtrap.stats.label IS 'by what it is divided; null: by nothing';
-COMMENT ON COLUMN windtrap.stats.label_value IS 'which part this is; of a histogram the upper bound';
-COMMENT ON COLUMN windtrap.stats.value IS 'the number';
+COMMENT ON VIEW windtrap.metrics IS 'the numbers of /metrics: those of all workers together';
+COMMENT ON COLUMN windtrap.metrics.name IS
+'what is counted; histograms have _bucket, _sum and _count';
+COMMENT ON COLUMN windtrap.metrics.label IS 'by what it is divided; null: by nothing';
+COMMENT ON COLUMN windtrap.metrics.label_value IS
+'which part this is; of a histogram the upper bound';
+COMMENT ON COLUMN windtrap.metrics.value IS 'the number';
 
 CREATE FUNCTION windtrap.reset_stats() RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'windtrap_reset_stats'
 SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION windtrap.reset_stats() IS 'sets the counters of windtrap.stats and /metrics to 0';
+COMMENT ON FUNCTION windtrap.reset_stats() IS 'sets the counters of windtrap.stats, windtrap.metrics and /metrics to 0';
+
+CREATE FUNCTION windtrap.log_table() RETURNS regclass
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'windtrap_log_table'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.log_table() IS
+'the log table that windtrap.table names; null while it does not exist';
+
+CREATE FUNCTION windtrap.parse_event(raw bytea) RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'windtrap_parse_event'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.parse_event(bytea) IS
+'parses JSON as the collector does: {"json": …}, or {"error": …} where it cannot be stored';
+
+CREATE FUNCTION windtrap.quarantined(
+    OUT event_timestamp timestamptz,
+    OUT id text,
+    OUT error text,
+    OUT raw text,
+    OUT encoding text,
+    OUT data jsonb)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF windtrap.log_table() IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT l.event_timestamp, l.data->>''id'', l.data->>''error'', l.data->>''raw'', '
+        'l.data->>''encoding'', l.data FROM %s AS l WHERE l.status = 422 AND l.data ? ''raw''',
+        windtrap.log_table());
+END
+$$;
+
+COMMENT ON FUNCTION windtrap.quarantined() IS 'the rows of the view windtrap.quarantine';
+
+CREATE VIEW windtrap.quarantine AS
+SELECT event_timestamp, id, error, raw, encoding, data FROM windtrap.quarantined();
+
+COMMENT ON VIEW windtrap.quarantine IS
+'events of the log table that could not be stored as they were sent; seen with the caller''s own rights on it';
+COMMENT ON COLUMN windtrap.quarantine.event_timestamp IS 'when the event was received';
+COMMENT ON COLUMN windtrap.quarantine.id IS 'its id';
+COMMENT ON COLUMN windtrap.quarantine.error IS 'why it could not be stored';
+COMMENT ON COLUMN windtrap.quarantine.raw IS 'the event as it was sent';
+COMMENT ON COLUMN windtrap.quarantine.encoding IS
+'base64 where raw is that, because what was sent is no text';
+COMMENT ON COLUMN windtrap.quarantine.data IS 'the whole of the row''s data';
+
+CREATE FUNCTION windtrap.retry_quarantined(
+    ids text[] DEFAULT NULL,
+    OUT id text,
+    OUT error text)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    one record;
+    parsed jsonb;
+BEGIN
+    FOR one IN SELECT q.event_timestamp, q.id, q.raw, q.encoding, q.data
+                 FROM windtrap.quarantined() AS q
+                WHERE ids IS NULL OR q.id = ANY (ids)
+    LOOP
+        id := one.id;
+        BEGIN
+            parsed := windtrap.parse_event(
+                CASE WHEN one.encoding = 'base64' THEN decode(one.raw, 'base64')
+                     ELSE convert_to(one.raw, getdatabaseencoding()::name) END);
+            error := parsed->>'error';
+            IF error IS NULL THEN
+                EXECUTE format(
+                    'UPDATE %s SET status = 0, data = $1 '
+                    'WHERE event_timestamp = $2 AND status = 422 AND data->>''id'' = $3',
+                    windtrap.log_table())
+                USING (one.data - 'raw' - 'error' - 'encoding') || parsed,
+                      one.event_timestamp, one.id;
+            END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation
+                    OR raise_exception OR with_check_option_violation THEN
+            error := SQLERRM;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION windtrap.retry_quarantined(text[]) IS
+'parses events in quarantine (all, or those with these ids) again, after a repair of their raw or of the table, and moves them to status 0; error is why one stays';
 
 -- What changes something is the superuser's, and of those whom he grants it.
 REVOKE ALL ON FUNCTION windtrap.start() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.stop() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.create_log_table(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.retry_quarantined(text[]) FROM PUBLIC;
 -- An error can quote what stands in the table.
 REVOKE ALL ON FUNCTION windtrap.worker_status() FROM PUBLIC;
-REVOKE ALL ON FUNCTION windtrap.counters() FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.worker_stats() FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.all_metrics() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.reset_stats() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION windtrap.worker_status(), windtrap.counters() TO pg_monitor;
-GRANT SELECT ON windtrap.status, windtrap.stats TO pg_monitor;
+GRANT EXECUTE ON FUNCTION windtrap.worker_status(), windtrap.worker_stats(),
+    windtrap.all_metrics() TO pg_monitor;
+GRANT SELECT ON windtrap.status, windtrap.stats, windtrap.metrics TO pg_monitor;
+GRANT SELECT ON windtrap.quarantine TO PUBLIC;
 GRANT USAGE ON SCHEMA windtrap TO PUBLIC;

@@ -649,6 +649,13 @@ fail_turn(WtListener *listener, Turn *turn)
 	}
 }
 
+void
+wt_batch_prepare(WtListener *listener, int timeout)
+{
+	wt_store_prepare(timeout);
+	report_failure(listener, wt_store_failure());
+}
+
 bool
 wt_batch_is_pending(void)
 {

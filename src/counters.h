@@ -62,9 +62,13 @@ typedef struct WtCounters
 	WtHistogram commit_us;	  /* of a transaction */
 	WtHistogram batch_events; /* rows of a transaction */
 
-	/* Gauges: how it is now. */
+	/* Gauges: how it is now, and the most since the last reset. */
 	uint64_t connections;
 	uint64_t bytes_in_flight;
+	uint64_t max_connections;
+	uint64_t max_commit_us;
+	uint64_t max_batch_events;
+	uint64_t generation; /* the reset that the maxima know of */
 } WtCounters;
 
 /* The part that only grows, as an array of numbers. */
@@ -78,6 +82,14 @@ extern const uint64_t wt_time_bounds[WT_MAX_BOUNDS + 1];
 extern const uint64_t wt_size_bounds[WT_MAX_BOUNDS + 1];
 
 extern void wt_count_request(WtCounters *counters, int code, WtReason reason);
+/* Notes a value for a maximum. */
+static inline void
+wt_count_max(uint64_t *max, uint64_t value)
+{
+	if (value > *max)
+		*max = value;
+}
+
 extern void wt_histogram_add(WtHistogram *histogram, const uint64_t *bounds,
 							 uint64_t value);
 

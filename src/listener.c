@@ -1138,6 +1138,7 @@ wt_listener_run(WtListener *listener)
 	if (listener->n_lingering > 0)
 		drain_lingering(listener);
 	listener->counters->connections = (uint64_t) listener->n_connections;
+	wt_count_max(&listener->counters->max_connections, listener->counters->connections);
 	listener->counters->bytes_in_flight = listener->inflight;
 }
 

@@ -17,6 +17,9 @@ extern RangeVar *wt_log_table_name(const char *name);
 /* The quoted, qualified form of a relation's name. */
 extern char *wt_log_table_quote(const RangeVar *table);
 
+/* Raises unless the relation has the columns of a log table, and can be inserted into. */
+extern void wt_log_table_check(Oid relation);
+
 /*
  * Makes the log table with its first partitions, unless it exists, as the current user.
  * Needs a transaction with SPI connected.  Two that do it at one time wait for each

@@ -78,6 +78,7 @@ static bool
 check_listen_addresses(char **newval, void **extra, GucSource source)
 {
 	const char *p = *newval;
+	const char *p_colon;
 	const char *item;
 	size_t n;
 
@@ -112,6 +113,16 @@ check_listen_addresses(char **newval, void **extra, GucSource source)
 				return false;
 			}
 		}
+		/* One colon makes a port; an IPv6 address has two at least. */
+		p_colon = memchr(item, ':', n);
+		if (p_colon && !memchr(p_colon + 1, ':', n - (size_t) (p_colon - item) - 1))
+		{
+			GUC_check_errdetail(
+				"The port is not part of an address, it is windtrap.port: "
+				"\"%.*s\".",
+				(int) n, item);
+			return false;
+		}
 		if (memchr(item, '*', n) && n != 1)
 		{
 			GUC_check_errdetail("\"*\" stands alone, for all addresses: \"%.*s\".",
@@ -132,6 +143,11 @@ check_table(char **newval, void **extra, GucSource source)
 
 	if (!ok)
 		GUC_check_errdetail("It names a table, as \"name\" or \"schema.name\".");
+	else if (list_length(names) == 2 && strcmp(linitial(names), "pg_temp") == 0)
+	{
+		GUC_check_errdetail("A log table cannot be temporary.");
+		ok = false;
+	}
 	pfree(copy);
 	return ok;
 }
@@ -146,6 +162,12 @@ check_database(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+static bool
+is_word(const char *item, size_t n, const char *word)
+{
+	return n == strlen(word) && pg_strncasecmp(item, word, n) == 0;
+}
+
 /* Makes a HeaderList of a list's text; words: whether "all" and "none" are words. */
 static bool
 check_header_list(const char *text, bool words, void **extra)
@@ -155,31 +177,42 @@ check_header_list(const char *text, bool words, void **extra)
 	const char *item;
 	char *out;
 	size_t n;
+	int n_items = 0;
+	bool has_word = false;
 
 	if (!list)
 		return false;
-	list->all = words && pg_strcasecmp(text, "all") == 0;
+	list->all = false;
 	out = list->names;
-	if (!list->all && !(words && pg_strcasecmp(text, "none") == 0) && text[0] != '\0')
+	while (next_item(&p, &item, &n))
 	{
-		while (next_item(&p, &item, &n))
+		if (n == 0)
+			continue;
+		n_items++;
+		if (words && (is_word(item, n, "all") || is_word(item, n, "none")))
 		{
-			for (size_t i = 0; i < n; i++)
-			{
-				if (!isalnum((unsigned char) item[i]) &&
-					!strchr("!#$%&'*+-.^_`|~", item[i]))
-				{
-					GUC_check_errdetail("\"%.*s\" is not the name of a header.", (int) n,
-										item);
-					return false;
-				}
-				*out++ = (char) pg_ascii_tolower((unsigned char) item[i]);
-			}
-			if (n > 0)
-				*out++ = '\0';
+			has_word = true;
+			list->all = is_word(item, n, "all");
+			continue;
 		}
+		for (size_t i = 0; i < n; i++)
+		{
+			if (!isalnum((unsigned char) item[i]) && !strchr("!#$%&'*+-.^_`|~", item[i]))
+			{
+				GUC_check_errdetail("\"%.*s\" is not the name of a header.", (int) n,
+									item);
+				return false;
+			}
+			*out++ = (char) pg_ascii_tolower((unsigned char) item[i]);
+		}
+		*out++ = '\0';
 	}
 	*out = '\0';
+	if (has_word && n_items > 1)
+	{
+		GUC_check_errdetail("\"all\" and \"none\" stand alone.");
+		return false;
+	}
 	*extra = list;
 	return true;
 }

@@ -55,6 +55,7 @@ wt_shared_attach(void)
 	if (!found)
 	{
 		memset(wt_shared, 0, sizeof(WtShared));
+		wt_shared->counting_since = GetCurrentTimestamp();
 		LWLockInitialize(&wt_shared->lock, LWLockNewTrancheId());
 	}
 	LWLockRelease(AddinShmemInitLock);
@@ -65,6 +66,19 @@ WtCounters *
 wt_my_counters(void)
 {
 	return &wt_shared->counters[my_status - wt_shared->workers];
+}
+
+void
+wt_counters_attend(void)
+{
+	WtCounters *counters = wt_my_counters();
+
+	if (counters->generation == wt_shared->generation)
+		return;
+	counters->generation = wt_shared->generation;
+	counters->max_connections = counters->connections;
+	counters->max_commit_us = 0;
+	counters->max_batch_events = 0;
 }
 
 static void

@@ -51,9 +51,10 @@ typedef struct WtShared
 
 	/* Written by their workers, without the lock; they outlive them. */
 	WtCounters counters[WT_MAX_WORKERS];
-	/* The sum of all counters when they were last reset; under the lock. */
-	uint64 baseline[WT_N_COUNTERS];
-	TimestampTz reset_at; /* 0: never */
+	/* What they were when they were last reset; under the lock. */
+	uint64 baseline[WT_MAX_WORKERS][WT_N_COUNTERS];
+	TimestampTz counting_since;
+	volatile uint64 generation; /* resets so far */
 } WtShared;
 
 extern WtShared *wt_shared;
@@ -76,6 +77,9 @@ extern void wt_status_set_address(const char *addresses, int port);
 
 /* What this worker counts in. */
 extern WtCounters *wt_my_counters(void);
+
+/* Begins new maxima where the counters have been reset since the last call. */
+extern void wt_counters_attend(void);
 
 /* Wakes the process with this pid, if it lives. */
 extern void wt_wake(int pid);

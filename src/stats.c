@@ -1,6 +1,7 @@
 /*
  * stats.c
- *		The counters of all workers together, and windtrap.stats.
+ *		The counters: of all workers together for /metrics and windtrap.metrics, of each
+ *		for windtrap.stats.
  *
  * A reset changes no counter, since each has one writer and that is not who resets:
  * it notes what they are, and from then on the difference is told.
@@ -12,12 +13,14 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
 #include "shared.h"
 #include "stats.h"
 
 PG_FUNCTION_INFO_V1(windtrap_stats);
+PG_FUNCTION_INFO_V1(windtrap_metrics);
 PG_FUNCTION_INFO_V1(windtrap_reset_stats);
 
 typedef struct Visitor
@@ -26,19 +29,18 @@ typedef struct Visitor
 	void *arg;
 } Visitor;
 
-/* The sum of what all workers have counted since the server started. */
+/* What a worker has counted since the last reset. */
 static void
-sum_counters(uint64 sum[WT_N_COUNTERS])
+read_counters(int number, WtCounters *counters)
 {
-	memset(sum, 0, sizeof(uint64) * WT_N_COUNTERS);
-	for (int i = 0; i < WT_MAX_WORKERS; i++)
-	{
-		const volatile uint64 *counters =
-			(const volatile uint64 *) &wt_shared->counters[i];
+	const volatile uint64 *now = (const volatile uint64 *) &wt_shared->counters[number];
+	uint64 *out = (uint64 *) counters;
 
-		for (size_t k = 0; k < WT_N_COUNTERS; k++)
-			sum[k] += counters[k];
-	}
+	memcpy(counters, &wt_shared->counters[number], sizeof(WtCounters));
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	for (size_t k = 0; k < WT_N_COUNTERS; k++)
+		out[k] = now[k] - wt_shared->baseline[number][k];
+	LWLockRelease(&wt_shared->lock);
 }
 
 static void
@@ -154,21 +156,22 @@ void
 wt_stats_visit(void (*visit)(const WtStat *stat, void *arg), void *arg)
 {
 	Visitor v = {visit, arg};
-	WtCounters counters = {0};
-	uint64 sum[WT_N_COUNTERS];
+	WtCounters sum = {0};
 
-	sum_counters(sum);
-	LWLockAcquire(&wt_shared->lock, LW_SHARED);
-	for (size_t k = 0; k < WT_N_COUNTERS; k++)
-		sum[k] -= wt_shared->baseline[k];
-	LWLockRelease(&wt_shared->lock);
-	memcpy(&counters, sum, sizeof(sum));
-	visit_counters(&v, &counters);
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+	{
+		WtCounters one;
+
+		read_counters(i, &one);
+		for (size_t k = 0; k < WT_N_COUNTERS; k++)
+			((uint64 *) &sum)[k] += ((uint64 *) &one)[k];
+	}
+	visit_counters(&v, &sum);
 	visit_gauges(&v);
 }
 
 static void
-put_row(const WtStat *stat, void *arg)
+put_metric(const WtStat *stat, void *arg)
 {
 	ReturnSetInfo *result = arg;
 	Datum values[4];
@@ -182,26 +185,125 @@ put_row(const WtStat *stat, void *arg)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* The rows of the view windtrap.stats. */
+/* The rows of the view windtrap.metrics. */
 Datum
-windtrap_stats(PG_FUNCTION_ARGS)
+windtrap_metrics(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	wt_shared_attach();
-	wt_stats_visit(put_row, fcinfo->resultinfo);
+	wt_stats_visit(put_metric, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
+static uint64
+histogram_count(const WtHistogram *histogram)
+{
+	uint64 count = 0;
+
+	for (int i = 0; i <= WT_MAX_BOUNDS; i++)
+		count += histogram->buckets[i];
+	return count;
+}
+
+/* The numbers that are not 0, as an object by their names. */
+static Datum
+jsonb_by_name(const uint64 *numbers, int n, const char *(*name)(int i))
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '{');
+	for (int i = 0; i < n; i++)
+		if (numbers[i] > 0)
+			appendStringInfo(&text, "%s\"%s\":" UINT64_FORMAT, text.len > 1 ? "," : "",
+							 name(i), numbers[i]);
+	appendStringInfoChar(&text, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text.data));
+}
+
+static const char *
+code_name(int i)
+{
+	return wt_codes[i] ? psprintf("%d", wt_codes[i]) : "other";
+}
+
+static const char *
+reason_name(int i)
+{
+	return wt_reason_names[i];
+}
+
+static Datum
+ratio(uint64 sum, uint64 count, double unit, bool *is_null)
+{
+	*is_null = (count == 0);
+	return Float8GetDatum(*is_null ? 0 : (double) sum / (double) count / unit);
+}
+
+/* The rows of the view windtrap.stats: one for each worker that has ever been. */
+Datum
+windtrap_stats(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	wt_shared_attach();
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+	{
+		WtCounters c;
+		uint64 requests = 0;
+		uint64 transactions;
+		Datum values[19];
+		bool nulls[19] = {false};
+		int n = 0;
+
+		read_counters(i, &c);
+		for (int k = 0; k < WT_N_CODES; k++)
+			requests += c.requests[k];
+		transactions = histogram_count(&c.commit_us);
+		if (wt_shared->workers[i].pid == 0 && requests == 0)
+			continue;
+		values[n++] = Int32GetDatum(i + 1);
+		values[n++] = TimestampTzGetDatum(wt_shared->counting_since);
+		values[n++] = Int64GetDatum((int64) requests);
+		values[n++] = jsonb_by_name(c.requests, WT_N_CODES, code_name);
+		values[n++] = jsonb_by_name(c.requests_refused, WT_N_REASONS, reason_name);
+		values[n++] = Int64GetDatum((int64) c.events_accepted);
+		values[n++] = Int64GetDatum((int64) c.events_quarantined);
+		values[n++] = jsonb_by_name(c.events_refused, WT_N_REASONS, reason_name);
+		values[n++] = Int64GetDatum((int64) c.bytes_received);
+		values[n++] = Int64GetDatum((int64) c.bytes_decoded);
+		values[n++] = Int64GetDatum((int64) transactions);
+		values[n] = ratio(c.batch_events.sum, transactions, 1, &nulls[n]);
+		n++;
+		values[n++] = Int64GetDatum((int64) c.max_batch_events);
+		values[n] = ratio(c.commit_us.sum, transactions, 1000, &nulls[n]);
+		n++;
+		values[n++] = Float8GetDatum((double) c.max_commit_us / 1000);
+		values[n] =
+			ratio(c.request_us.sum, histogram_count(&c.request_us), 1000, &nulls[n]);
+		n++;
+		values[n++] = Int64GetDatum((int64) c.connections);
+		values[n++] = Int64GetDatum((int64) c.max_connections);
+		values[n++] = Int64GetDatum((int64) c.bytes_in_flight);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* windtrap.reset_stats() RETURNS void */
 Datum
 windtrap_reset_stats(PG_FUNCTION_ARGS)
 {
-	uint64 sum[WT_N_COUNTERS];
-
 	wt_shared_attach();
-	sum_counters(sum);
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
-	memcpy(wt_shared->baseline, sum, sizeof(sum));
-	wt_shared->reset_at = GetCurrentTimestamp();
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+		memcpy(wt_shared->baseline[i], &wt_shared->counters[i],
+			   sizeof(wt_shared->baseline[i]));
+	wt_shared->counting_since = GetCurrentTimestamp();
+	wt_shared->generation++;
 	LWLockRelease(&wt_shared->lock);
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+		wt_wake(wt_shared->workers[i].pid);
 	PG_RETURN_VOID();
 }

@@ -169,9 +169,6 @@ look_up_target(void)
 {
 	RangeVar *name = wt_log_table_name(wt_table);
 	HeapTuple tuple;
-	Form_pg_class class;
-	char kind;
-	char persistence;
 	Oid saved_role;
 	int saved_context;
 	SPIPlanPtr plan;
@@ -189,21 +186,9 @@ look_up_target(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the table %s was just dropped", wt_log_table_quote(name))));
-	class = (Form_pg_class) GETSTRUCT(tuple);
-	target.owner = class->relowner;
-	kind = class->relkind;
-	persistence = class->relpersistence;
+	target.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
-	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE &&
-		kind != RELKIND_FOREIGN_TABLE && kind != RELKIND_VIEW)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("%s is not a table", wt_log_table_quote(name))));
-	if (persistence != RELPERSISTENCE_PERMANENT)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("the table %s is not durable: it is unlogged or temporary",
-							   wt_log_table_quote(name)),
-						errhint("Use ALTER TABLE ... SET LOGGED.")));
-
+	wt_log_table_check(target.relation);
 	target.row_security =
 		check_enable_rls(target.relation, target.owner, true) == RLS_ENABLED;
 
@@ -240,6 +225,14 @@ fill_batch(Tuplestorestate *batch, WtRow *const *rows, int n_rows)
 	}
 }
 
+/* Makes sure that `target` is what windtrap.table names now. */
+static void
+find_target(void)
+{
+	if (!target.valid || strcmp(target.name, wt_table) != 0)
+		look_up_target();
+}
+
 /* The statement and what it sets off, within a transaction. */
 static void
 insert_rows(WtRow *const *rows, int n_rows)
@@ -265,9 +258,7 @@ insert_rows(WtRow *const *rows, int n_rows)
 	if (rc != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the batch: %s", SPI_result_code_string(rc));
 
-	if (!target.valid || strcmp(target.name, wt_table) != 0)
-		look_up_target();
-
+	find_target();
 	become(target.owner, &saved_role, &saved_context);
 	nest_level = NewGUCNestLevel();
 	rc = SPI_execute_plan(target.plan, NULL, NULL, false, 0);
@@ -523,6 +514,8 @@ count_commit(int n_rows, const instr_time *begun)
 	wt_histogram_add(&counters->commit_us, wt_time_bounds,
 					 INSTR_TIME_GET_MICROSEC(passed));
 	wt_histogram_add(&counters->batch_events, wt_size_bounds, (uint64) n_rows);
+	wt_count_max(&counters->max_commit_us, INSTR_TIME_GET_MICROSEC(passed));
+	wt_count_max(&counters->max_batch_events, (uint64) n_rows);
 }
 
 void
@@ -570,6 +563,16 @@ wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout)
 					? WT_STORE_CANCELLED
 					: WT_STORE_UNAVAILABLE,
 				error.message);
+}
+
+void
+wt_store_prepare(int timeout)
+{
+	Failure error;
+
+	failure[0] = '\0';
+	if (!attempt(NULL, 0, false, NULL, timeout, &error))
+		strlcpy(failure, error.message, sizeof(failure));
 }
 
 const char *

@@ -48,6 +48,12 @@ typedef bool (*WtQuarantine)(WtRow *row);
 extern void wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout);
 
 /*
+ * Looks for the table, and makes it when it is missing, before there is anything to
+ * store.  As wt_store_rows otherwise.
+ */
+extern void wt_store_prepare(int timeout);
+
+/*
  * Why the last wt_store_rows could not store anything; NULL: it could.  Valid until the
  * next call.
  */

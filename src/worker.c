@@ -248,6 +248,12 @@ reload(int number)
 		(void) open_sockets(number);
 }
 
+static int
+store_timeout(void)
+{
+	return Min(STORE_TIMEOUT, wt_request_timeout);
+}
+
 /* What every turn of every loop looks at; false: it is time to stop. */
 static bool
 attend(int number)
@@ -257,6 +263,7 @@ attend(int number)
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
 		reload(number);
+	wt_counters_attend();
 	return !stop_requested;
 }
 
@@ -319,12 +326,6 @@ give_back_memory(void)
 #ifdef __GLIBC__
 	malloc_trim(KEPT_MEMORY);
 #endif
-}
-
-static int
-store_timeout(void)
-{
-	return Min(STORE_TIMEOUT, wt_request_timeout);
 }
 
 /* Takes and answers one batch; false: there are no requests to take. */
@@ -433,6 +434,7 @@ start_serving(int number)
 	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_listener_descriptor(listener),
 					  NULL, NULL);
+	wt_batch_prepare(listener, store_timeout());
 	wt_status_set_state(WT_STATE_LISTENING);
 	return true;
 }
