@@ -199,7 +199,7 @@ SELECT event_timestamp, id, error, raw, encoding, data FROM windtrap.quarantined
 COMMENT ON VIEW windtrap.quarantine IS
 'events of the log table that could not be stored as they were sent; seen with the caller''s own rights on it';
 COMMENT ON COLUMN windtrap.quarantine.event_timestamp IS 'when the event was received';
-COMMENT ON COLUMN windtrap.quarantine.id IS 'its id';
+COMMENT ON COLUMN windtrap.quarantine.id IS 'the id of the event';
 COMMENT ON COLUMN windtrap.quarantine.error IS 'why it could not be stored';
 COMMENT ON COLUMN windtrap.quarantine.raw IS 'the event as it was sent';
 COMMENT ON COLUMN windtrap.quarantine.encoding IS

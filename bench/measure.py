@@ -1,7 +1,8 @@
 """The measurements of bench/ingest, which prepares the cluster that they run on.
 
 Rounds alternate: windtrap, then what it is compared with, then windtrap again, so that
-what else the machine does meets both.  The table shows medians of the rounds.
+what else the machine does meets both.  The table shows medians of the rounds, without
+those during which others were busy.
 """
 import argparse
 import glob
@@ -23,6 +24,10 @@ CONNECTIONS = (1, 16, 64, 256)
 HALF_LOAD_AT = 64
 OPEN_CONNECTIONS = 1000
 EVENTS_IN_BODY = (1, 10, 100, 1000)
+# Rounds during which others took more of the CPUs than this, %, are left out ...
+DISTURBED = 15
+# ... where so many remain.
+ENOUGH_ROUNDS = 2
 TICKS = os.sysconf("SC_CLK_TCK")
 
 # 188 bytes.
@@ -214,6 +219,15 @@ def ms(us):
     return "%.2f" % (us / 1000)
 
 
+def undisturbed(ours, theirs):
+    """The pairs of rounds to count, and a text that says how many of how many they are."""
+    pairs = list(zip(ours, theirs))
+    kept = [p for p in pairs if max(p[0]["others"], p[1]["others"]) <= DISTURBED]
+    if len(kept) < min(ENOUGH_ROUNDS, len(pairs)):
+        return ours, theirs, "all %d" % len(pairs)
+    return [p[0] for p in kept], [p[1] for p in kept], "%d/%d" % (len(kept), len(pairs))
+
+
 def ratio(ours, theirs):
     """Median of the ratios of neighbours in time."""
     return statistics.median(a["rate"] / b["rate"] for a, b in zip(ours, theirs))
@@ -322,6 +336,7 @@ def section_a(server, rounds, seconds):
             if stored < r["requests"]:
                 raise Failed("%d events were acknowledged, %d are stored" % (r["requests"], stored))
             r["cpu"] = cpu * 1e6 / stored
+            r["others"] = others.seen[-1]
             ours[c].append(r)
 
             server.clear("log", "log_insert")
@@ -329,26 +344,32 @@ def section_a(server, rounds, seconds):
             with others:
                 r = pgbench(server, c, seconds, document)
             r["cpu"] = (server.gone_cpu() - cpu) * 1e6 / server.count("log_insert")
+            r["others"] = others.seen[-1]
             theirs[c].append(r)
             progress("round %d, %3d connections: windtrap %s/s, pgbench %s/s, others %.0f %%, %.0f %%"
                      % (n + 1, c, thousands(ours[c][-1]["rate"]), thousands(r["rate"]),
                         *others.seen[-2:]))
 
-    half = median(ours[HALF_LOAD_AT], "rate") / 2
+    half = median(undisturbed(ours[HALF_LOAD_AT], theirs[HALF_LOAD_AT])[0], "rate") / 2
     halves = []
     for n in range(rounds):
         server.clear("log", "log_insert")
-        halves.append(wrk(server, "single.lua", HALF_LOAD_AT, seconds, event_file, "%.1f" % half))
-        progress("round %d, half load: %s/s" % (n + 1, thousands(halves[-1]["rate"])))
+        with others:
+            r = wrk(server, "single.lua", HALF_LOAD_AT, seconds, event_file, "%.1f" % half)
+        r["others"] = others.seen[-1]
+        halves.append(r)
+        progress("round %d, half load: %s/s, p99 %s ms, others %.0f %%" % (
+            n + 1, thousands(r["rate"]), ms(r["p99"]), r["others"]))
+    halves, _, halves_kept = undisturbed(halves, halves)
     held = memory_with_connections(server)
 
     rows = []
     for c in CONNECTIONS:
-        a, b = ours[c], theirs[c]
+        a, b, kept = undisturbed(ours[c], theirs[c])
         rows.append([c, thousands(median(a, "rate")), spread(a), ms(median(a, "p50")),
                      ms(median(a, "p99")), "%.1f" % median(a, "cpu"),
                      thousands(median(b, "rate")), spread(b), ms(median(b, "p50")),
-                     ms(median(b, "p99")), "%.1f" % median(b, "cpu"), "%.2f" % ratio(a, b)])
+                     ms(median(b, "p99")), "%.1f" % median(b, "cpu"), kept, "%.2f" % ratio(a, b)])
     print_table("A. Single events: one of %d bytes in each request" % len(EVENT), [
         "windtrap: wrk, 1 thread, HTTP over TCP on loopback; every 2xx is a committed row",
         "INSERT:   pgbench -M prepared -j 2, TCP on loopback; one row of the same stored",
@@ -358,11 +379,11 @@ def section_a(server, rounds, seconds):
         "medians of %d rounds of %d s, taken in turns; ratio: of neighbours" % (rounds, seconds),
         str(others)],
         ["conns", "windtrap/s", "min..max", "p50", "p99", "CPU", "INSERT/s", "min..max", "p50",
-         "p99", "CPU", "ratio"], rows)
+         "p99", "CPU", "rounds", "ratio"], rows)
     print("\n  At half the load of %d connections (%s/s wanted, %s/s reached): p50 %s ms, p99 %s ms"
-          " (rounds: %s)" % (HALF_LOAD_AT, thousands(half), thousands(median(halves, "rate")),
+          " (%s rounds: %s)" % (HALF_LOAD_AT, thousands(half), thousands(median(halves, "rate")),
                              ms(median(halves, "p50")), ms(median(halves, "p99")),
-                             ", ".join(ms(h["p99"]) for h in halves)))
+                             halves_kept, ", ".join(ms(h["p99"]) for h in halves)))
     print("  The worker's memory with %s connections that have each sent an event:\n    %s"
           % (thousands(OPEN_CONNECTIONS), held))
 
@@ -396,6 +417,7 @@ def load_bodies(server, path, events, connections, seconds, others):
     if bad:
         raise Failed("%d events were stored with another status than 0" % bad)
     r["rate"] *= events
+    r["others"] = others.seen[-1]
     r["cpu"] = cpu * 1e6 / stored
     r["wal"] = lsn / stored
     return r
@@ -414,7 +436,7 @@ def load_copy(server, path, count, others):
     (stat0, t0), (stat1, t1) = (s.rsplit("|", 1) for s in looks)
     if server.count("log_copy") != count:
         raise Failed("\\copy loaded another number of rows than %d" % count)
-    return {"rate": count / (float(t1) - float(t0)),
+    return {"rate": count / (float(t1) - float(t0)), "others": others.seen[-1],
             "cpu": (cpu_seconds(stat1) - cpu_seconds(stat0)) * 1e6 / count, "wal": lsn / count}
 
 
@@ -475,10 +497,10 @@ def section_b(server, rounds, seconds, corpus_size, copy_size):
 
     rows = []
     for key, a in ours.items():
-        b = theirs[key]
+        a, b, kept = undisturbed(a, theirs[key])
         rows.append([key[0], "gzip" if key[1] else "plain", thousands(median(a, "rate")),
                      spread(a), ms(median(a, "p50")), ms(median(a, "p99")),
-                     thousands(median(b, "rate")), spread(b), "%.2f" % ratio(a, b),
+                     thousands(median(b, "rate")), spread(b), kept, "%.2f" % ratio(a, b),
                      "%.2f" % median(a, "cpu"), "%.2f" % median(b, "cpu"),
                      thousands(median(a, "wal")), thousands(median(b, "wal"))])
     stored = os.path.getsize(copy_file) / copy_size
@@ -491,7 +513,7 @@ def section_b(server, rounds, seconds, corpus_size, copy_size):
         "latencies of a body in ms; CPU: seconds of the worker, or of the backend, for a million",
         "events; WAL: bytes for an event, each run right after a checkpoint; medians of %d rounds"
         % rounds, str(others)] + ([] if True in kinds else ["gzip is not taken by this windtrap: no such rows"]),
-        ["events", "body", "windtrap/s", "min..max", "p50", "p99", "copy/s", "min..max", "ratio",
+        ["events", "body", "windtrap/s", "min..max", "p50", "p99", "copy/s", "min..max", "rounds", "ratio",
          "CPU", "CPU copy", "WAL", "WAL copy"], rows)
 
 

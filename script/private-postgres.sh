@@ -214,7 +214,7 @@ start_cluster() {
 # A server that does not stop when asked is a bug of ours; say so, but stop it.
 stop_cluster() {
 	[[ -e $1/postmaster.pid ]] || return 0
-	pg_ctl -D "$1" -m fast -t 30 -s stop && return
+	pg_ctl -D "$1" -m fast -t 30 -s stop && return 0
 	pg_ctl -D "$1" -m immediate -s stop || true
 	echo "${0##*/}: the server had to be stopped the hard way" >&2
 	return 1

@@ -62,6 +62,9 @@
 /* A transaction may take this long, ms; request_timeout where that is less. */
 #define STORE_TIMEOUT 10000
 
+/* Looks for more requests before a batch is stored. */
+#define MAX_GATHER 4
+
 /* What is kept between batches, bytes; more is given back after IDLE_SHRINK ms. */
 #define KEPT_MEMORY (256 * 1024)
 #define IDLE_SHRINK 10000
@@ -346,7 +349,19 @@ process_batch(int timeout)
 static bool
 work(int timeout)
 {
-	wt_listener_run(listener);
+	int unanswered = 0;
+
+	/*
+	 * While reading one connection the next request arrives on another: as long as the
+	 * batch grows, look again.  A flush costs more than a look.
+	 */
+	for (int i = 0; i < MAX_GATHER; i++)
+	{
+		wt_listener_run(listener);
+		if (wt_listener_unanswered(listener) <= unanswered)
+			break;
+		unanswered = wt_listener_unanswered(listener);
+	}
 	if (!process_batch(timeout))
 		return false;
 	/* MHD does not wake up for the answers by itself. */

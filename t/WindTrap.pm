@@ -202,14 +202,12 @@ sub worker_pids
 sub alter_system
 {
 	my ($node, %settings) = @_;
-	for my $name (sort keys %settings)
-	{
-		my $value = $settings{$name};
-		$node->safe_psql('postgres',
-			defined $value
-			? "ALTER SYSTEM SET $name = '$value'"
-			: "ALTER SYSTEM RESET $name");
-	}
+	# A session knows our settings when it has loaded the library.
+	$node->safe_psql('postgres', join '', "LOAD 'windtrap';\n", map {
+		defined $settings{$_}
+		? "ALTER SYSTEM SET $_ = '$settings{$_}';\n"
+		: "ALTER SYSTEM RESET $_;\n"
+	} sort keys %settings);
 	return reload($node);
 }
 

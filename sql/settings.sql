@@ -1,0 +1,102 @@
+-- Shows the settings with their defaults and bounds, what is said of a bad value, that
+-- they are changed by a reload and by nothing else, and that the prefix is reserved.
+
+LOAD 'windtrap';
+
+SELECT name, setting, unit, context, vartype, min_val, max_val, boot_val
+FROM pg_settings WHERE name LIKE 'windtrap.%' ORDER BY name COLLATE "C";
+
+-- Each has its description.
+SELECT count(*) FROM pg_settings
+WHERE name LIKE 'windtrap.%' AND coalesce(short_desc, '') = '';
+
+-- Addresses: names, IP addresses, "*", paths of sockets.
+ALTER SYSTEM SET windtrap.listen_addresses = 'localhost, 127.0.0.1, ::1, fe80::1%eth0, /tmp/wt';
+ALTER SYSTEM SET windtrap.listen_addresses = localhost, '10.0.0.1';
+ALTER SYSTEM SET windtrap.listen_addresses = '*';
+ALTER SYSTEM SET windtrap.listen_addresses = '';
+ALTER SYSTEM SET windtrap.listen_addresses = 'localhost,,::1';
+ALTER SYSTEM SET windtrap.listen_addresses = 'localhost,';
+ALTER SYSTEM SET windtrap.listen_addresses = 'local host';
+ALTER SYSTEM SET windtrap.listen_addresses = 'http://localhost';
+ALTER SYSTEM SET windtrap.listen_addresses = '[::1]';
+ALTER SYSTEM SET windtrap.listen_addresses = '*.example.com';
+SELECT format('ALTER SYSTEM SET windtrap.listen_addresses = %L', '/' || repeat('x', 100)) \gexec
+
+-- The table: a name, or a schema and a name, quoted where SQL would have it quoted.
+ALTER SYSTEM SET "windtrap.table" = 'events';
+ALTER SYSTEM SET "windtrap.table" = 'logs."The Log"';
+ALTER SYSTEM SET "windtrap.table" = '';
+ALTER SYSTEM SET "windtrap.table" = 'a.b.c';
+ALTER SYSTEM SET "windtrap.table" = 'two words';
+ALTER SYSTEM SET "windtrap.table" = '"unclosed';
+ALTER SYSTEM SET "windtrap.table" = 'events; DROP TABLE events';
+
+-- The database.
+ALTER SYSTEM SET windtrap.database = 'Any name, really';
+ALTER SYSTEM SET windtrap.database = '';
+SELECT format('ALTER SYSTEM SET windtrap.database = %L', repeat('d', 64)) \gexec
+
+-- Headers.
+ALTER SYSTEM SET windtrap.store_headers = 'none';
+ALTER SYSTEM SET windtrap.store_headers = 'All';
+ALTER SYSTEM SET windtrap.store_headers = 'User-Agent, X-Request-Id';
+ALTER SYSTEM SET windtrap.store_headers = 'user agent';
+ALTER SYSTEM SET windtrap.store_headers = 'user-agent: curl';
+ALTER SYSTEM SET windtrap.redact_headers = '';
+ALTER SYSTEM SET windtrap.redact_headers = 'X-Secret, X-Session';
+ALTER SYSTEM SET windtrap.redact_headers = 'X-Secret=1';
+ALTER SYSTEM SET windtrap.redact_headers = 'Ünï';
+
+-- Numbers: with units, within their bounds.
+ALTER SYSTEM SET windtrap.max_body_size = '8MB';
+ALTER SYSTEM SET windtrap.max_event_size = '64MB';
+ALTER SYSTEM SET windtrap.max_inflight = '512kB';
+ALTER SYSTEM SET windtrap.request_timeout = '5s';
+ALTER SYSTEM SET windtrap.request_timeout = '10ms';
+ALTER SYSTEM SET windtrap.request_timeout = '2h';
+ALTER SYSTEM SET windtrap.port = 0;
+ALTER SYSTEM SET windtrap.port = 65536;
+ALTER SYSTEM SET windtrap.port = 'http';
+ALTER SYSTEM SET windtrap.workers = 0;
+ALTER SYSTEM SET windtrap.workers = 17;
+ALTER SYSTEM SET windtrap.max_connections = 0;
+
+-- What was accepted takes effect by a reload, what was refused has left no trace.
+SELECT pg_reload_conf();
+\c -
+LOAD 'windtrap';
+SELECT name, setting, boot_val, pending_restart
+FROM pg_settings WHERE name LIKE 'windtrap.%' AND setting <> boot_val
+ORDER BY name COLLATE "C";
+ALTER SYSTEM RESET windtrap.database;
+ALTER SYSTEM RESET windtrap.listen_addresses;
+ALTER SYSTEM RESET windtrap.max_body_size;
+ALTER SYSTEM RESET windtrap.redact_headers;
+ALTER SYSTEM RESET windtrap.request_timeout;
+ALTER SYSTEM RESET windtrap.store_headers;
+ALTER SYSTEM RESET "windtrap.table";
+SELECT pg_reload_conf();
+\c -
+LOAD 'windtrap';
+SELECT count(*) FROM pg_settings WHERE name LIKE 'windtrap.%' AND setting <> boot_val;
+
+-- They are the server's: no session, role or database has its own.
+SET windtrap.port = 8001;
+SELECT set_config('windtrap.table', 'mine', false);
+ALTER ROLE CURRENT_USER SET windtrap.store_headers = 'none';
+SELECT format('ALTER DATABASE %I SET windtrap.workers = 2', current_database()) \gexec
+
+-- Not even by setting them before the library is there to look.
+\c -
+SET windtrap.port = 8001;
+LOAD 'windtrap';
+SHOW windtrap.port;
+
+-- The prefix is reserved: a misspelt setting is an error, not a silence.
+SET windtrap.nonsense = 1;
+SHOW windtrap.nonsense;
+\c -
+SET windtrap.prot = 8001;
+LOAD 'windtrap';
+SHOW windtrap.prot;

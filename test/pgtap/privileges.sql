@@ -1,0 +1,114 @@
+-- Shows that the extension gives nothing away: nobody but the superuser changes anything
+-- until it is granted, and no function can be led astray by the caller's search_path.
+\set QUIET 1
+SET client_min_messages = warning;
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS windtrap;
+CREATE ROLE windtrap_test_nobody;
+CREATE ROLE windtrap_test_monitor IN ROLE pg_monitor;
+CREATE ROLE windtrap_test_operator;
+GRANT EXECUTE ON FUNCTION windtrap.start(), windtrap.stop(), windtrap.create_log_table(text)
+	TO windtrap_test_operator;
+
+SELECT plan(29);
+
+-- Whatever functions there are.
+SELECT is_empty(
+	$$SELECT p.oid::regprocedure
+	  FROM pg_proc p, aclexplode(coalesce(proacl, acldefault('f', proowner)))
+	  WHERE pronamespace = 'windtrap'::regnamespace AND grantee = 0 AND provolatile = 'v'$$,
+	'PUBLIC may execute nothing that changes anything');
+SELECT is_empty(
+	$$SELECT oid::regprocedure FROM pg_proc
+	  WHERE pronamespace = 'windtrap'::regnamespace
+	    AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,
+	'every function has the search_path pg_catalog, pg_temp');
+SELECT is_empty(
+	$$SELECT oid::regprocedure FROM pg_proc
+	  WHERE pronamespace = 'windtrap'::regnamespace AND prosecdef$$,
+	'no function runs with its owner''s rights');
+SELECT is_empty(
+	$$SELECT c.oid::regclass, privilege_type
+	  FROM pg_class c, aclexplode(coalesce(relacl, acldefault('r', relowner)))
+	  WHERE relnamespace = 'windtrap'::regnamespace AND relkind <> 'i'
+	    AND grantee = 0 AND privilege_type <> 'SELECT'$$,
+	'PUBLIC may change no table or view');
+SELECT is_empty(
+	$$SELECT c.oid::regclass, grantee::regrole, privilege_type
+	  FROM pg_class c, aclexplode(relacl)
+	  WHERE relnamespace = 'windtrap'::regnamespace
+	    AND grantee = 'pg_monitor'::regrole AND privilege_type <> 'SELECT'$$,
+	'pg_monitor may read views, and no more');
+SELECT schema_privs_are('windtrap', 'windtrap_test_nobody', ARRAY['USAGE'],
+	'everybody may use the schema, nobody may create in it');
+SELECT is_empty(
+	$$SELECT oid::regprocedure FROM pg_proc
+	  WHERE pronamespace = 'windtrap'::regnamespace
+	    AND proowner <> (SELECT extowner FROM pg_extension WHERE extname = 'windtrap')$$,
+	'the functions belong to who owns the extension');
+SELECT is(
+	(SELECT nspowner FROM pg_namespace WHERE nspname = 'windtrap'),
+	(SELECT extowner FROM pg_extension WHERE extname = 'windtrap'),
+	'the schema belongs to who owns the extension');
+SELECT ok(
+	(SELECT superuser AND NOT trusted FROM pg_available_extension_versions
+	 WHERE name = 'windtrap' AND installed),
+	'only a superuser may create the extension');
+
+-- Role by role.
+SELECT function_privs_are('windtrap', 'start', '{}'::name[], 'windtrap_test_nobody', '{}'::name[]);
+SELECT function_privs_are('windtrap', 'stop', '{}'::name[], 'windtrap_test_nobody', '{}'::name[]);
+SELECT function_privs_are('windtrap', 'create_log_table', '{text}'::name[], 'windtrap_test_nobody', '{}'::name[]);
+SELECT function_privs_are('windtrap', 'worker_status', '{}'::name[], 'windtrap_test_nobody', '{}'::name[]);
+SELECT table_privs_are('windtrap', 'status', 'windtrap_test_nobody', '{}'::name[]);
+SELECT function_privs_are('windtrap', 'start', '{}'::name[], 'windtrap_test_monitor', '{}'::name[]);
+SELECT function_privs_are('windtrap', 'stop', '{}'::name[], 'windtrap_test_monitor', '{}'::name[]);
+SELECT function_privs_are('windtrap', 'create_log_table', '{text}'::name[], 'windtrap_test_monitor', '{}'::name[]);
+SELECT function_privs_are('windtrap', 'worker_status', '{}'::name[], 'windtrap_test_monitor', '{EXECUTE}'::name[]);
+SELECT table_privs_are('windtrap', 'status', 'windtrap_test_monitor', '{SELECT}'::name[]);
+
+-- And in deed.
+SET LOCAL ROLE windtrap_test_nobody;
+SELECT throws_ok('SELECT windtrap.start()', '42501', NULL, 'an ordinary role may not start');
+SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'nor stop');
+SELECT throws_ok('SELECT windtrap.create_log_table()', '42501', NULL, 'nor make a log table');
+SELECT throws_ok('SELECT * FROM windtrap.status', '42501', NULL, 'nor read the status');
+SET LOCAL ROLE windtrap_test_monitor;
+SELECT lives_ok('SELECT * FROM windtrap.status', 'who is in pg_monitor reads the status');
+SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'and may not stop');
+SET LOCAL ROLE windtrap_test_operator;
+SELECT ok(has_function_privilege('windtrap.start()', 'EXECUTE')
+	AND has_function_privilege('windtrap.stop()', 'EXECUTE'), 'who is granted it may start and stop');
+RESET ROLE;
+
+-- Rights on the function are not rights on a schema.
+CREATE SCHEMA windtrap_test_logs;
+SET LOCAL ROLE windtrap_test_operator;
+SELECT throws_ok($$SELECT windtrap.create_log_table('windtrap_test_logs.events')$$, '42501',
+	'permission denied for schema windtrap_test_logs',
+	'a log table needs CREATE on its schema');
+RESET ROLE;
+
+-- A caller's objects do not stand in for the system's.
+CREATE SCHEMA windtrap_test_trap;
+CREATE FUNCTION windtrap_test_trap.trapped(text, text) RETURNS boolean LANGUAGE plpgsql
+	AS $$BEGIN RAISE EXCEPTION 'trapped'; END$$;
+CREATE OPERATOR windtrap_test_trap.= (LEFTARG = text, RIGHTARG = text,
+	FUNCTION = windtrap_test_trap.trapped);
+CREATE DOMAIN windtrap_test_trap.timestamptz AS text;
+CREATE DOMAIN windtrap_test_trap.jsonb AS text;
+CREATE DOMAIN windtrap_test_trap.int4 AS text;
+CREATE FUNCTION windtrap_test_trap.walk_in() RETURNS void LANGUAGE plpgsql
+	SET search_path = windtrap_test_trap, pg_catalog
+	AS $$BEGIN PERFORM windtrap.create_log_table('windtrap_test_logs.events'); END$$;
+SELECT lives_ok('SELECT windtrap_test_trap.walk_in()',
+	'create_log_table uses the system''s own operators and types');
+SELECT is(
+	(SELECT array_agg(format_type(atttypid, atttypmod) ORDER BY attnum) FROM pg_attribute
+	 WHERE attrelid = 'windtrap_test_logs.events'::regclass AND attnum > 0),
+	ARRAY['timestamp with time zone', 'jsonb', 'integer'],
+	'and its table has their types');
+
+SELECT * FROM finish();
+ROLLBACK;

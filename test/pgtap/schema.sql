@@ -1,0 +1,121 @@
+-- Shows what the extension's schema consists of: functions and views with their types,
+-- each object explained by a comment.
+\set QUIET 1
+SET client_min_messages = warning;
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS windtrap;
+
+-- What belongs to the extension, or lies in its schema.
+CREATE TEMPORARY VIEW objects AS
+SELECT classid, objid FROM pg_depend
+WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+  AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'windtrap')
+UNION
+SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = 'windtrap'::regnamespace
+UNION
+SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relnamespace = 'windtrap'::regnamespace;
+
+SELECT plan(30);
+
+SELECT has_extension('windtrap');
+SELECT is(
+	(SELECT deptype::text FROM pg_depend
+	 WHERE classid = 'pg_namespace'::regclass AND objid = 'windtrap'::regnamespace
+	   AND refclassid = 'pg_extension'::regclass),
+	'e', 'its schema is a member of it');
+SELECT is(
+	(SELECT extversion FROM pg_extension WHERE extname = 'windtrap'),
+	(SELECT default_version FROM pg_available_extensions WHERE name = 'windtrap'),
+	'it is of the version that the control file names');
+SELECT is_empty(
+	$$SELECT pg_describe_object(classid, objid, 0) FROM objects
+	  WHERE (classid = 'pg_proc'::regclass
+	         AND objid NOT IN (SELECT oid FROM pg_proc WHERE pronamespace = 'windtrap'::regnamespace))
+	     OR (classid = 'pg_class'::regclass
+	         AND objid NOT IN (SELECT oid FROM pg_class WHERE relnamespace = 'windtrap'::regnamespace))$$,
+	'nothing of it lies outside its schema');
+SELECT is_empty(
+	$$SELECT pg_describe_object(classid, objid, 0) FROM objects o
+	  WHERE NOT EXISTS (SELECT FROM pg_depend d
+	                    WHERE d.classid = o.classid AND d.objid = o.objid AND deptype = 'e')$$,
+	'nothing in its schema is not its own');
+
+-- Functions.
+SELECT function_returns('windtrap', 'start', '{}'::name[], 'text');
+SELECT function_returns('windtrap', 'stop', '{}'::name[], 'boolean');
+SELECT function_returns('windtrap', 'create_log_table', '{text}'::name[], 'regclass');
+SELECT function_returns('windtrap', 'worker_status', '{}'::name[], 'setof record');
+SELECT volatility_is('windtrap', 'start', '{}'::name[], 'volatile');
+SELECT volatility_is('windtrap', 'stop', '{}'::name[], 'volatile');
+SELECT volatility_is('windtrap', 'create_log_table', '{text}'::name[], 'volatile');
+SELECT is_strict('windtrap', 'start', '{}'::name[]);
+SELECT is_strict('windtrap', 'create_log_table', '{text}'::name[]);
+SELECT is_empty(
+	$$SELECT oid::regprocedure FROM pg_proc
+	  WHERE pronamespace = 'windtrap'::regnamespace AND provolatile = 'v' AND proparallel = 's'$$,
+	'nothing volatile runs in parallel');
+
+-- The view.
+SELECT has_view('windtrap', 'status', 'there is the view windtrap.status');
+SELECT columns_are('windtrap', 'status', ARRAY[
+	'worker', 'pid', 'database', 'addresses', 'port', 'state', 'since', 'last_error']);
+SELECT is(
+	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
+	 FROM pg_attribute WHERE attrelid = 'windtrap.status'::regclass AND attnum > 0),
+	ARRAY['worker integer', 'pid integer', 'database text', 'addresses text', 'port integer',
+	      'state text', 'since timestamp with time zone', 'last_error text'],
+	'its columns have their types and order');
+SELECT is(
+	(SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
+	 WHERE attrelid = 'windtrap.status'::regclass AND attnum > 0),
+	(SELECT proargnames FROM pg_proc WHERE oid = 'windtrap.worker_status()'::regprocedure),
+	'it shows all that its function gives, in the same order');
+SELECT lives_ok('SELECT * FROM windtrap.status', 'it can be read when nothing runs');
+
+-- What is counted.
+SELECT columns_are('windtrap', 'metrics', ARRAY['name', 'label', 'label_value', 'value']);
+SELECT columns_are('windtrap', 'stats', ARRAY[
+	'worker', 'since', 'requests', 'requests_by_code', 'requests_refused', 'events_accepted',
+	'events_quarantined', 'events_refused', 'bytes_received', 'bytes_decoded', 'transactions',
+	'batch_events_avg', 'batch_events_max', 'commit_ms_avg', 'commit_ms_max', 'request_ms_avg',
+	'connections', 'connections_max', 'bytes_in_flight']);
+SELECT columns_are('windtrap', 'quarantine', ARRAY[
+	'event_timestamp', 'id', 'error', 'raw', 'encoding', 'data']);
+
+-- Comments: one for each object, a sentence and not a filler.
+SELECT isnt(obj_description('windtrap'::regnamespace, 'pg_namespace'), NULL,
+	'the schema has a comment');
+SELECT isnt(
+	(SELECT obj_description(oid, 'pg_extension') FROM pg_extension WHERE extname = 'windtrap'),
+	NULL, 'the extension has a comment');
+SELECT is_empty(
+	$$SELECT pg_describe_object(classid, objid, 0) FROM objects
+	  WHERE classid = 'pg_proc'::regclass
+	    AND length(coalesce(obj_description(objid, 'pg_proc'), '')) < 10$$,
+	'every function has a comment');
+SELECT is_empty(
+	$$SELECT pg_describe_object(classid, objid, 0) FROM objects
+	  JOIN pg_class c ON c.oid = objid
+	  WHERE classid = 'pg_class'::regclass AND relkind IN ('v', 'm', 'r', 'p', 'f', 'S')
+	    AND length(coalesce(obj_description(objid, 'pg_class'), '')) < 10$$,
+	'every view and table has a comment');
+SELECT is_empty(
+	$$SELECT objid::regclass, attname FROM objects
+	  JOIN pg_class c ON c.oid = objid
+	  JOIN pg_attribute ON attrelid = objid AND attnum > 0 AND NOT attisdropped
+	  WHERE classid = 'pg_class'::regclass AND relkind IN ('v', 'm', 'r', 'p', 'f')
+	    AND length(coalesce(col_description(attrelid, attnum), '')) < 10$$,
+	'every column of them has a comment');
+
+-- Settings.
+SELECT is_empty(
+	$$SELECT name FROM pg_settings
+	  WHERE name LIKE 'windtrap.%' AND length(coalesce(short_desc, '')) < 10$$,
+	'every setting has a description');
+SELECT is_empty(
+	$$SELECT name FROM pg_settings WHERE name LIKE 'windtrap.%' AND context <> 'sighup'$$,
+	'every setting takes effect by a reload');
+
+SELECT * FROM finish();
+ROLLBACK;
