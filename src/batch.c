@@ -35,8 +35,8 @@
 
 /* One turn: small jobs, rows, bytes of rows, and decoding in ms. */
 #define MAX_TURN_JOBS 1024
-#define MAX_TURN_ROWS 10000
-#define MAX_TURN_BYTES (8 * 1024 * 1024)
+#define MAX_TURN_ROWS 5000
+#define MAX_TURN_BYTES (4 * 1024 * 1024)
 #define MAX_TURN_DECODING 8
 
 /* A body up to here, bytes, that is not compressed makes a small job. */
@@ -402,10 +402,19 @@ take_large_jobs(Turn *turn)
 	}
 }
 
+/* For wt_store_rows: lets the listener answer what needs no storing. */
 static void
-store_turn(Turn *turn, int timeout, const volatile sig_atomic_t *stopping)
+run_listener(void *listener)
+{
+	wt_listener_run(listener);
+}
+
+static void
+store_turn(WtListener *listener, Turn *turn, int timeout,
+		   const volatile sig_atomic_t *stopping)
 {
 	WtRow **rows = palloc(sizeof(WtRow *) * (Size) Max(turn->n_rows, 1));
+	WtStoreCallbacks callbacks = {quarantine_row, run_listener, listener};
 	int n = 0;
 
 	for (int i = 0; i < turn->n_jobs; i++)
@@ -413,14 +422,14 @@ store_turn(Turn *turn, int timeout, const volatile sig_atomic_t *stopping)
 			rows[n++] = &turn->jobs[i]->events[k]->row;
 	if (n == 0)
 		return;
-	wt_store_rows(rows, n, quarantine_row, timeout);
+	wt_store_rows(rows, n, &callbacks, timeout);
 	if (*stopping && wt_store_failure())
 	{
 		/* SIGTERM cancels a transaction that may have been about to end: one more try. */
 		for (int i = 0; i < n; i++)
 			if (rows[i]->result == WT_STORE_CANCELLED)
 				rows[i]->result = WT_STORE_PENDING;
-		wt_store_rows(rows, n, quarantine_row, RETRY_TIMEOUT);
+		wt_store_rows(rows, n, &callbacks, RETRY_TIMEOUT);
 	}
 }
 
@@ -607,7 +616,7 @@ run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
 	}
 	else if (turn->n_rows > 0)
 	{
-		store_turn(turn, timeout, stopping);
+		store_turn(listener, turn, timeout, stopping);
 		report_failure(listener, wt_store_failure());
 	}
 }

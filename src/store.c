@@ -61,6 +61,9 @@ static char batch_name[] = "windtrap_batch";
 /* Waiting for a lock on the table, ms: others' requests wait for as long. */
 #define LOCK_TIMEOUT "1s"
 
+/* Rows of one statement; between two of them others are served. */
+#define MAX_STATEMENT_ROWS 1000
+
 /* What is left for the second attempt at least, ms. */
 #define MIN_TIMEOUT 500
 
@@ -398,18 +401,37 @@ insert_in_subtransaction(WtRow *const *rows, int n_rows, char **message)
 	return ok;
 }
 
+static void
+breathe(const WtStoreCallbacks *callbacks)
+{
+	if (callbacks && callbacks->breathe)
+		callbacks->breathe(callbacks->arg);
+}
+
+static void
+insert_straight(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks)
+{
+	for (int i = 0; i == 0 || i < n_rows; i += MAX_STATEMENT_ROWS)
+	{
+		if (i > 0)
+			breathe(callbacks);
+		insert_rows(rows + i, Min(n_rows - i, MAX_STATEMENT_ROWS));
+	}
+}
+
 /*
  * Inserts rows by subtransactions, halving them where one is at fault.  Marks them with
  * what they will be when the transaction is committed.
  */
 static void
-insert_by_halves(WtRow *const *rows, int n_rows, WtQuarantine quarantine)
+insert_by_halves(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks)
 {
 	char *message = NULL;
 
 	if (n_rows == 0)
 		return;
 	CHECK_FOR_INTERRUPTS();
+	breathe(callbacks);
 	if (insert_in_subtransaction(rows, n_rows, &message))
 	{
 		set_results(rows, n_rows, WT_STORE_COMMITTED, NULL);
@@ -417,12 +439,13 @@ insert_by_halves(WtRow *const *rows, int n_rows, WtQuarantine quarantine)
 	}
 	if (n_rows > 1)
 	{
-		insert_by_halves(rows, n_rows / 2, quarantine);
-		insert_by_halves(rows + n_rows / 2, n_rows - n_rows / 2, quarantine);
+		insert_by_halves(rows, n_rows / 2, callbacks);
+		insert_by_halves(rows + n_rows / 2, n_rows - n_rows / 2, callbacks);
 		return;
 	}
 	rows[0]->error = message;
-	if (quarantine && quarantine(rows[0]) && insert_in_subtransaction(rows, 1, &message))
+	if (callbacks && callbacks->quarantine && callbacks->quarantine(rows[0]) &&
+		insert_in_subtransaction(rows, 1, &message))
 		rows[0]->result = WT_STORE_QUARANTINED;
 	else
 		rows[0]->result = WT_STORE_REFUSED;
@@ -433,7 +456,7 @@ insert_by_halves(WtRow *const *rows, int n_rows, WtQuarantine quarantine)
  * *error, where it failed as a whole.
  */
 static bool
-attempt(WtRow *const *rows, int n_rows, bool by_halves, WtQuarantine quarantine,
+attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *callbacks,
 		int timeout, Failure *error)
 {
 	MemoryContext context = CurrentMemoryContext;
@@ -454,9 +477,9 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, WtQuarantine quarantine,
 		initialize();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (by_halves)
-			insert_by_halves(rows, n_rows, quarantine);
+			insert_by_halves(rows, n_rows, callbacks);
 		else
-			insert_rows(rows, n_rows);
+			insert_straight(rows, n_rows, callbacks);
 		PopActiveSnapshot();
 		force_durable_commit();
 		level = synchronous_commit;
@@ -519,7 +542,7 @@ count_commit(int n_rows, const instr_time *begun)
 }
 
 void
-wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout)
+wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int timeout)
 {
 	WtRow **pending = palloc(sizeof(WtRow *) * (Size) Max(n_rows, 1));
 	int n = 0;
@@ -534,7 +557,7 @@ wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout)
 		return;
 
 	INSTR_TIME_SET_CURRENT(begun);
-	if (attempt(pending, n, false, NULL, timeout, &error))
+	if (attempt(pending, n, false, callbacks, timeout, &error))
 	{
 		set_results(pending, n, WT_STORE_COMMITTED, NULL);
 		count_commit(n, &begun);
@@ -549,7 +572,7 @@ wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout)
 		INSTR_TIME_SET_CURRENT(passed);
 		INSTR_TIME_SUBTRACT(passed, begun);
 		left = timeout - (int) INSTR_TIME_GET_MILLISEC(passed);
-		if (attempt(pending, n, true, quarantine, Max(left, MIN_TIMEOUT), &error))
+		if (attempt(pending, n, true, callbacks, Max(left, MIN_TIMEOUT), &error))
 		{
 			count_commit(n, &begun);
 			return;

@@ -37,6 +37,20 @@ typedef struct WtRow
 typedef bool (*WtQuarantine)(WtRow *row);
 
 /*
+ * Called now and then within a long transaction, so that those who wait for something else
+ * are served; must not raise, and must not store anything.
+ */
+typedef void (*WtBreathe)(void *arg);
+
+/* What storing asks of its caller; each may be NULL. */
+typedef struct WtStoreCallbacks
+{
+	WtQuarantine quarantine;
+	WtBreathe breathe;
+	void *arg; /* of breathe */
+} WtStoreCallbacks;
+
+/*
  * Stores those of rows that are WT_STORE_PENDING in windtrap.table, making it when it is
  * missing, and returns when those marked WT_STORE_COMMITTED or WT_STORE_QUARANTINED are
  * durable.  All of them are committed together: after a crash all are there or none.  A
@@ -45,7 +59,8 @@ typedef bool (*WtQuarantine)(WtRow *row);
  *
  * What it allocates is in the current memory context, which is the same afterwards.
  */
-extern void wt_store_rows(WtRow **rows, int n_rows, WtQuarantine quarantine, int timeout);
+extern void wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks,
+						  int timeout);
 
 /*
  * Looks for the table, and makes it when it is missing, before there is anything to
