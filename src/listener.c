@@ -8,6 +8,8 @@
  *	phase		what a connection is waiting for; a list for each phase, in the order
  *				of time, so that the first one on a list is the first to be overdue
  *	doomed		a connection that has been shut down and that MHD is about to close
+ *	held		a request that waits, suspended, until others have left the memory that its
+ *				body needs
  *	lingering	a closed connection whose sender is still sending: closing its socket
  *				at once would reset it, and the sender would never see the answer
  *
@@ -52,6 +54,9 @@
 /* A connection may be silent between two requests for this long, ms. */
 #define IDLE_TIMEOUT (75 * 1000)
 
+/* A request waits so long for memory, ms, before it is refused. */
+#define HOLD_TIMEOUT 1000
+
 /* How long, ms, and how many closed connections are drained at one time. */
 #define LINGER_TIMEOUT 2000
 #define MAX_LINGERING 64
@@ -75,6 +80,7 @@ typedef enum Phase
 	PHASE_IDLE,		 /* for the next request: IDLE_TIMEOUT */
 	PHASE_RECEIVING, /* for the rest of a request: request_timeout */
 	PHASE_ANSWERING, /* for the sender to read the answer: request_timeout */
+	PHASE_HELD,		 /* for memory, before or in its body: HOLD_TIMEOUT */
 	N_PHASES,
 	PHASE_NONE /* suspended, or doomed: on no list */
 } Phase;
@@ -117,6 +123,8 @@ struct Request
 	size_t body_size;
 	bool head_seen;
 	bool through_proxy;
+	bool held;
+	bool held_too_long;
 	bool answered;
 	int status; /* of the answer; 0: there is none yet */
 	WtReason reason;
@@ -139,6 +147,7 @@ struct WtListener
 	WtListenerSettings settings;
 	WtCounters *counters;
 	WtSockets sockets;
+	bool closing;		  /* no request is suspended any more */
 	bool polling_sockets; /* the listening sockets are in poll_fd */
 	int64_t accept_after; /* ms; 0: at once */
 	int64_t now;		  /* ms, as of this run */
@@ -235,7 +244,9 @@ set_phase(Connection *c, Phase phase)
 static int64_t
 phase_limit(const WtListener *listener, Phase phase)
 {
-	return phase == PHASE_IDLE ? IDLE_TIMEOUT : listener->settings.request_timeout;
+	if (phase == PHASE_IDLE)
+		return IDLE_TIMEOUT;
+	return phase == PHASE_HELD ? HOLD_TIMEOUT : listener->settings.request_timeout;
 }
 
 /* Ends a connection from outside of MHD, which sees it end and closes it. */
@@ -620,6 +631,50 @@ answer_health(WtListener *listener, Request *r)
 	return answer_head(r, MHD_HTTP_OK, false);
 }
 
+static const char overload[] = "too many events are waiting to be stored, try again";
+
+/*
+ * Whether there is memory for more of a request's body.  There always is for one alone, or
+ * one that is larger than max_inflight could never be received.
+ */
+static bool
+has_room(const WtListener *listener, const Request *r)
+{
+	return listener->inflight < listener->settings.max_inflight ||
+		   listener->inflight == r->public.body_length;
+}
+
+/*
+ * Holds a request until there is room.  MHD then calls on_request again with what it has
+ * called it with now.
+ */
+static enum MHD_Result
+hold(Request *r)
+{
+	if (r->connection->listener->closing)
+		return MHD_NO;
+	r->held = true;
+	set_phase(r->connection, PHASE_HELD);
+	MHD_suspend_connection(r->connection->mhd);
+	return MHD_YES;
+}
+
+/* Lets go of the requests that are held: all for which there is room, or time is up. */
+static void
+release_held(WtListener *listener, bool all)
+{
+	Connection *c;
+
+	while ((c = listener->phases[PHASE_HELD].first) != NULL)
+	{
+		c->request->held_too_long = all || c->since + HOLD_TIMEOUT <= listener->now;
+		if (!c->request->held_too_long && !has_room(listener, c->request))
+			break;
+		set_phase(c, PHASE_RECEIVING);
+		MHD_resume_connection(c->mhd);
+	}
+}
+
 /* The head of the request is complete; the body, if any, is to come. */
 static enum MHD_Result
 on_head(WtListener *listener, Request *r, const char *method, const char *version)
@@ -684,10 +739,8 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 		return refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, WT_REASON_BODY_TOO_LARGE, sentence,
 					  NULL, true);
 	}
-	if (listener->inflight + (length ? strtoull(length, NULL, 10) : 0) >
-		listener->settings.max_inflight)
-		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD,
-					  "too many events are waiting to be stored, try again", NULL, true);
+	if (!has_room(listener, r))
+		return hold(r);
 	return MHD_YES;
 }
 
@@ -706,12 +759,6 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 				 "the body is larger than windtrap.max_body_size, %zu bytes",
 				 listener->settings.max_body_size);
 		refuse_in_body(r, 413, "Content Too Large", WT_REASON_BODY_TOO_LARGE, sentence);
-		return MHD_NO;
-	}
-	if (listener->inflight + length > listener->settings.max_inflight)
-	{
-		refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD,
-					   "too many events are waiting to be stored, try again");
 		return MHD_NO;
 	}
 	if (needed > r->body_size)
@@ -742,6 +789,8 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 static enum MHD_Result
 on_complete(WtListener *listener, Request *r)
 {
+	if (listener->closing)
+		return MHD_NO;
 	r->public.body = r->body ? r->body : "";
 	r->public.received_us = wall_clock_us();
 	set_phase(r->connection, PHASE_NONE);
@@ -780,8 +829,24 @@ on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *m
 		r->head_seen = true;
 		return on_head(listener, r, method, version);
 	}
+	if (r->held)
+	{
+		r->held = false;
+		if (r->held_too_long && r->public.body_length == 0 && length == 0)
+			return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, overload,
+						  NULL, true);
+		if (r->held_too_long)
+		{
+			refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD, overload);
+			return MHD_NO;
+		}
+		if (length == 0) /* the body is still to come */
+			return MHD_YES;
+	}
 	if (length > 0)
 	{
+		if (!has_room(listener, r))
+			return hold(r);
 		*upload_data_size = 0;
 		return on_body(listener, r, upload_data, length);
 	}
@@ -1097,6 +1162,9 @@ end_overdue(WtListener *listener)
 		int64_t limit = phase_limit(listener, (Phase) phase);
 		Connection *c;
 
+		if (phase == PHASE_HELD) /* see release_held */
+			continue;
+
 		while ((c = listener->phases[phase].first) != NULL &&
 			   c->since + limit <= listener->now)
 		{
@@ -1133,6 +1201,7 @@ wt_listener_run(WtListener *listener)
 			break;
 		}
 	}
+	release_held(listener, false);
 	MHD_run(listener->daemon);
 	end_overdue(listener);
 	if (listener->n_lingering > 0)
@@ -1219,7 +1288,13 @@ wt_listener_destroy(WtListener *listener)
 	if (listener->poll_fd >= 0)
 		wt_listener_close_sockets(listener);
 	if (listener->daemon)
+	{
+		/* MHD aborts where a connection is suspended: let go, and suspend no more. */
+		listener->closing = true;
+		release_held(listener, true);
+		MHD_run(listener->daemon);
 		MHD_stop_daemon(listener->daemon);
+	}
 	while (listener->n_lingering > 0)
 		end_lingering(listener, listener->n_lingering - 1);
 	if (listener->accepted)

@@ -330,7 +330,7 @@ wt_settings_define(void)
 
 	/*
 	 * The memory that bodies of requests may take at one time in one worker, received
-	 * or half received.  Beyond it requests are answered 503 before their body is read.
+	 * or half received.  Beyond it requests wait, for a second, and are then answered 503.
 	 */
 	DefineCustomIntVariable("windtrap.max_inflight",
 							"Maximum memory of the request bodies in each worker.", NULL,
