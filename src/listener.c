@@ -163,7 +163,8 @@ struct WtListener
 	Request *free_requests;
 	int n_free_requests;
 	int n_unanswered;
-	size_t inflight; /* bytes of bodies */
+	size_t inflight;   /* bytes of bodies */
+	Request *favoured; /* it has room whatever there is, until it is complete */
 
 	struct MHD_Response *accepted;
 	struct MHD_Response *accepted_and_close;
@@ -292,6 +293,8 @@ recycle_request(WtListener *listener, Request *r)
 	Request kept;
 
 	listener->inflight -= r->public.body_length;
+	if (listener->favoured == r)
+		listener->favoured = NULL;
 	if (r->response && !r->standing)
 		MHD_destroy_response(r->response);
 	if (listener->n_free_requests >= MAX_FREE_REQUESTS)
@@ -634,14 +637,18 @@ answer_health(WtListener *listener, Request *r)
 static const char overload[] = "too many events are waiting to be stored, try again";
 
 /*
- * Whether there is memory for more of a request's body.  There always is for one alone, or
- * one that is larger than max_inflight could never be received.
+ * Whether there is memory for more of a request's body.  One request at a time always has
+ * it: else all could wait for each other, each with half of its body received.
  */
 static bool
-has_room(const WtListener *listener, const Request *r)
+has_room(WtListener *listener, Request *r)
 {
-	return listener->inflight < listener->settings.max_inflight ||
-		   listener->inflight == r->public.body_length;
+	if (listener->inflight < listener->settings.max_inflight || listener->favoured == r)
+		return true;
+	if (listener->favoured)
+		return false;
+	listener->favoured = r;
+	return true;
 }
 
 /*
@@ -791,6 +798,8 @@ on_complete(WtListener *listener, Request *r)
 {
 	if (listener->closing)
 		return MHD_NO;
+	if (listener->favoured == r)
+		listener->favoured = NULL;
 	r->public.body = r->body ? r->body : "";
 	r->public.received_us = wall_clock_us();
 	set_phase(r->connection, PHASE_NONE);

@@ -173,22 +173,31 @@ query('DROP FUNCTION meddle CASCADE');
 #
 # Durability
 #
-sub is_flushed
+# How often, of 30 times, something is not yet flushed after the code has run.  PostgreSQL
+# itself writes a little now and then, so a few times say nothing.
+sub unflushed
 {
-	my ($name) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($code) = @_;
 	my $behind = 0;
 
-	# A row's transaction has been flushed when all that was inserted into the log until
-	# its answer has been.
 	for my $i (1 .. 30)
 	{
-		event($port, $name) == 200 or $behind++;
+		$code->();
 		$behind++
 		  if $node->safe_psql('template1',
 			q{SELECT pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()}) eq 't';
 	}
-	is($behind, 0, $name);
+	return $behind;
+}
+
+sub is_flushed
+{
+	my ($name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $failed = 0;
+
+	cmp_ok(unflushed(sub { event($port, $name) == 200 or $failed++ }), '<=', 3, $name);
+	is($failed, 0, "$name: all are accepted");
 	return;
 }
 recreate();
@@ -197,6 +206,9 @@ query(q{SELECT pg_switch_wal(); CHECKPOINT});
 # else shall write.
 alter_system($node, wal_writer_delay => '10s', wal_writer_flush_after => '1GB', autovacuum => 'off',
 	bgwriter_lru_maxpages => 0);
+query('CREATE TABLE asynchronous (i int)');
+cmp_ok(unflushed(sub { query('SET synchronous_commit = off; INSERT INTO asynchronous VALUES (1)') }),
+	'>', 10, 'an asynchronous commit would be seen');
 is_flushed('synchronous_commit on: flushed at the answer');
 alter_system($node, synchronous_commit => 'off');
 query(q{ALTER DATABASE postgres SET synchronous_commit = off; ALTER ROLE owner SET synchronous_commit = off});
@@ -261,15 +273,14 @@ alter_system($node, 'windtrap.request_timeout' => undef);
 # Statistics
 #
 recreate();
-event($port) for 1 .. 5;
 ok( wait_for(
-		sub { query(q{SELECT sum(n_tup_ins) FROM pg_stat_user_tables WHERE relname LIKE 'log\_%'}) >= 5 }, 15),
+		sub { event($port); query(q{SELECT sum(n_tup_ins) FROM pg_stat_user_tables WHERE relname LIKE 'log\_%'}) >= 5 }, 15),
 	'inserts are counted, so that autovacuum comes');
 
 #
 # Other tables
 #
-query(q{CREATE SCHEMA "My Schema"; CREATE TABLE "My Schema"."My Log" (id bigserial PRIMARY KEY, status smallint,
+query(q{CREATE SCHEMA "My Schema"; CREATE TABLE "My Schema"."My Log" (id bigserial PRIMARY KEY, status int,
 		note text DEFAULT 'none', data jsonb, event_timestamp timestamptz, day date GENERATED ALWAYS AS ((event_timestamp AT TIME ZONE 'UTC')::date) STORED);
 	CREATE TABLE plain (event_timestamp timestamptz, data jsonb, status int)});
 for my $case (
