@@ -2,7 +2,8 @@
 
 \echo Use "CREATE EXTENSION windtrap" to load this file. \quit
 
--- Not IF NOT EXISTS: a schema that somebody else has made is somebody else's.
+-- A member of the extension, which itself is in pg_catalog, so that no DROP SCHEMA of the
+-- user's takes it along.  Not IF NOT EXISTS: a schema that somebody else has made is somebody else's.
 CREATE SCHEMA windtrap;
 
 COMMENT ON SCHEMA windtrap IS 'WindTrap: an event collector inside PostgreSQL';

@@ -35,6 +35,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +57,9 @@
 
 /* A request waits so long for memory, ms, before it is refused. */
 #define HOLD_TIMEOUT 1000
+
+/* Runs in which MHD may do nothing but ask for the next one. */
+#define MAX_STALLS 50
 
 /* How long, ms, and how many closed connections are drained at one time. */
 #define LINGER_TIMEOUT 2000
@@ -117,6 +121,8 @@ struct Request
 	Connection *connection;
 	char *target; /* the request line's target, as it was sent, split at the '?' */
 	size_t target_size;
+	size_t target_length;
+	const char *target_in_place; /* in MHD's memory */
 	WtHeader *headers;
 	int max_headers;
 	char *body;
@@ -165,6 +171,10 @@ struct WtListener
 	int n_unanswered;
 	size_t inflight;   /* bytes of bodies */
 	Request *favoured; /* it has room whatever there is, until it is complete */
+
+	uint64_t n_callbacks; /* of MHD's */
+	uint64_t last_n_callbacks;
+	int n_stalls; /* runs since then in which MHD wanted to be run again */
 
 	struct MHD_Response *accepted;
 	struct MHD_Response *accepted_and_close;
@@ -448,6 +458,7 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 	WtListener *listener = cls;
 	Connection *c = *context;
 
+	listener->n_callbacks++;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
 	{
 		const union MHD_ConnectionInfo *info;
@@ -517,6 +528,23 @@ connection_of(struct MHD_Connection *mhd)
 }
 
 /*
+ * MHD is about to parse the query string, which nobody asks it for; where that does not fit
+ * into its memory, it closes the connection without an answer.  Let it find none.
+ */
+static void
+hide_query(const char *target)
+{
+#if WT_MHD_HEAD_IN_PLACE
+	char *query = strchr((char *) (uintptr_t) target, '?');
+
+	if (query && query[1] != '\0')
+		query[1] = '\0';
+#else
+	(void) target;
+#endif
+}
+
+/*
  * The request line has come.  MHD is about to decode the target in place, so that what
  * was sent has to be kept now.
  */
@@ -528,6 +556,7 @@ on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 	Request *r;
 	size_t length;
 
+	listener->n_callbacks++;
 	if (!c || !target || !(r = new_request(listener)))
 		return NULL;
 	length = strlen(target);
@@ -544,6 +573,9 @@ on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 		r->target_size = length + 1;
 	}
 	memcpy(r->target, target, length + 1);
+	r->target_length = length;
+	r->target_in_place = target;
+	hide_query(target);
 	r->connection = c;
 	r->begun_us = monotonic_us();
 	c->request = r;
@@ -611,8 +643,13 @@ check_framing(struct MHD_Connection *mhd, const Request *r, const char *version)
 	/* The head is one piece from the method to the empty line's end. */
 	if (end && version > begin && version < end)
 	{
-		const char *wrong = wt_framing_check_lines(version, end);
+		const char *wrong;
 
+		if (r->target_in_place != begin + strlen(begin) + 1 ||
+			version != r->target_in_place + r->target_length + 1)
+			return "the request line is not a method, a target and a version with one "
+				   "space between them";
+		wrong = wt_framing_check_lines(version, end);
 		if (wrong)
 			return wrong;
 	}
@@ -831,6 +868,7 @@ on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *m
 
 	(void) mhd;
 	(void) url;
+	listener->n_callbacks++;
 	if (!r)
 		return MHD_NO;
 	if (!r->head_seen)
@@ -1186,6 +1224,40 @@ end_overdue(WtListener *listener)
 	}
 }
 
+/*
+ * MHD 0.9.75 runs in circles over a chunk's size line that is longer than its memory: it
+ * has no room to read on, and says that there is something to read.  Where it does nothing
+ * else but ask to be run, those whose bytes it does not read are ended.
+ */
+static void
+end_stalled(WtListener *listener)
+{
+	MHD_UNSIGNED_LONG_LONG timeout;
+	Connection *next;
+
+	if (listener->n_callbacks != listener->last_n_callbacks ||
+		MHD_get_timeout(listener->daemon, &timeout) != MHD_YES || timeout > 0)
+	{
+		listener->last_n_callbacks = listener->n_callbacks;
+		listener->n_stalls = 0;
+		return;
+	}
+	if (++listener->n_stalls < MAX_STALLS)
+		return;
+	listener->n_stalls = 0;
+	for (Connection *c = listener->phases[PHASE_RECEIVING].first; c; c = next)
+	{
+		int unread = 0;
+
+		next = c->next;
+		if (ioctl(c->fd, FIONREAD, &unread) != 0 || unread == 0)
+			continue;
+		refuse_in_body(c->request, 400, "Bad Request", WT_REASON_MALFORMED,
+					   "the chunked body cannot be read: a line of it is too long");
+		doom(c);
+	}
+}
+
 void
 wt_listener_run(WtListener *listener)
 {
@@ -1212,6 +1284,7 @@ wt_listener_run(WtListener *listener)
 	}
 	release_held(listener, false);
 	MHD_run(listener->daemon);
+	end_stalled(listener);
 	end_overdue(listener);
 	if (listener->n_lingering > 0)
 		drain_lingering(listener);

@@ -264,17 +264,17 @@ insert_rows(WtRow *const *rows, int n_rows)
 	find_target();
 	become(target.owner, &saved_role, &saved_context);
 	nest_level = NewGUCNestLevel();
+
+	/*
+	 * Deferred triggers would fire at COMMIT, and there, before PostgreSQL 18, as the
+	 * session's user: make them fire with the statement, while that is the owner.
+	 */
+	AfterTriggerSetState(&constraints);
 	rc = SPI_execute_plan(target.plan, NULL, NULL, false, 0);
 	if (rc < 0)
 		elog(ERROR, "could not insert: %s", SPI_result_code_string(rc));
 	tuplestore_end(batch);
 	SPI_finish();
-
-	/*
-	 * Deferred triggers would fire at COMMIT, and there, before PostgreSQL 18, as the
-	 * session's user: make them fire now, while that is the owner.
-	 */
-	AfterTriggerSetState(&constraints);
 	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(saved_role, saved_context);
 }

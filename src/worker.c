@@ -78,9 +78,12 @@ static WaitEventSet *wait_events;
 static volatile sig_atomic_t stop_requested = false;
 static bool namespace_changed = true;
 static bool extension_present;
+static const char extension_missing[] =
+	"the extension windtrap is not installed in the database";
 static char database_name[NAMEDATALEN];
 static char listening_addresses[1024]; /* the settings that the sockets were opened by */
 static int listening_port;
+static bool listening_elsewhere; /* than the settings say: their sockets do not open */
 
 /*
  * SIGTERM: answer what is there, and leave.  A transaction that waits (for a lock, for a
@@ -223,8 +226,10 @@ open_sockets(int number)
 							   wt_port)
 					 : 0));
 		strlcpy(reported, message, sizeof(reported));
+		listening_elsewhere = true;
 		return false;
 	}
+	listening_elsewhere = false;
 	reported[0] = '\0';
 	strlcpy(listening_addresses, wt_listen_addresses, sizeof(listening_addresses));
 	listening_port = wt_port;
@@ -335,10 +340,8 @@ give_back_memory(void)
 static bool
 process_batch(int timeout)
 {
-	const char *unavailable = NULL;
+	const char *unavailable = extension_is_present() ? NULL : extension_missing;
 
-	if (!extension_is_present())
-		unavailable = "the extension windtrap is not installed in the database";
 	return wt_batch_process(listener, unavailable, timeout, &stop_requested);
 }
 
@@ -477,9 +480,16 @@ serve(int number)
 		now = GetCurrentTimestamp();
 		AcceptInvalidationMessages();
 		if (extension_is_present())
+		{
+			if (missing_since != 0)
+				wt_listener_set_health(listener, NULL);
 			missing_since = 0;
+		}
 		else if (missing_since == 0)
+		{
+			wt_listener_set_health(listener, extension_missing);
 			missing_since = now;
+		}
 		else if (TimestampDifferenceExceeds(missing_since, now, EXTENSION_GRACE))
 		{
 			ereport(LOG, (errmsg("windtrap: the extension has been dropped")));
