@@ -129,6 +129,7 @@ struct Request
 	size_t body_size;
 	bool head_seen;
 	bool through_proxy;
+	bool chunked;
 	bool held;
 	bool held_too_long;
 	bool answered;
@@ -743,6 +744,7 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	r->through_proxy = find_header(public, "Via") || find_header(public, "Forwarded") ||
 					   find_header(public, "X-Forwarded-For");
 #endif
+	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
 	public->host = find_header(public, "Host");
 	public->content_type = find_header(public, "Content-Type");
 	public->content_encoding = find_header(public, "Content-Encoding");
@@ -1250,7 +1252,7 @@ end_stalled(WtListener *listener)
 		int unread = 0;
 
 		next = c->next;
-		if (ioctl(c->fd, FIONREAD, &unread) != 0 || unread == 0)
+		if (!c->request->chunked || ioctl(c->fd, FIONREAD, &unread) != 0 || unread == 0)
 			continue;
 		refuse_in_body(c->request, 400, "Bad Request", WT_REASON_MALFORMED,
 					   "the chunked body cannot be read: a line of it is too long");

@@ -252,7 +252,7 @@ reload(int number)
 	settings = listener_settings();
 	wt_listener_configure(listener, &settings);
 	if (strcmp(listening_addresses, wt_listen_addresses) != 0 ||
-		listening_port != wt_port)
+		listening_port != wt_port || listening_elsewhere)
 		(void) open_sockets(number);
 }
 
