@@ -21,6 +21,7 @@ OBJS = \
 	src/enrich.o \
 	src/form.o \
 	src/framing.o \
+	src/identity.o \
 	src/inflate.o \
 	src/json.o \
 	src/jsonb_writer.o \

@@ -47,6 +47,7 @@
 #include "utils/tuplestore.h"
 
 #include "compat.h"
+#include "identity.h"
 #include "log_table.h"
 #include "settings.h"
 #include "shared.h"
@@ -124,15 +125,6 @@ initialize(void)
 	callbacks_registered = true;
 }
 
-/* Does what follows as another role, which gains nothing from ours. */
-static void
-become(Oid role, Oid *saved_role, int *saved_context)
-{
-	GetUserIdAndSecContext(saved_role, saved_context);
-	SetUserIdAndSecContext(role, *saved_context | SECURITY_RESTRICTED_OPERATION |
-									 SECURITY_LOCAL_USERID_CHANGE);
-}
-
 static Oid
 database_owner(void)
 {
@@ -154,14 +146,14 @@ create_table(const RangeVar *name)
 	int saved_context;
 	int nest_level = NewGUCNestLevel();
 
-	become(database_owner(), &saved_role, &saved_context);
+	wt_become(database_owner(), &saved_role, &saved_context);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	if (wt_log_table_create(name))
 		ereport(LOG,
 				(errmsg("windtrap: created the table %s", wt_log_table_quote(name))));
 	AtEOXact_GUC(false, nest_level);
-	SetUserIdAndSecContext(saved_role, saved_context);
+	wt_restore(saved_role, saved_context);
 	CommandCounterIncrement();
 	return RangeVarGetRelid(name, NoLock, false);
 }
@@ -195,7 +187,7 @@ look_up_target(void)
 	target.row_security =
 		check_enable_rls(target.relation, target.owner, true) == RLS_ENABLED;
 
-	become(target.owner, &saved_role, &saved_context);
+	wt_become(target.owner, &saved_role, &saved_context);
 	plan = SPI_prepare(psprintf("INSERT INTO %s (event_timestamp, data, status) "
 								"SELECT event_timestamp, data, status FROM %s",
 								wt_log_table_quote(name), batch_name),
@@ -204,7 +196,7 @@ look_up_target(void)
 		elog(ERROR, "could not prepare the insertion into %s: %s",
 			 wt_log_table_quote(name), SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
-	SetUserIdAndSecContext(saved_role, saved_context);
+	wt_restore(saved_role, saved_context);
 	target.plan = plan;
 	strlcpy(target.name, wt_table, sizeof(target.name));
 	target.valid = true;
@@ -262,7 +254,7 @@ insert_rows(WtRow *const *rows, int n_rows)
 		elog(ERROR, "could not register the batch: %s", SPI_result_code_string(rc));
 
 	find_target();
-	become(target.owner, &saved_role, &saved_context);
+	wt_become(target.owner, &saved_role, &saved_context);
 	nest_level = NewGUCNestLevel();
 
 	/*
@@ -276,7 +268,7 @@ insert_rows(WtRow *const *rows, int n_rows)
 	tuplestore_end(batch);
 	SPI_finish();
 	AtEOXact_GUC(false, nest_level);
-	SetUserIdAndSecContext(saved_role, saved_context);
+	wt_restore(saved_role, saved_context);
 }
 
 /*
