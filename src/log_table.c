@@ -1,6 +1,6 @@
 /*
  * log_table.c
- *		The table that events are stored in: its name, and how it is made.
+ *		The table that events are stored in: its name, how it is made, and its days.
  *
  * It is an ordinary table of the user's, range-partitioned on event_timestamp by days in
  * UTC: a day of local time has 23 or 25 hours twice a year, and begins elsewhere when
@@ -31,9 +31,8 @@
 PG_FUNCTION_INFO_V1(windtrap_create_log_table);
 PG_FUNCTION_INFO_V1(windtrap_log_table);
 
-/* Partitions made with the table: yesterday's, today's and those of some days to come. */
+/* Of a table that is made; an event that was sent before midnight may come after it. */
 #define FIRST_DAY (-1)
-#define LAST_DAY 7
 
 /* Key of the advisory lock under which log tables are made: "windtrap" in ASCII. */
 #define CREATE_LOCK INT64CONST(0x77696e6474726170)
@@ -81,38 +80,71 @@ have_lz4(void)
 	return SPI_processed > 0;
 }
 
-/* A name that is free, also where the table's own is too long for a suffix. */
-static char *
-partition_name(const RangeVar *table, const char *suffix)
+TimestampTz
+wt_day_of(TimestampTz time)
 {
-	return ChooseRelationName(table->relname, NULL, suffix,
-							  get_namespace_oid(table->schemaname, false), false);
+	TimestampTz day = time / USECS_PER_DAY * USECS_PER_DAY;
+
+	/* Division rounds towards 2000. */
+	return day > time ? day - USECS_PER_DAY : day;
+}
+
+char *
+wt_bound(TimestampTz time)
+{
+	TimestampTz day = wt_day_of(time);
+	int64 of_day = time - day;
+	int year;
+	int month;
+	int mday;
+
+	j2date((int) (day / USECS_PER_DAY) + POSTGRES_EPOCH_JDATE, &year, &month, &mday);
+	if (of_day == 0)
+		return psprintf("%04d-%02d-%02d 00:00:00+00", year, month, mday);
+	return psprintf("%04d-%02d-%02d %02d:%02d:%02d.%06d+00", year, month, mday,
+					(int) (of_day / USECS_PER_HOUR),
+					(int) (of_day / USECS_PER_MINUTE % MINS_PER_HOUR),
+					(int) (of_day / USECS_PER_SEC % SECS_PER_MINUTE),
+					(int) (of_day % USECS_PER_SEC));
+}
+
+char *
+wt_partition_name(const RangeVar *table, TimestampTz from)
+{
+	Oid namespace = get_namespace_oid(table->schemaname, false);
+	const char *suffix = "default";
+	char *name;
+	int year;
+	int month;
+	int mday;
+
+	if (from != DT_NOBEGIN)
+	{
+		j2date((int) (wt_day_of(from) / USECS_PER_DAY) + POSTGRES_EPOCH_JDATE, &year,
+			   &month, &mday);
+		suffix = psprintf("%04d%02d%02d", year, month, mday);
+	}
+	name = makeObjectName(table->relname, NULL, suffix);
+	/* A partition that was detached, say, to be kept, has kept its name too. */
+	for (int i = 1; OidIsValid(get_relname_relid(name, namespace)); i++)
+		name = makeObjectName(table->relname, NULL, psprintf("%s_%d", suffix, i));
+	return name;
 }
 
 static void
-create_partition(const RangeVar *table, int day)
+create_partition(const RangeVar *table, TimestampTz day)
 {
-	struct pg_tm tm;
-	char *from;
-	char *name;
-	int next_day = day + 1;
-
-	j2date(day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
-	from = psprintf("%04d-%02d-%02d 00:00:00+00", tm.tm_year, tm.tm_mon, tm.tm_mday);
-	name = partition_name(table,
-						  psprintf("%04d%02d%02d", tm.tm_year, tm.tm_mon, tm.tm_mday));
-	j2date(next_day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
-	run(psprintf("CREATE TABLE %s PARTITION OF %s FOR VALUES FROM ('%s') "
-				 "TO ('%04d-%02d-%02d 00:00:00+00')",
-				 quote_qualified_identifier(table->schemaname, name),
-				 wt_log_table_quote(table), from, tm.tm_year, tm.tm_mon, tm.tm_mday));
+	run(psprintf(
+		"CREATE TABLE %s PARTITION OF %s FOR VALUES FROM ('%s') TO ('%s')",
+		quote_qualified_identifier(table->schemaname, wt_partition_name(table, day)),
+		wt_log_table_quote(table), wt_bound(day), wt_bound(day + USECS_PER_DAY)));
 }
 
 bool
 wt_log_table_create(const RangeVar *table)
 {
 	const char *quoted = wt_log_table_quote(table);
-	int today = (int) (GetCurrentTimestamp() / USECS_PER_DAY);
+	TimestampTz today = wt_day_of(GetCurrentTimestamp());
 	Oid existing;
 
 	DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum(CREATE_LOCK));
@@ -141,12 +173,12 @@ wt_log_table_create(const RangeVar *table)
 		quoted));
 	run(psprintf("COMMENT ON COLUMN %s.status IS '0 on arrival; yours to set afterwards'",
 				 quoted));
-	run(psprintf(
-		"CREATE TABLE %s PARTITION OF %s DEFAULT",
-		quote_qualified_identifier(table->schemaname, partition_name(table, "default")),
-		quoted));
-	for (int day = today + FIRST_DAY; day <= today + LAST_DAY; day++)
-		create_partition(table, day);
+	run(psprintf("CREATE TABLE %s PARTITION OF %s DEFAULT",
+				 quote_qualified_identifier(table->schemaname,
+											wt_partition_name(table, DT_NOBEGIN)),
+				 quoted));
+	for (int i = FIRST_DAY; i <= WT_DAYS_AHEAD; i++)
+		create_partition(table, today + i * USECS_PER_DAY);
 	return true;
 }
 

@@ -1,11 +1,15 @@
 /*
  * log_table.h
- *		The table that events are stored in: its name, and how it is made.
+ *		The table that events are stored in: its name, how it is made, and its days.
  */
 #ifndef WT_LOG_TABLE_H
 #define WT_LOG_TABLE_H
 
+#include "datatype/timestamp.h"
 #include "nodes/primnodes.h"
+
+/* Partitions are made for today and so many days to come. */
+#define WT_DAYS_AHEAD 7
 
 /*
  * The relation that a table's name (as windtrap.table has it: name or schema.name)
@@ -26,5 +30,17 @@ extern void wt_log_table_check(Oid relation);
  * other.  Gives whether it was made; raises as CREATE TABLE does.
  */
 extern bool wt_log_table_create(const RangeVar *table);
+
+/* The beginning of the day, in UTC, that a time belongs to. */
+extern TimestampTz wt_day_of(TimestampTz time);
+
+/* A partition's bound as a literal, the same under every TimeZone and DateStyle. */
+extern char *wt_bound(TimestampTz time);
+
+/*
+ * A name for a partition that begins at a time, or for the default one (DT_NOBEGIN),
+ * which no relation of that schema has yet: log_20261123, log_default.
+ */
+extern char *wt_partition_name(const RangeVar *table, TimestampTz from);
 
 #endif
