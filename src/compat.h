@@ -26,6 +26,14 @@
 #include "utils/guc_hooks.h"
 #endif
 
+/* Since 16 one function says who owns an object of whatever kind. */
+#if PG_VERSION_NUM >= 160000
+#define wt_owns_relation(relation, role)                                                 \
+	object_ownercheck(RelationRelationId, relation, role)
+#else
+#define wt_owns_relation(relation, role) pg_class_ownercheck(relation, role)
+#endif
+
 /*
  * Whether synchronous_standby_names names anybody: minor releases of 2025 made a status
  * word of what was a boolean.  For those who include replication/walsender_private.h.

@@ -11,7 +11,9 @@
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 #include "compat.h"
@@ -28,7 +30,10 @@ int wt_max_event_size;
 int wt_max_inflight;
 int wt_request_timeout;
 bool wt_quarantine_single;
+int wt_retention_size;
 
+static char *retention_text;
+static const Interval *retention;
 static char *store_headers;
 static char *redact_headers;
 
@@ -166,6 +171,75 @@ static bool
 is_word(const char *item, size_t n, const char *word)
 {
 	return n == strlen(word) && pg_strncasecmp(item, word, n) == 0;
+}
+
+/* What interval_in does, with a result in place of an ERROR. */
+static bool
+parse_interval(const char *text, Interval *interval)
+{
+	char buffer[256];
+	char iso[256];
+	char *fields[MAXDATEFIELDS];
+	int types[MAXDATEFIELDS];
+	struct pg_itm_in itm = {0};
+	int type = DTK_DELTA;
+	int n;
+	int error;
+
+	error = ParseDateTime(text, buffer, sizeof(buffer), fields, types, MAXDATEFIELDS, &n);
+	if (error == 0)
+		error = DecodeInterval(fields, types, n, INTERVAL_FULL_RANGE, &type, &itm);
+	if (error == DTERR_BAD_FORMAT && strlcpy(iso, text, sizeof(iso)) < sizeof(iso))
+		error = DecodeISO8601Interval(iso, &type, &itm);
+	return error == 0 && type == DTK_DELTA && itmin2interval(&itm, interval) == 0;
+}
+
+/*
+ * A bare number would be seconds to PostgreSQL, and who writes 30 means days; since
+ * nothing is dropped in parts, less than a day would not be what it says either.
+ */
+static bool
+check_retention(char **newval, void **extra, GucSource source)
+{
+	Interval interval;
+	Interval *copy;
+
+	*extra = NULL;
+	if ((*newval)[strspn(*newval, " \t")] == '\0')
+		return true;
+	if (!parse_interval(*newval, &interval) ||
+		strcspn(*newval, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
+			strlen(*newval))
+	{
+		GUC_check_errdetail("It is an interval with its unit, as \"90 days\" or "
+							"\"6 months\", or empty.");
+		return false;
+	}
+	/* Neither a part of it nor the whole may point into the future. */
+	if (interval.month < 0 || interval.day < 0 || interval.time < 0 ||
+		(interval.month == 0 && interval.day == 0 && interval.time < USECS_PER_DAY))
+	{
+		GUC_check_errdetail("It is at least one day, without negative parts.");
+		return false;
+	}
+	copy = wt_guc_malloc(sizeof(*copy));
+	if (!copy)
+		return false;
+	*copy = interval;
+	*extra = copy;
+	return true;
+}
+
+static void
+assign_retention(const char *newval, void *extra)
+{
+	retention = extra;
+}
+
+const Interval *
+wt_retention(void)
+{
+	return retention;
 }
 
 /* Makes a HeaderList of a list's text; words: whether "all" and "none" are words. */
@@ -356,6 +430,25 @@ wt_settings_define(void)
 							 "Quarantine also events that are refused one by one.", NULL,
 							 &wt_quarantine_single, false, PGC_SIGHUP, 0, NULL, NULL,
 							 NULL);
+
+	/*
+	 * How long events are kept.  Partitions whose whole time is older are dropped, and
+	 * older events in the default partition deleted.  Empty: for ever.
+	 */
+	DefineCustomStringVariable("windtrap.retention", "Time that events are kept for.",
+							   NULL, &retention_text, "", PGC_SIGHUP, 0, check_retention,
+							   assign_retention, NULL);
+
+	/*
+	 * The size that the log table may have, with its indexes.  Beyond it partitions are
+	 * dropped, the oldest first, but neither today's nor later ones.  0: no limit.  In
+	 * MB, since in kB it could not be more than 2 TB.
+	 */
+	DefineCustomIntVariable("windtrap.retention_size",
+							"Size of the log table beyond which its oldest partitions "
+							"are dropped.",
+							NULL, &wt_retention_size, 0, 0, INT_MAX, PGC_SIGHUP,
+							GUC_UNIT_MB, NULL, NULL, NULL);
 
 	/* Headers that are stored with an event: "all", "none", or a list of names. */
 	DefineCustomStringVariable(

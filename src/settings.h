@@ -5,6 +5,8 @@
 #ifndef WT_SETTINGS_H
 #define WT_SETTINGS_H
 
+#include "datatype/timestamp.h"
+
 extern char *wt_database;
 extern int wt_workers;
 extern char *wt_listen_addresses;
@@ -15,6 +17,7 @@ extern int wt_max_body_size;   /* bytes */
 extern int wt_max_event_size;  /* bytes */
 extern int wt_max_inflight;	   /* kB */
 extern int wt_request_timeout; /* ms */
+extern int wt_retention_size;  /* MB; 0: no limit */
 
 extern bool wt_quarantine_single;
 
@@ -23,6 +26,9 @@ extern bool wt_quarantine_single;
 
 /* Defines the settings; called once a process, from _PG_init. */
 extern void wt_settings_define(void);
+
+/* How long events are kept: windtrap.retention, NULL: for ever. */
+extern const Interval *wt_retention(void);
 
 /* Whether a header, its name in lower case, is kept at all, and with its value. */
 extern bool wt_header_is_stored(const char *name);
