@@ -37,10 +37,11 @@ OBJS = \
 	src/stats.o \
 	src/store.o \
 	src/text.o \
+	src/upkeep.o \
 	src/uuid.o \
 	src/worker.o
 
-REGRESS = extension settings log_table privileges
+REGRESS = extension settings log_table privileges upkeep
 ISOLATION = create_log_table
 TAP_TESTS = 1
 

@@ -32,6 +32,23 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION windtrap.create_log_table(text) IS
 'makes a log table of this name, owned by the caller, unless it exists';
 
+CREATE FUNCTION windtrap.upkeep(
+    as_of timestamptz DEFAULT now(),
+    name text DEFAULT NULL)
+RETURNS TABLE (
+    action text,
+    partition text,
+    from_time timestamptz,
+    to_time timestamptz,
+    rows bigint,
+    bytes bigint)
+LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_upkeep'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.upkeep(timestamptz, text) IS
+'makes and fills partitions of the log table (windtrap.table, or the one named) and drops old ones, as at the given time';
+
 CREATE FUNCTION windtrap.worker_status(
     OUT worker integer,
     OUT pid integer,
@@ -254,6 +271,7 @@ REVOKE ALL ON FUNCTION windtrap.start() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.stop() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.create_log_table(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.retry_quarantined(text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.upkeep(timestamptz, text) FROM PUBLIC;
 -- An error can quote what stands in the table.
 REVOKE ALL ON FUNCTION windtrap.worker_status() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.worker_stats() FROM PUBLIC;

@@ -222,6 +222,13 @@ check_retention(char **newval, void **extra, GucSource source)
 		GUC_check_errdetail("It is at least one day, without negative parts.");
 		return false;
 	}
+	/* Beyond it the calendar itself would end, which raises. */
+	if (interval.month > 1000 * MONTHS_PER_YEAR || interval.day > 366 * 1000 ||
+		interval.time > 366 * 1000 * USECS_PER_DAY)
+	{
+		GUC_check_errdetail("It is at most 1000 years; leave it empty to keep all.");
+		return false;
+	}
 	copy = wt_guc_malloc(sizeof(*copy));
 	if (!copy)
 		return false;
