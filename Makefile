@@ -38,6 +38,7 @@ OBJS = \
 	src/store.o \
 	src/text.o \
 	src/upkeep.o \
+	src/upkeep_worker.o \
 	src/uuid.o \
 	src/worker.o
 

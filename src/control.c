@@ -108,6 +108,8 @@ stop_and_wait(void)
 			if (wt_shared->workers[i].pid != 0 ||
 				wt_shared->workers[i].state != WT_STATE_NONE)
 				running = true;
+		if (wt_shared->upkeep_pid != 0)
+			running = true;
 		pid = wt_shared->launcher_pid;
 		is_static = wt_shared->launcher_static;
 		LWLockRelease(&wt_shared->lock);

@@ -33,6 +33,7 @@
 #include "launcher.h"
 #include "settings.h"
 #include "shared.h"
+#include "upkeep_worker.h"
 #include "worker.h"
 
 /* Before a worker that ended is started again, ms: the first pause and the longest. */
@@ -60,9 +61,14 @@ typedef struct Worker
 	TimestampTz started;
 	TimestampTz not_before; /* of the next start */
 	long pause;				/* ms, the last one */
+	bool said;				/* that there is no slot for it */
 } Worker;
 
-static Worker workers[WT_MAX_WORKERS];
+/* The upkeep has its place behind the workers, who have a state that others see. */
+#define UPKEEP WT_MAX_WORKERS
+#define PLACES (WT_MAX_WORKERS + 1)
+
+static Worker workers[PLACES];
 static volatile sig_atomic_t stop_requested = false;
 
 static void
@@ -141,38 +147,58 @@ worker_state(int number)
 	return state;
 }
 
-/* Starts a worker; where there is no slot, says so once and tries again later. */
+/*
+ * Starts a process in its place; where there is no slot, says so once, tries again later
+ * and gives false.
+ */
+static bool
+start_process(Worker *w, BackgroundWorker *process)
+{
+	process->bgw_restart_time = BGW_NEVER_RESTART; /* that is ours to do */
+	process->bgw_notify_pid = MyProcPid;
+	if (RegisterDynamicBackgroundWorker(process, &w->handle))
+	{
+		w->started = GetCurrentTimestamp();
+		w->said = false;
+		return true;
+	}
+	w->handle = NULL;
+	w->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 5 * POLL);
+	if (!w->said)
+		ereport(LOG,
+				(errmsg("windtrap: there is no free slot for a background worker "
+						"(%s)",
+						process->bgw_name),
+				 errhint("Raise max_worker_processes, now %d.", max_worker_processes)));
+	w->said = true;
+	return false;
+}
+
 static void
 start_worker(int number, Oid database)
 {
-	static bool said = false;
-	Worker *w = &workers[number];
 	BackgroundWorker worker;
 	WtWorkerArgs args = {.database = database, .launcher_pid = MyProcPid};
 
 	fill_worker(&worker, "windtrap_worker_main", "windtrap worker");
 	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "windtrap worker %d", number + 1);
-	worker.bgw_restart_time = BGW_NEVER_RESTART; /* that is ours to do */
 	worker.bgw_main_arg = Int32GetDatum(number);
-	worker.bgw_notify_pid = MyProcPid;
 	memcpy(worker.bgw_extra, &args, sizeof(args));
 	set_worker_status(number, WT_STATE_STARTING, "");
-	if (RegisterDynamicBackgroundWorker(&worker, &w->handle))
-	{
-		w->started = GetCurrentTimestamp();
-		said = false;
-		return;
-	}
-	w->handle = NULL;
-	w->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 5 * POLL);
-	set_worker_status(number, WT_STATE_FAILED,
-					  "there is no free slot for a background worker: raise "
-					  "max_worker_processes");
-	if (!said)
-		ereport(LOG,
-				(errmsg("windtrap: there is no free slot for a background worker"),
-				 errhint("Raise max_worker_processes, now %d.", max_worker_processes)));
-	said = true;
+	if (!start_process(&workers[number], &worker))
+		set_worker_status(number, WT_STATE_FAILED,
+						  "there is no free slot for a background worker: raise "
+						  "max_worker_processes");
+}
+
+static void
+start_upkeep(Oid database)
+{
+	BackgroundWorker worker;
+
+	fill_worker(&worker, "windtrap_upkeep_main", "windtrap upkeep");
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	(void) start_process(&workers[UPKEEP], &worker);
 }
 
 /* Looks who has ended, and when it may be started again. */
@@ -181,7 +207,7 @@ collect_workers(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	for (int i = 0; i < WT_MAX_WORKERS; i++)
+	for (int i = 0; i < PLACES; i++)
 	{
 		Worker *w = &workers[i];
 		pid_t pid;
@@ -208,13 +234,13 @@ count_running(void)
 	return n;
 }
 
-/* Ends the workers from number `first` on, and waits until they are gone. */
+/* Ends those in the places from first to before end, and waits until they are gone. */
 static void
-stop_workers(int first)
+stop_workers(int first, int end)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
 
-	for (int i = first; i < WT_MAX_WORKERS; i++)
+	for (int i = first; i < end; i++)
 		if (workers[i].handle)
 			TerminateBackgroundWorker(workers[i].handle);
 	for (;;)
@@ -222,7 +248,7 @@ stop_workers(int first)
 		int running = 0;
 
 		collect_workers();
-		for (int i = first; i < WT_MAX_WORKERS; i++)
+		for (int i = first; i < end; i++)
 			running += (workers[i].handle != NULL);
 		if (running == 0 || GetCurrentTimestamp() >= until)
 			break;
@@ -231,11 +257,12 @@ stop_workers(int first)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	for (int i = first; i < WT_MAX_WORKERS; i++)
+	for (int i = first; i < end; i++)
 	{
 		workers[i].pause = 0;
 		workers[i].not_before = 0;
-		set_worker_status(i, WT_STATE_NONE, "");
+		if (i != UPKEEP)
+			set_worker_status(i, WT_STATE_NONE, "");
 	}
 }
 
@@ -243,7 +270,7 @@ static void
 leave(int code, Datum arg)
 {
 	/* Should we end for some error, nobody would look after the workers. */
-	for (int i = 0; i < WT_MAX_WORKERS; i++)
+	for (int i = 0; i < PLACES; i++)
 		if (workers[i].handle)
 			TerminateBackgroundWorker(workers[i].handle);
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
@@ -355,11 +382,19 @@ rest(long ms)
 	}
 }
 
+/* ms until what is in a place may be started; 0: now. */
+static long
+time_to_start(const Worker *w)
+{
+	if (w->not_before == 0)
+		return 0;
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), w->not_before);
+}
+
 /* Starts what should run and does not; gives ms until there is something to do. */
 static long
 start_workers(Oid database)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	long next = REST;
 
 	for (int i = 0; i < wt_workers; i++)
@@ -373,11 +408,19 @@ start_workers(Oid database)
 				next = Min(next, POLL);
 			continue;
 		}
-		left = workers[i].not_before == 0
-				   ? 0
-				   : TimestampDifferenceMilliseconds(now, workers[i].not_before);
+		left = time_to_start(&workers[i]);
 		if (left <= 0)
 			start_worker(i, database);
+		else
+			next = Min(next, left);
+	}
+	/* Where slots are few, events come first. */
+	if (!workers[UPKEEP].handle && count_running() >= wt_workers)
+	{
+		long left = time_to_start(&workers[UPKEEP]);
+
+		if (left <= 0)
+			start_upkeep(database);
 		else
 			next = Min(next, left);
 	}
@@ -407,7 +450,7 @@ windtrap_launcher_main(Datum arg)
 
 		if (is_stopped())
 		{
-			stop_workers(0);
+			stop_workers(0, PLACES);
 			served = InvalidOid;
 			if (OidIsValid(wanted))
 				proc_exit(0);
@@ -418,7 +461,7 @@ windtrap_launcher_main(Datum arg)
 		database = find_database(wanted);
 		if (database != served)
 		{
-			stop_workers(0);
+			stop_workers(0, PLACES);
 			served = database;
 			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 			wt_shared->database = database;
@@ -444,14 +487,14 @@ windtrap_launcher_main(Datum arg)
 		if (OidIsValid(wanted) && extension_is_gone())
 		{
 			ereport(LOG, (errmsg("windtrap: the extension is not installed, stopping")));
-			stop_workers(0);
+			stop_workers(0, PLACES);
 			proc_exit(0);
 		}
 		if (count_running() > wt_workers)
-			stop_workers(wt_workers);
+			stop_workers(wt_workers, WT_MAX_WORKERS);
 		next = start_workers(database);
 		rest(next);
 	}
-	stop_workers(0);
+	stop_workers(0, PLACES);
 	proc_exit(1);
 }

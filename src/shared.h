@@ -47,6 +47,7 @@ typedef struct WtShared
 	bool launcher_static; /* it was started by preload */
 	Oid database;		  /* that the launcher serves; InvalidOid: none yet */
 	bool stop;			  /* the launcher is to end its workers, see wt_stop */
+	int upkeep_pid;		  /* 0: none */
 	WtWorkerStatus workers[WT_MAX_WORKERS];
 
 	/* Written by their workers, without the lock; they outlive them. */
