@@ -10,6 +10,8 @@
  *	src/enrich.c	event → data
  *	src/store.c		data → row
  *	src/worker.c	moves it along, and answers
+ *
+ * Beside it src/upkeep.c keeps the table's partitions, and src/launcher.c all processes.
  */
 #include "postgres.h"
 

@@ -5,7 +5,7 @@
  * It is connected to no database, so it is in nobody's way: databases can be dropped,
  * and what it waits for may not exist yet.  It alone decides whether a worker that ended
  * is started again, and when; so there is one place for patience, and a worker that
- * cannot live makes no restart loop.
+ * cannot live makes no restart loop.  The upkeep's process is looked after in the same way.
  *
  * Words: a *static* launcher was started by preload and lives as long as the server; a
  * *dynamic* one by windtrap.start(), for one database, until windtrap.stop(), or until
