@@ -26,7 +26,7 @@ FROM pg_depend
 WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'windtrap')
   AND classid = 'pg_namespace'::regclass;
-ALTER EXTENSION windtrap SET SCHEMA pg_catalog;
+ALTER EXTENSION windtrap SET SCHEMA public;
 
 -- A log table is not a member of it, and stays when it goes.
 SELECT windtrap.create_log_table('survivor');
