@@ -672,8 +672,6 @@ answer_health(WtListener *listener, Request *r)
 	return answer_head(r, MHD_HTTP_OK, false);
 }
 
-static const char overload[] = "too many events are waiting to be stored, try again";
-
 /*
  * Whether there is memory for more of a request's body.  One request at a time always has
  * it: else all could wait for each other, each with half of its body received.
@@ -689,15 +687,28 @@ has_room(WtListener *listener, Request *r)
 	return true;
 }
 
+/* Refuses a request for which there is no room; length: of the piece of body at hand. */
+static enum MHD_Result
+refuse_for_overload(Request *r, size_t length)
+{
+	static const char sentence[] = "too many events are waiting to be stored, try again";
+
+	if (r->public.body_length == 0 && length == 0)
+		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, sentence, NULL,
+					  true);
+	refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD, sentence);
+	return MHD_NO;
+}
+
 /*
  * Holds a request until there is room.  MHD then calls on_request again with what it has
- * called it with now.
+ * called it with now: a piece of the body, or, length being 0, only the head.
  */
 static enum MHD_Result
-hold(Request *r)
+hold(Request *r, size_t length)
 {
 	if (r->connection->listener->closing)
-		return MHD_NO;
+		return refuse_for_overload(r, length);
 	r->held = true;
 	set_phase(r->connection, PHASE_HELD);
 	MHD_suspend_connection(r->connection->mhd);
@@ -786,7 +797,7 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 					  NULL, true);
 	}
 	if (!has_room(listener, r))
-		return hold(r);
+		return hold(r, 0);
 	return MHD_YES;
 }
 
@@ -831,14 +842,17 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 	return MHD_YES;
 }
 
+static const char stopping[] = "the collector is stopping, try again";
+
 /* The request is complete: it waits, suspended, for the worker. */
 static enum MHD_Result
 on_complete(WtListener *listener, Request *r)
 {
-	if (listener->closing)
-		return MHD_NO;
 	if (listener->favoured == r)
 		listener->favoured = NULL;
+	if (listener->closing)
+		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_UNAVAILABLE, stopping,
+					  NULL, true);
 	r->public.body = r->body ? r->body : "";
 	r->public.received_us = wall_clock_us();
 	set_phase(r->connection, PHASE_NONE);
@@ -881,21 +895,15 @@ on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *m
 	if (r->held)
 	{
 		r->held = false;
-		if (r->held_too_long && r->public.body_length == 0 && length == 0)
-			return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, overload,
-						  NULL, true);
 		if (r->held_too_long)
-		{
-			refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD, overload);
-			return MHD_NO;
-		}
+			return refuse_for_overload(r, length);
 		if (length == 0) /* the body is still to come */
 			return MHD_YES;
 	}
 	if (length > 0)
 	{
 		if (!has_room(listener, r))
-			return hold(r);
+			return hold(r, length);
 		*upload_data_size = 0;
 		return on_body(listener, r, upload_data, length);
 	}
@@ -1366,6 +1374,20 @@ wt_listener_unanswered(const WtListener *listener)
 	return listener->n_unanswered;
 }
 
+/* Requests that were completed after the last batch had been taken. */
+static void
+refuse_queued(WtListener *listener)
+{
+	char body[WT_ANSWER_SIZE];
+	WtAnswer answer = {
+		.status = 503, .reason = WT_REASON_UNAVAILABLE, .type = NULL, .body = body};
+	WtRequest *request;
+
+	answer.length = wt_answer_error(body, stopping);
+	while ((request = wt_listener_next(listener)) != NULL)
+		wt_listener_answer(listener, request, &answer);
+}
+
 void
 wt_listener_destroy(WtListener *listener)
 {
@@ -1376,6 +1398,7 @@ wt_listener_destroy(WtListener *listener)
 		/* MHD aborts where a connection is suspended: let go, and suspend no more. */
 		listener->closing = true;
 		release_held(listener, true);
+		refuse_queued(listener);
 		MHD_run(listener->daemon);
 		MHD_stop_daemon(listener->daemon);
 	}
