@@ -540,6 +540,8 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 	int n = 0;
 	instr_time begun;
 	Failure error;
+	bool was_valid;
+	bool ok;
 
 	failure[0] = '\0';
 	for (int i = 0; i < n_rows; i++)
@@ -549,7 +551,15 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 		return;
 
 	INSTR_TIME_SET_CURRENT(begun);
-	if (attempt(pending, n, false, callbacks, timeout, &error))
+	was_valid = target.valid;
+	ok = attempt(pending, n, false, callbacks, timeout, &error);
+	/* A plan can be of a table that is gone or has changed: look at what there is now. */
+	if (!ok && was_valid &&
+		(ERRCODE_TO_CATEGORY(error.sqlstate) == ERRCODE_INVALID_SCHEMA_NAME ||
+		 ERRCODE_TO_CATEGORY(error.sqlstate) ==
+			 ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION))
+		ok = attempt(pending, n, false, callbacks, timeout, &error);
+	if (ok)
 	{
 		set_results(pending, n, WT_STORE_COMMITTED, NULL);
 		count_commit(n, &begun);
