@@ -11,7 +11,7 @@
  *
  * A job's rows are committed together, in the turn in which the last of them is decoded.
  * Only a job of more than MAX_TURN_ROWS or MAX_TURN_BYTES, whose one transaction would keep
- * everybody else waiting, is committed in pieces.
+ * everybody else waiting, is committed in *pieces*.
  *
  * What a job allocates is in a memory context of its own, what a turn allocates in
  * another; each has one end.
@@ -77,6 +77,7 @@ struct Job
 {
 	dlist_node node; /* among the large ones */
 	MemoryContext context;
+	MemoryContext piece; /* of the events that are not committed yet */
 	WtRequest *request;
 	WtEnvelope *envelope;
 	WtDecoder decoder;
@@ -93,6 +94,9 @@ struct Job
 	bool queued; /* in large_jobs */
 	bool taken;	 /* in this turn's jobs */
 	bool begun;
+	WtDecoder check; /* looks ahead, see check_job */
+	bool checking;
+	bool checked; /* it is well-formed to its end */
 	bool decoded; /* all of it */
 	int status;	  /* of the answer, where that is known already; 0: it is not */
 	WtReason reason;
@@ -187,7 +191,7 @@ list_error(Job *job, int64 index, WtReason reason, const char *message)
 static void
 make_stand_in(Event *event, WtReason reason, const char *error)
 {
-	MemoryContext old = MemoryContextSwitchTo(event->job->context);
+	MemoryContext old = MemoryContextSwitchTo(event->job->piece);
 
 	event->row.data =
 		wt_enrich_quarantined(event->job->envelope, error, event->raw, event->raw_length);
@@ -195,6 +199,23 @@ make_stand_in(Event *event, WtReason reason, const char *error)
 	event->quarantined = true;
 	list_error(event->job, event->index, reason, error);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * What stands in for a form or a text has the JSON that was made of it as its raw, so that
+ * it can be parsed again.
+ */
+static void
+set_raw_from_data(Event *event)
+{
+	JsonbValue value;
+	Jsonb *json_of_event;
+
+	if (!getKeyJsonValueFromContainer(&event->row.data->root, "json", 4, &value))
+		return;
+	json_of_event = JsonbValueToJsonb(&value);
+	event->raw = JsonbToCString(NULL, &json_of_event->root, VARSIZE(json_of_event));
+	event->raw_length = (uint32) strlen(event->raw);
 }
 
 /* For wt_store_rows: the table refuses this row. */
@@ -205,6 +226,8 @@ quarantine_row(WtRow *row)
 
 	if (event->quarantined || !(event->job->decoder.batch || wt_quarantine_single))
 		return false;
+	if (!event->job->decoder.is_json)
+		set_raw_from_data(event);
 	make_stand_in(event, WT_REASON_TABLE,
 				  psprintf("the log table refuses this event: %s", row->error));
 	return true;
@@ -299,6 +322,12 @@ decode_event(Job *job)
 	return false;
 }
 
+static bool
+piece_is_full(const Job *job)
+{
+	return job->n_events >= MAX_TURN_ROWS || job->bytes >= MAX_TURN_BYTES;
+}
+
 /* Decodes a job, as much of it as this turn has room for. */
 static void
 decode_job(Job *job, Turn *turn)
@@ -307,9 +336,10 @@ decode_job(Job *job, Turn *turn)
 
 	if (job->begun || begin_job(job))
 	{
+		MemoryContextSwitchTo(job->piece);
 		while (decode_event(job))
 		{
-			if (job->n_events >= MAX_TURN_ROWS || job->bytes >= MAX_TURN_BYTES)
+			if (piece_is_full(job))
 				break;
 			/* The clock costs less than an event, but not nothing. */
 			if ((job->n_decoded % 16 == 0 || job->bytes > SMALL_BODY) &&
@@ -341,7 +371,9 @@ take_job(Turn *turn, Job *job)
 static Job *
 new_job(WtListener *listener, Turn *turn, const WtRequest *request)
 {
-	bool large = request->body_length > SMALL_BODY || request->content_encoding != NULL;
+	bool large =
+		request->body_length > SMALL_BODY ||
+		wt_is_compressed(request->content_encoding, request->body, request->body_length);
 	MemoryContext context = small_context;
 	Job *job;
 
@@ -350,6 +382,10 @@ new_job(WtListener *listener, Turn *turn, const WtRequest *request)
 										ALLOCSET_DEFAULT_SIZES);
 	job = MemoryContextAllocZero(context, sizeof(Job));
 	job->context = context;
+	job->piece = context;
+	if (large)
+		job->piece =
+			AllocSetContextCreate(context, "windtrap piece", ALLOCSET_DEFAULT_SIZES);
 	job->request = wt_listener_next(listener);
 	if (large)
 	{
@@ -380,6 +416,42 @@ take_requests(WtListener *listener, Turn *turn)
 	}
 }
 
+/*
+ * Looks ahead before the first piece of a job is stored: a body that is refused as a whole,
+ * as an array is that is not JSON, must not be found so when part of it is stored.  Lines
+ * are never refused as a whole.
+ */
+static void
+check_job(Job *job, Turn *turn)
+{
+	if (job->checked)
+		return;
+	if (!job->checking)
+		job->check = job->decoder;
+	job->checking = true;
+	while (job->check.form != WT_FORM_LINES)
+	{
+		switch (wt_decode_next(&job->check, &json))
+		{
+			case WT_DECODE_EVENT:
+			case WT_DECODE_BAD:
+				if (decoding_ms(turn) >= MAX_TURN_DECODING)
+					return;
+				continue;
+			case WT_DECODE_REFUSED:
+				set_answer(job, job->check.status, job->check.reason, job->check.error);
+				return;
+			case WT_DECODE_OUT_OF_MEMORY:
+				set_answer(job, 503, WT_REASON_MEMORY, "out of memory, try again");
+				return;
+			case WT_DECODE_END:
+				break;
+		}
+		break;
+	}
+	job->checked = true;
+}
+
 /* Goes on with the large jobs, in the order of their arrival. */
 static void
 take_large_jobs(Turn *turn)
@@ -392,10 +464,12 @@ take_large_jobs(Turn *turn)
 
 		if (turn_is_full(turn))
 			break;
-		decode_job(job, turn);
+		if (!piece_is_full(job))
+			decode_job(job, turn);
 		/* One that is too long for one transaction is stored in pieces. */
-		if (job->decoded || job->n_events >= MAX_TURN_ROWS ||
-			job->bytes >= MAX_TURN_BYTES)
+		if (piece_is_full(job) && !job->decoded)
+			check_job(job, turn);
+		if (job->decoded || (piece_is_full(job) && job->checked))
 			take_job(turn, job);
 		if (!job->decoded || decoding_ms(turn) >= MAX_TURN_DECODING)
 			break;
@@ -489,6 +563,12 @@ count_events(Job *job)
 	}
 	job->n_events = 0;
 	job->bytes = 0;
+	if (job->piece != job->context)
+	{
+		job->events = NULL;
+		job->max_events = 0;
+		MemoryContextReset(job->piece);
+	}
 }
 
 /* {"accepted":N,"rejected":M,"errors":[{"index":17,"error":"…"}]} */

@@ -27,8 +27,8 @@ const char *const wt_reason_names[WT_N_REASONS] = {
 	[WT_REASON_MEMORY] = "memory",
 };
 
-const int wt_codes[WT_N_CODES] = {200, 202, 204, 400, 401, 403, 404, 405, 408,
-								  411, 413, 415, 421, 422, 429, 431, 503, 0};
+const int wt_codes[WT_N_CODES] = {200, 202, 204, 400, 401, 403, 404, 405, 408, 411,
+								  413, 414, 415, 421, 422, 429, 431, 503, 0};
 
 /* Microseconds: 100 µs to 30 s. */
 const uint64_t wt_time_bounds[WT_MAX_BOUNDS + 1] = {

@@ -35,7 +35,7 @@ typedef enum WtReason
 } WtReason;
 
 /* Codes that are counted one by one; the last one stands for all others. */
-#define WT_N_CODES 18
+#define WT_N_CODES 19
 
 /*
  * Buckets of a histogram: n_bounds upper bounds, each three or so times the one before,

@@ -160,6 +160,14 @@ set_too_large(WtDecoder *decoder)
  */
 
 /* Every string of the tokens must be text that PostgreSQL can store. */
+/* The only event of the body cannot be stored. */
+static WtDecodeResult
+bad_single(WtDecoder *decoder, int status)
+{
+	decoder->status = status;
+	return WT_DECODE_BAD;
+}
+
 static WtDecodeResult
 check_form(WtDecoder *decoder, const WtJson *json)
 {
@@ -172,7 +180,7 @@ check_form(WtDecoder *decoder, const WtJson *json)
 		{
 			set_error(decoder, WT_REASON_NOT_TEXT,
 					  "a field of the form is not valid UTF-8 text, or holds a NUL");
-			return refuse(decoder, 400);
+			return bad_single(decoder, 400);
 		}
 	}
 	return WT_DECODE_EVENT;
@@ -195,7 +203,7 @@ decode_text(WtDecoder *decoder, WtJson *json, const char *text, size_t length)
 				"the body is neither JSON nor UTF-8 text: the byte 0x%02x at byte %zu "
 				"is not valid UTF-8",
 				(unsigned char) text[valid], valid + 1);
-		return refuse(decoder, 400);
+		return bad_single(decoder, 400);
 	}
 	if (!wt_json_begin(json, 0) || !(t = wt_json_add(json, WT_JSON_STRING)))
 		return WT_DECODE_OUT_OF_MEMORY;
@@ -479,6 +487,7 @@ decode_first(WtDecoder *decoder, WtJson *json)
 	bool looks_like_json;
 
 	decoder->end = decoder->body + decoder->length;
+	decoder->is_json = true;
 	/* A byte order mark is no part of the text. */
 	if (decoder->length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
 		text += 3;
@@ -519,11 +528,14 @@ decode_first(WtDecoder *decoder, WtJson *json)
 	decoder->form = WT_FORM_SINGLE;
 	decoder->batch = false;
 	decoder->done = true;
+	decoder->is_json = false;
+	decoder->status = 0; /* what was found wrong with it as JSON does not count */
+	decoder->reason = WT_REASON_NONE;
 	set_raw(decoder, text, decoder->end);
 	if ((size_t) (decoder->end - text) > decoder->max_event_size)
 	{
 		set_too_large(decoder);
-		return refuse(decoder, 413);
+		return bad_single(decoder, 413);
 	}
 	if (declared == DECLARED_FORM)
 	{

@@ -42,8 +42,10 @@ typedef struct WtDecoder
 	size_t max_event_size; /* bytes */
 
 	WtDecodeForm form;
-	bool batch;		 /* there is, or could have been, more than one event */
-	int status;		 /* of WT_DECODE_REFUSED: the answer's HTTP status */
+	bool batch;	  /* there is, or could have been, more than one event */
+	bool is_json; /* raw is JSON, not a form or text */
+	int status;	  /* of WT_DECODE_REFUSED, and of WT_DECODE_BAD where there is no batch:
+					  * the answer's HTTP status */
 	WtReason reason; /* of WT_DECODE_REFUSED and WT_DECODE_BAD */
 	char error[256]; /* likewise, a sentence for the sender */
 	const char *raw; /* the event, good or bad, as it was sent */

@@ -19,9 +19,9 @@
 /* What comes out at one time where it is only counted; the first size of the buffer. */
 #define PIECE (64 * 1024)
 
-/* Up to here, or to so many times the input, growing the buffer raises no suspicion. */
-#define UNSUSPICIOUS_SIZE ((size_t) 512 * 1024)
-#define UNSUSPICIOUS_RATIO 64
+/* Up to here, or to so many times what went in, growing the buffer raises no suspicion. */
+#define UNSUSPICIOUS_SIZE ((size_t) 128 * 1024)
+#define UNSUSPICIOUS_RATIO 32
 
 /* zstd's window, as a power of 2: RFC 8878 asks decoders for 8 MB. */
 #define ZSTD_WINDOW 23
@@ -40,7 +40,7 @@ typedef struct Sink
 	WtInflated *out;
 	size_t total;
 	size_t limit;
-	size_t unsuspicious;
+	bool trusted;  /* it has been measured: it is no bomb */
 	bool counting; /* only count: it may be a bomb */
 	char *piece;   /* where bytes that are only counted go */
 } Sink;
@@ -90,13 +90,17 @@ find_format(const char *encoding, const unsigned char *b, size_t length)
 	return FORMAT_RAW_DEFLATE;
 }
 
-/* Room for the next bytes: *size of them at what is given; NULL without memory. */
+/*
+ * Room for the next bytes, after `consumed` bytes have gone in: *size of them at what is
+ * given; NULL without memory.
+ */
 static char *
-sink_room(Sink *sink, size_t *size)
+sink_room(Sink *sink, size_t consumed, size_t *size)
 {
 	WtInflated *out = sink->out;
 
-	if (!sink->counting && sink->total > sink->unsuspicious)
+	if (!sink->trusted && sink->total > UNSUSPICIOUS_SIZE &&
+		sink->total / UNSUSPICIOUS_RATIO > consumed)
 		sink->counting = true;
 	if (sink->counting)
 	{
@@ -135,7 +139,7 @@ run_zlib(const char *body, size_t length, bool raw, Sink *sink)
 	for (;;)
 	{
 		size_t size;
-		char *room = sink_room(sink, &size);
+		char *room = sink_room(sink, length - z.avail_in, &size);
 
 		if (!room)
 		{
@@ -192,7 +196,7 @@ run_zstd(const char *body, size_t length, Sink *sink)
 	{
 		ZSTD_outBuffer out = {NULL, 0, 0};
 
-		out.dst = sink_room(sink, &out.size);
+		out.dst = sink_room(sink, in.pos, &out.size);
 		if (!out.dst)
 		{
 			result = WT_INFLATE_OUT_OF_MEMORY;
@@ -207,13 +211,13 @@ run_zstd(const char *body, size_t length, Sink *sink)
 		}
 		if (ZSTD_isError(rc))
 			break;
-		if (in.pos == in.size && out.pos < out.size)
+		if (rc == 0 && in.pos == in.size)
 		{
-			/* 0: the last frame is complete. */
-			if (rc == 0)
-				result = WT_INFLATE_OK;
+			result = WT_INFLATE_OK; /* the last frame is complete */
 			break;
 		}
+		if (in.pos == in.size && out.pos < out.size)
+			break;
 	}
 	ZSTD_freeDCtx(context);
 	return result;
@@ -225,6 +229,13 @@ run(Format format, const char *body, size_t length, Sink *sink)
 	if (format == FORMAT_ZSTD)
 		return run_zstd(body, length, sink);
 	return run_zlib(body, length, format == FORMAT_RAW_DEFLATE, sink);
+}
+
+bool
+wt_is_compressed(const char *content_encoding, const char *body, size_t length)
+{
+	return find_format(content_encoding, (const unsigned char *) body, length) !=
+		   FORMAT_PLAIN;
 }
 
 WtInflateResult
@@ -240,15 +251,12 @@ wt_inflate(const char *content_encoding, const char *body, size_t length, size_t
 	if (format == FORMAT_UNKNOWN)
 		return WT_INFLATE_UNSUPPORTED;
 
-	sink.unsuspicious = length * UNSUSPICIOUS_RATIO;
-	if (sink.unsuspicious < UNSUSPICIOUS_SIZE)
-		sink.unsuspicious = UNSUSPICIOUS_SIZE;
 	result = run(format, body, length, &sink);
 	free(sink.piece);
 	if (result == WT_INFLATE_OK && sink.counting)
 	{
 		/* It was no bomb, only very regular: now keep what comes out. */
-		Sink again = {.out = out, .limit = limit, .unsuspicious = limit};
+		Sink again = {.out = out, .limit = limit, .trusted = true};
 
 		result = run(format, body, length, &again);
 		sink.total = again.total;

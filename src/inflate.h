@@ -28,6 +28,10 @@ typedef struct WtInflated
 	size_t size;
 } WtInflated;
 
+/* Whether wt_inflate would have anything to do. */
+extern bool wt_is_compressed(const char *content_encoding, const char *body,
+							 size_t length);
+
 /*
  * Inflates a body that Content-Encoding (NULL: none) says is compressed, or that begins
  * as compressed data does: the magic bytes count for more than the header, since senders

@@ -610,8 +610,11 @@ wt_json_parse_value(WtJson *json, const char *text, size_t length, size_t limit,
 	parse.end = text + (length < limit ? length : limit);
 	parse.error = error;
 	r = read_tokens(&parse);
-	/* What is wrong only because reading stopped at the limit is not wrong. */
-	if (length > limit && (r == WT_JSON_BAD ? parse.ran_out : parse.p == parse.end))
+	/* What is wrong only because reading stopped at the limit is not wrong; and a number
+	 * that ends there may go on. */
+	if (length > limit && (r == WT_JSON_BAD ? parse.ran_out
+											: parse.p == parse.end &&
+												  json->tokens[0].type == WT_JSON_NUMBER))
 		return WT_JSON_TOO_LARGE;
 	if (r == WT_JSON_OK || r == WT_JSON_UNFIT)
 		*next = parse.p;

@@ -135,7 +135,9 @@ struct Request
 	bool answered;
 	int status; /* of the answer; 0: there is none yet */
 	WtReason reason;
-	int64_t begun_us; /* by the monotonic clock */
+	int64_t begun_us;	/* by the monotonic clock */
+	int64_t begun;		/* the same as the phases have it, ms */
+	int64_t held_since; /* ms; 0: it has not been held */
 	struct MHD_Response *response;
 	bool standing; /* response is one of the listener's, not the request's own */
 };
@@ -220,8 +222,9 @@ wall_clock_us(void)
  * Phases of a connection
  */
 
+/* `since` is not later than now. */
 static void
-set_phase(Connection *c, Phase phase)
+set_phase_since(Connection *c, Phase phase, int64_t since)
 {
 	if (c->phase < N_PHASES)
 	{
@@ -237,20 +240,33 @@ set_phase(Connection *c, Phase phase)
 			list->last = c->previous;
 	}
 	c->phase = phase;
-	c->since = c->listener->now;
+	c->since = since;
 	c->next = NULL;
 	c->previous = NULL;
 	if (phase < N_PHASES)
 	{
 		List *list = &c->listener->phases[phase];
 
+		/* By time: nearly always it is the last one. */
 		c->previous = list->last;
-		if (list->last)
-			list->last->next = c;
+		while (c->previous && c->previous->since > since)
+			c->previous = c->previous->previous;
+		c->next = c->previous ? c->previous->next : list->first;
+		if (c->previous)
+			c->previous->next = c;
 		else
 			list->first = c;
-		list->last = c;
+		if (c->next)
+			c->next->previous = c;
+		else
+			list->last = c;
 	}
+}
+
+static void
+set_phase(Connection *c, Phase phase)
+{
+	set_phase_since(c, phase, c->listener->now);
 }
 
 static int64_t
@@ -579,6 +595,7 @@ on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 	hide_query(target);
 	r->connection = c;
 	r->begun_us = monotonic_us();
+	r->begun = listener->now;
 	c->request = r;
 	listener->n_unanswered++;
 	set_phase(c, PHASE_RECEIVING);
@@ -709,8 +726,11 @@ hold(Request *r, size_t length)
 {
 	if (r->connection->listener->closing)
 		return refuse_for_overload(r, length);
+	/* All that it is held counts, however often. */
+	if (r->held_since == 0)
+		r->held_since = r->connection->listener->now;
 	r->held = true;
-	set_phase(r->connection, PHASE_HELD);
+	set_phase_since(r->connection, PHASE_HELD, r->held_since);
 	MHD_suspend_connection(r->connection->mhd);
 	return MHD_YES;
 }
@@ -726,7 +746,7 @@ release_held(WtListener *listener, bool all)
 		c->request->held_too_long = all || c->since + HOLD_TIMEOUT <= listener->now;
 		if (!c->request->held_too_long && !has_room(listener, c->request))
 			break;
-		set_phase(c, PHASE_RECEIVING);
+		set_phase_since(c, PHASE_RECEIVING, c->request->begun);
 		MHD_resume_connection(c->mhd);
 	}
 }
@@ -912,7 +932,10 @@ on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *m
 	return on_complete(listener, r);
 }
 
-/* A request that ended without an answer of ours may have had one of MHD's own. */
+/*
+ * A request that ended without an answer of ours may have had one of MHD's own.  (What MHD
+ * answers before it has read the request line, 414 that is, shows nowhere.)
+ */
 static void
 count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 {
