@@ -4,12 +4,7 @@
  *
  * The first byte of the input picks the Content-Type, the second max_event_size, both by
  * the tables below and counted from '0', so that seeds can be read; the rest is the body.
- * With '*' as second byte the first line of the rest is followed by as many copies of its
- * other lines as 64 KB hold, and decoding them must not take long: a decoder that looks at
- * the same bytes again and again is a way to keep a worker busy with a small body.
  */
-#include <time.h>
-
 #include "answer.h"
 #include "decode.h"
 #include "fuzz.h"
@@ -25,20 +20,6 @@ static const char *const types[] = {
 	"",
 };
 static const size_t sizes[] = {1024 * 1024, 1, 2, 3, 7, 16, 40, 100, 600};
-
-#define REPEATED_SIZE ((size_t) 64 * 1024)
-
-/* CPU time that a byte may take, ns: more than twenty times what it does, sanitized. */
-#define MAX_NS 10000
-
-static double
-cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double) t.tv_sec * 1e9 + (double) t.tv_nsec;
-}
 
 /* What a sender is told must be a JSON text, whatever was quoted in it. */
 static void
@@ -63,8 +44,8 @@ check_error(const WtDecoder *decoder, bool is_refused)
 			  memchr(decoder->error, '\0', sizeof(decoder->error)) != NULL,
 		  "no error is told");
 	CHECK(is_text(decoder->error, strlen(decoder->error)), "the error is no text");
-	CHECK(decoder->reason > WT_REASON_NONE && decoder->reason < WT_N_REASONS,
-		  "reason %d", (int) decoder->reason);
+	CHECK(decoder->reason > WT_REASON_NONE && decoder->reason < WT_N_REASONS, "reason %d",
+		  (int) decoder->reason);
 	if (is_refused || !decoder->batch)
 		CHECK(decoder->status >= 400 && decoder->status < 500, "status %d",
 			  decoder->status);
@@ -125,31 +106,6 @@ decode(const char *type, size_t max_event_size, const char *body, size_t length)
 	wt_json_shrink(&json, 0);
 }
 
-static void
-decode_repeated(const char *type, const char *text, size_t length)
-{
-	const char *newline = memchr(text, '\n', length);
-	size_t first = newline ? (size_t) (newline + 1 - text) : 0;
-	size_t rest = length - first;
-	char *body;
-	double begun;
-	double ns;
-
-	if (rest == 0 || length > REPEATED_SIZE)
-		return;
-	body = malloc(REPEATED_SIZE);
-	CHECK(body, "out of memory");
-	memcpy(body, text, first);
-	for (size_t i = first; i < REPEATED_SIZE; i++)
-		body[i] = text[first + (i - first) % rest];
-	begun = cpu_ns();
-	decode(type, sizes[0], body, REPEATED_SIZE);
-	ns = cpu_ns() - begun;
-	CHECK(ns < MAX_NS * (double) REPEATED_SIZE, "%.0f ms for %zu bytes", ns / 1e6,
-		  REPEATED_SIZE);
-	free(body);
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -160,12 +116,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	type = types[(uint8_t) (data[0] - '0') % (sizeof(types) / sizeof(types[0]))];
 	body = exact_copy(data + 2, size - 2);
-	if (data[1] == '*')
-		decode_repeated(type, body, size - 2);
-	else
-		decode(type,
-			   sizes[(uint8_t) (data[1] - '0') % (sizeof(sizes) / sizeof(sizes[0]))],
-			   body, size - 2);
+	decode(type, sizes[(uint8_t) (data[1] - '0') % (sizeof(sizes) / sizeof(sizes[0]))],
+		   body, size - 2);
 	free(body);
 	return 0;
 }

@@ -62,7 +62,10 @@ utf8_character(const char *text, size_t left)
 		return 0;
 	if (p[0] < 0x80)
 		return 1;
-	n = (p[0] & 0xE0) == 0xC0 ? 2 : (p[0] & 0xF0) == 0xE0 ? 3 : (p[0] & 0xF8) == 0xF0 ? 4 : 0;
+	n = (p[0] & 0xE0) == 0xC0	? 2
+		: (p[0] & 0xF0) == 0xE0 ? 3
+		: (p[0] & 0xF8) == 0xF0 ? 4
+								: 0;
 	if (n == 0 || (size_t) n > left)
 		return 0;
 	c = p[0] & (0xFFu >> (n + 1));
@@ -122,10 +125,10 @@ check_value(const WtJson *json, uint32_t i, const char *text, size_t length,
 				  "a number that is not in the text");
 			break;
 		case WT_JSON_STRING:
-			CHECK(lies_within(t->u.text, t->length, text, length) ||
-					  lies_within(t->u.text, t->length, json->scratch,
-								  json->scratch_used),
-				  "a string that is nowhere");
+			CHECK(
+				lies_within(t->u.text, t->length, text, length) ||
+					lies_within(t->u.text, t->length, json->scratch, json->scratch_used),
+				"a string that is nowhere");
 			CHECK(!must_be_text || is_text(t->u.text, t->length),
 				  "a string that cannot be stored");
 			break;
@@ -138,8 +141,7 @@ check_value(const WtJson *json, uint32_t i, const char *text, size_t length,
 		case WT_JSON_OBJECT:
 			for (uint32_t k = 0; k < t->length; k++)
 			{
-				CHECK(next < json->n_tokens &&
-						  json->tokens[next].type == WT_JSON_STRING,
+				CHECK(next < json->n_tokens && json->tokens[next].type == WT_JSON_STRING,
 					  "a name that is no string");
 				next = check_value(json, next, text, length, must_be_text, depth + 1);
 				next = check_value(json, next, text, length, must_be_text, depth + 1);

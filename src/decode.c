@@ -385,6 +385,14 @@ next_value(WtDecoder *decoder, WtJson *json)
 	set_json_error(decoder, value, value, r, &error);
 	next = memchr(value, '\n', left);
 	decoder->next = next ? next : decoder->end;
+	/*
+	 * What was read beyond the line will be read again.  Where that comes to more than
+	 * the body, which can be made to be the square of it, lines are taken one by one.
+	 */
+	if (error.read > (size_t) (decoder->next - value))
+		decoder->overrun += error.read - (size_t) (decoder->next - value);
+	if (decoder->overrun > decoder->length)
+		decoder->form = WT_FORM_LINES;
 	return bad_event(decoder, value, decoder->next);
 }
 

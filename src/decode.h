@@ -53,6 +53,7 @@ typedef struct WtDecoder
 
 	const char *next; /* where decoding goes on */
 	const char *end;
+	size_t overrun; /* bytes read in vain beyond the ends of bad lines */
 	bool done;
 } WtDecoder;
 

@@ -426,8 +426,8 @@ read_number(Parse *parse, WtJsonToken *t)
 			WT_JSON_MAX_DIGITS);
 	parse->number_text += (size_t) (before + after) + 2;
 	if (parse->number_text > WT_JSON_MAX_NUMBER_TEXT)
-		return bad(parse, start, "the numbers up to here would print as more than %d MB",
-				   (int) (WT_JSON_MAX_NUMBER_TEXT / (1024 * 1024)));
+		unfit(parse, start, "the numbers up to here would print as more than %d MB",
+			  (int) (WT_JSON_MAX_NUMBER_TEXT / (1024 * 1024)));
 
 	t->u.text = start;
 	t->length = (uint32_t) (p - start);
@@ -482,8 +482,10 @@ value:
 				if (!inner)
 				{
 					parse->ran_out = true;
-					return bad(parse, parse->p, "this %s does not end",
-							   *parse->p == '{' ? "object" : "array");
+					r = bad(parse, parse->p, "this %s does not end",
+							*parse->p == '{' ? "object" : "array");
+					parse->p = parse->end;
+					return r;
 				}
 				parse->p = inner;
 				break;
@@ -618,6 +620,12 @@ wt_json_parse_value(WtJson *json, const char *text, size_t length, size_t limit,
 		return WT_JSON_TOO_LARGE;
 	if (r == WT_JSON_OK || r == WT_JSON_UNFIT)
 		*next = parse.p;
+	else if (r == WT_JSON_BAD)
+	{
+		error->read = (size_t) (parse.p - text);
+		if (error->read < error->offset || parse.ran_out)
+			error->read = parse.ran_out ? (size_t) (parse.end - text) : error->offset;
+	}
 	return r;
 }
 

@@ -81,6 +81,7 @@ typedef enum WtJsonResult
 typedef struct WtJsonError
 {
 	size_t offset; /* where, in bytes from the beginning of the text */
+	size_t read;   /* of WT_JSON_BAD: bytes that it took to see that */
 	char reason[160];
 } WtJsonError;
 

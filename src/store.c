@@ -19,6 +19,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
@@ -32,6 +33,8 @@
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/lwlock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -39,6 +42,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -62,6 +66,13 @@ static char batch_name[] = "windtrap_batch";
 /* Waiting for a lock on the table, ms: others' requests wait for as long. */
 #define LOCK_TIMEOUT "1s"
 
+/* Looks for the table before it is too restless to be trusted. */
+#define MAX_LOOK_UPS 20
+
+/* Looks at how long a transaction lasts, ms; how many more it has once it is cancelled. */
+#define WATCH_INTERVAL 500
+#define WATCH_AFTER_STOP 4
+
 /* Rows of one statement; between two of them others are served. */
 #define MAX_STATEMENT_ROWS 1000
 
@@ -69,6 +80,10 @@ static char batch_name[] = "windtrap_batch";
 #define MIN_TIMEOUT 500
 
 volatile bool wt_store_in_progress = false;
+volatile bool wt_store_stopping = false;
+
+static TimeoutId watch = MAX_TIMEOUTS; /* not registered yet */
+static volatile int watch_left;
 
 static struct
 {
@@ -88,7 +103,8 @@ static bool callbacks_registered;
 typedef struct Failure
 {
 	int sqlstate;
-	bool committed; /* it has been, but not where synchronous standbys have it */
+	bool committed;	   /* it has been, but not where synchronous standbys have it */
+	bool no_partition; /* of the table takes the row */
 	char message[256];
 } Failure;
 
@@ -104,6 +120,25 @@ static void
 forget_target_anyway(Datum arg, int cache, uint32 hash)
 {
 	target.valid = false;
+}
+
+/*
+ * A trigger can catch a cancelled statement and go on for ever, which would take the worker
+ * away from everybody, and from a shutdown.  So a transaction is watched: where it goes on
+ * after it has been cancelled, the worker ends, and another one is started.
+ */
+static void
+on_watch(void)
+{
+	watch_left--;
+	/* After SIGTERM there is less time. */
+	if (wt_store_stopping && watch_left > WATCH_AFTER_STOP)
+		watch_left = WATCH_AFTER_STOP;
+	if (watch_left > 0)
+		return;
+	ProcDiePending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
 }
 
 /* Things that last as long as the process. */
@@ -158,7 +193,45 @@ create_table(const RangeVar *name)
 	return RangeVarGetRelid(name, NoLock, false);
 }
 
-/* Finds the table and prepares the statement; needs SPI connected, batch registered. */
+/* Every partition must be as durable as an acknowledgement says. */
+static void
+check_partitions(Oid relation)
+{
+	List *partitions;
+	ListCell *cell;
+
+	if (get_rel_relkind(relation) != RELKIND_PARTITIONED_TABLE)
+		return;
+	partitions = find_all_inheritors(relation, NoLock, NULL);
+	foreach (cell, partitions)
+	{
+		char persistence = get_rel_persistence(lfirst_oid(cell));
+
+		if (persistence != RELPERSISTENCE_PERMANENT && persistence != '\0')
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("the partition \"%s\" is not durable: it is unlogged",
+								   get_rel_name(lfirst_oid(cell))),
+							errhint("Use ALTER TABLE ... SET LOGGED.")));
+	}
+}
+
+/* Whether the plan is one over the target, and not over another table of its name. */
+static bool
+plan_is_of_target(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	return list_member_oid(source->relationOids, target.relation);
+}
+
+/*
+ * Finds the table, locks it, and prepares the statement; needs SPI connected, and the
+ * batch registered.
+ *
+ * Whose rights the statement has is decided here, so this must not be about another table
+ * than the statement is: who it belongs to is read after it is locked, and changes that
+ * come meanwhile leave the target invalid, so that find_target looks again.
+ */
 static void
 look_up_target(void)
 {
@@ -173,9 +246,14 @@ look_up_target(void)
 		SPI_freeplan(target.plan);
 		target.plan = NULL;
 	}
-	target.relation = RangeVarGetRelid(name, NoLock, true);
+	target.valid = true;
+	target.relation = RangeVarGetRelid(name, RowExclusiveLock, true);
 	if (!OidIsValid(target.relation))
-		target.relation = create_table(name);
+	{
+		(void) create_table(name);
+		target.valid = true;
+		target.relation = RangeVarGetRelid(name, RowExclusiveLock, false);
+	}
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(target.relation));
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
@@ -184,6 +262,7 @@ look_up_target(void)
 	target.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	wt_log_table_check(target.relation);
+	check_partitions(target.relation);
 	target.row_security =
 		check_enable_rls(target.relation, target.owner, true) == RLS_ENABLED;
 
@@ -195,11 +274,21 @@ look_up_target(void)
 	if (!plan)
 		elog(ERROR, "could not prepare the insertion into %s: %s",
 			 wt_log_table_quote(name), SPI_result_code_string(SPI_result));
-	SPI_keepplan(plan);
 	wt_restore(saved_role, saved_context);
+	if (!plan_is_of_target(plan))
+		target.valid = false;
+	SPI_keepplan(plan);
 	target.plan = plan;
 	strlcpy(target.name, wt_table, sizeof(target.name));
-	target.valid = true;
+}
+
+static void
+start_watch(int timeout)
+{
+	watch_left = timeout / WATCH_INTERVAL + WATCH_AFTER_STOP;
+	enable_timeout_every(
+		watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), WATCH_INTERVAL),
+		WATCH_INTERVAL);
 }
 
 static void
@@ -220,12 +309,26 @@ fill_batch(Tuplestorestate *batch, WtRow *const *rows, int n_rows)
 	}
 }
 
-/* Makes sure that `target` is what windtrap.table names now. */
+/*
+ * Makes sure that `target` is what windtrap.table names now, and locks it, so that it
+ * stays that until the transaction ends.
+ */
 static void
 find_target(void)
 {
-	if (!target.valid || strcmp(target.name, wt_table) != 0)
+	for (int tries = 0; tries < MAX_LOOK_UPS; tries++)
+	{
+		if (target.valid && strcmp(target.name, wt_table) == 0 && target.plan)
+		{
+			/* Getting the lock brings the news of what has changed before. */
+			LockRelationOid(target.relation, RowExclusiveLock);
+			if (target.valid && SPI_plan_is_valid(target.plan))
+				return;
+		}
 		look_up_target();
+	}
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+					errmsg("the log table is being changed all the time")));
 }
 
 /* The statement and what it sets off, within a transaction. */
@@ -291,7 +394,7 @@ force_durable_commit(void)
  * acknowledgement.
  */
 static bool
-standbys_have_it(int level)
+standbys_have(XLogRecPtr lsn, int level)
 {
 	XLogRecPtr have;
 
@@ -304,7 +407,25 @@ standbys_have_it(int level)
 					   : level == SYNCHRONOUS_COMMIT_REMOTE_APPLY ? SYNC_REP_WAIT_APPLY
 																  : SYNC_REP_WAIT_FLUSH];
 	LWLockRelease(SyncRepLock);
-	return have >= XactLastCommitEnd;
+	return have >= lsn;
+}
+
+/* The end of a commit that synchronous standbys did not have in time; 0: they had all. */
+static XLogRecPtr not_at_standbys;
+
+/*
+ * While the standbys do not even have what was committed before, nothing more is: each try
+ * would be stored here, and be sent again.
+ */
+static void
+refuse_without_standby(void)
+{
+	if (not_at_standbys == 0)
+		return;
+	if (!standbys_have(not_at_standbys, Max(synchronous_commit, SYNCHRONOUS_COMMIT_ON)))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("no synchronous standby confirms what is committed")));
+	not_at_standbys = 0;
 }
 
 /*
@@ -313,8 +434,13 @@ standbys_have_it(int level)
  * moment is: a trigger can raise whatever code it likes.
  */
 static bool
-is_fault_of_row(int sqlstate)
+is_fault_of_row(const Failure *error)
 {
+	int sqlstate = error->sqlstate;
+
+	/* A row for which there is no partition: the table is not ready for it. */
+	if (error->no_partition)
+		return false;
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
 		case ERRCODE_CONNECTION_EXCEPTION:
@@ -338,6 +464,18 @@ is_fault_of_row(int sqlstate)
 			return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && target.row_security;
 	}
 	return true;
+}
+
+static void
+note_failure(Failure *failed, const ErrorData *error)
+{
+	failed->sqlstate = error->sqlerrcode;
+	failed->committed = false;
+	/* A constraint has a name; what plpgsql raises names no table. */
+	failed->no_partition = error->sqlerrcode == ERRCODE_CHECK_VIOLATION &&
+						   error->table_name && !error->constraint_name;
+	strlcpy(failed->message, error->message ? error->message : "unknown error",
+			sizeof(failed->message));
 }
 
 /* Marks the pending rows. */
@@ -377,10 +515,12 @@ insert_in_subtransaction(WtRow *const *rows, int n_rows, char **message)
 	PG_CATCH();
 	{
 		ErrorData *error;
+		Failure failed;
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (!is_fault_of_row(error->sqlerrcode))
+		note_failure(&failed, error);
+		if (!is_fault_of_row(&failed))
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
@@ -454,6 +594,8 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool ok = true;
 
+	if (watch == MAX_TIMEOUTS)
+		watch = RegisterTimeout(USER_TIMEOUT, on_watch);
 	PG_TRY();
 	{
 		int level;
@@ -463,10 +605,12 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		pgstat_report_activity(STATE_RUNNING, "storing events");
 		StartTransactionCommand();
 		MemoryContextSwitchTo(context);
+		initialize();
 		enable_timeout_after(STATEMENT_TIMEOUT, timeout);
+		start_watch(timeout);
 		(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_LOCAL, true, 0, false);
-		initialize();
+		refuse_without_standby();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (by_halves)
 			insert_by_halves(rows, n_rows, callbacks);
@@ -477,12 +621,14 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		level = synchronous_commit;
 		CommitTransactionCommand();
 		disable_timeout(STATEMENT_TIMEOUT, false);
+		disable_timeout(watch, false);
 		QueryCancelPending = false;
 		wt_store_in_progress = false;
 		MemoryContextSwitchTo(context);
 
-		if (!standbys_have_it(level))
+		if (!standbys_have(XactLastCommitEnd, level))
 		{
+			not_at_standbys = XactLastCommitEnd;
 			error->committed = true;
 			error->sqlstate = ERRCODE_QUERY_CANCELED;
 			strlcpy(error->message,
@@ -499,6 +645,7 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		e = CopyErrorData();
 		FlushErrorState();
 		disable_timeout(STATEMENT_TIMEOUT, false);
+		disable_timeout(watch, false);
 		QueryCancelPending = false;
 		AbortCurrentTransaction();
 		wt_store_in_progress = false;
@@ -506,10 +653,7 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 
 		/* Whatever it was, look at the table again before the next try. */
 		target.valid = false;
-		error->committed = false;
-		error->sqlstate = e->sqlerrcode;
-		strlcpy(error->message, e->message ? e->message : "unknown error",
-				sizeof(error->message));
+		note_failure(error, e);
 		FreeErrorData(e);
 		ok = false;
 	}
@@ -555,7 +699,8 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 	ok = attempt(pending, n, false, callbacks, timeout, &error);
 	/* A plan can be of a table that is gone or has changed: look at what there is now. */
 	if (!ok && was_valid &&
-		(ERRCODE_TO_CATEGORY(error.sqlstate) == ERRCODE_INVALID_SCHEMA_NAME ||
+		(error.no_partition ||
+		 ERRCODE_TO_CATEGORY(error.sqlstate) == ERRCODE_INVALID_SCHEMA_NAME ||
 		 ERRCODE_TO_CATEGORY(error.sqlstate) ==
 			 ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION))
 		ok = attempt(pending, n, false, callbacks, timeout, &error);
@@ -565,7 +710,7 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 		count_commit(n, &begun);
 		return;
 	}
-	if (is_fault_of_row(error.sqlstate) && !error.committed)
+	if (!error.committed && is_fault_of_row(&error))
 	{
 		instr_time passed;
 		int left;

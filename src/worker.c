@@ -60,7 +60,7 @@
 #define STOP_ANSWER_TIMEOUT 1500
 
 /* A transaction may take this long, ms; request_timeout where that is less. */
-#define STORE_TIMEOUT 10000
+#define STORE_TIMEOUT 5000
 
 /* Looks for more requests before a batch is stored. */
 #define MAX_GATHER 4
@@ -96,6 +96,7 @@ on_sigterm(SIGNAL_ARGS)
 	int saved = errno;
 
 	stop_requested = true;
+	wt_store_stopping = true;
 	if (wt_store_in_progress)
 	{
 		InterruptPending = true;
@@ -259,7 +260,7 @@ reload(int number)
 static int
 store_timeout(void)
 {
-	return Min(STORE_TIMEOUT, wt_request_timeout);
+	return Min(stop_requested ? STOP_STORE_TIMEOUT : STORE_TIMEOUT, wt_request_timeout);
 }
 
 /* What every turn of every loop looks at; false: it is time to stop. */

