@@ -40,7 +40,7 @@
 #define MAX_TURN_DECODING 8
 
 /* A body up to here, bytes, that is not compressed makes a small job. */
-#define SMALL_BODY (32 * 1024)
+#define SMALL_BODY (4 * 1024)
 
 /* The second try of a batch when the worker is stopping, ms. */
 #define RETRY_TIMEOUT 2000
@@ -96,7 +96,8 @@ struct Job
 	bool begun;
 	WtDecoder check; /* looks ahead, see check_job */
 	bool checking;
-	bool checked; /* it is well-formed to its end */
+	bool checked; /* it is well-formed to its end, and not too long */
+	int64 n_checked;
 	bool decoded; /* all of it */
 	int status;	  /* of the answer, where that is known already; 0: it is not */
 	WtReason reason;
@@ -322,6 +323,19 @@ decode_event(Job *job)
 	return false;
 }
 
+/* Whether a request may have so many events; where not, its answer is known. */
+static bool
+check_count(Job *job, int64 n_events)
+{
+	if (n_events <= wt_max_batch_events)
+		return true;
+	set_answer(
+		job, 413, WT_REASON_BODY_TOO_LARGE,
+		psprintf("the request holds more than windtrap.max_batch_events, %d events",
+				 wt_max_batch_events));
+	return false;
+}
+
 static bool
 piece_is_full(const Job *job)
 {
@@ -339,7 +353,7 @@ decode_job(Job *job, Turn *turn)
 		MemoryContextSwitchTo(job->piece);
 		while (decode_event(job))
 		{
-			if (piece_is_full(job))
+			if (piece_is_full(job) || !check_count(job, job->n_decoded))
 				break;
 			/* The clock costs less than an event, but not nothing. */
 			if ((job->n_decoded % 16 == 0 || job->bytes > SMALL_BODY) &&
@@ -427,14 +441,31 @@ check_job(Job *job, Turn *turn)
 	if (job->checked)
 		return;
 	if (!job->checking)
+	{
 		job->check = job->decoder;
+		job->n_checked = job->n_decoded;
+	}
 	job->checking = true;
+	if (job->check.form == WT_FORM_LINES)
+	{
+		const char *p = job->check.next;
+
+		while (p < job->check.end &&
+			   (p = memchr(p, '\n', (size_t) (job->check.end - p))) != NULL)
+		{
+			p++;
+			job->n_checked++;
+		}
+		(void) check_count(job, job->n_checked);
+	}
 	while (job->check.form != WT_FORM_LINES)
 	{
 		switch (wt_decode_next(&job->check, &json))
 		{
 			case WT_DECODE_EVENT:
 			case WT_DECODE_BAD:
+				if (!check_count(job, ++job->n_checked))
+					return;
 				if (decoding_ms(turn) >= MAX_TURN_DECODING)
 					return;
 				continue;
@@ -600,6 +631,11 @@ answer_with_error(WtListener *listener, const Job *job, int status, const char *
 	char body[WT_ANSWER_SIZE];
 	WtAnswer answer = {.status = status, .reason = job->reason, .body = body};
 
+	/* Only what is committed in pieces can be stored in part: say where to go on. */
+	if (job->n_accepted + job->n_rejected > 0 && job->decoder.batch)
+		message = psprintf("%s; the first " INT64_FORMAT
+						   " events of this request are stored, those after them are not",
+						   message, job->n_accepted + job->n_rejected);
 	answer.length = wt_answer_error(body, message);
 	wt_listener_answer(listener, job->request, &answer);
 }
@@ -720,8 +756,7 @@ fail_turn(WtListener *listener, Turn *turn)
 	MemoryContextSwitchTo(turn_context);
 	EmitErrorReport();
 	FlushErrorState();
-	if (IsTransactionState())
-		AbortCurrentTransaction();
+	AbortCurrentTransaction();
 	MemoryContextSwitchTo(turn_context);
 
 	/* Whoever was being worked on is not known: nobody is left without an answer. */
@@ -792,6 +827,22 @@ wt_batch_process(WtListener *listener, const char *unavailable, int timeout,
 	MemoryContextReset(small_context);
 	MemoryContextReset(turn_context);
 	return true;
+}
+
+void
+wt_batch_abandon(WtListener *listener)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &large_jobs)
+	{
+		Job *job = dlist_container(Job, node, iter.cur);
+
+		fail_job(job);
+		job->reason = WT_REASON_UNAVAILABLE;
+		job->message = "the collector is stopping, try again";
+		end_job(listener, job);
+	}
 }
 
 void

@@ -28,6 +28,9 @@ extern void wt_batch_prepare(WtListener *listener, int timeout);
 /* Whether there is work left for another turn, beside what the listener has. */
 extern bool wt_batch_is_pending(void);
 
+/* Answers 503 to all that is still being decoded: there is no time for it any more. */
+extern void wt_batch_abandon(WtListener *listener);
+
 /* Gives back memory that batches keep beyond `keep` bytes. */
 extern void wt_batch_shrink(size_t keep);
 

@@ -159,7 +159,6 @@ set_too_large(WtDecoder *decoder)
  * Text and forms: one event
  */
 
-/* Every string of the tokens must be text that PostgreSQL can store. */
 /* The only event of the body cannot be stored. */
 static WtDecodeResult
 bad_single(WtDecoder *decoder, int status)
@@ -168,6 +167,7 @@ bad_single(WtDecoder *decoder, int status)
 	return WT_DECODE_BAD;
 }
 
+/* Every string of the tokens must be text that PostgreSQL can store. */
 static WtDecodeResult
 check_form(WtDecoder *decoder, const WtJson *json)
 {
@@ -425,13 +425,16 @@ is_lines_even_so(const WtDecoder *decoder, WtJson *json, const char *value)
 }
 
 /*
- * A body that begins as an object or a scalar does: one event, or the first of several.
- * *is_json is false where it is not JSON, and may be something else.
+ * A body that begins as JSON does: one event, or the first of several.  *is_json is false
+ * where it is not JSON, and may be something else; guess: as long as nobody says that it
+ * is JSON, all of it must be.
  */
 static WtDecodeResult
-first_value(WtDecoder *decoder, WtJson *json, const char *value, bool *is_json)
+first_value(WtDecoder *decoder, WtJson *json, const char *value, bool guess,
+			bool *is_json)
 {
 	const char *next = NULL;
+	const char *after;
 	size_t left = (size_t) (decoder->end - value);
 	WtJsonError error = {0};
 	WtJsonResult r =
@@ -442,7 +445,14 @@ first_value(WtDecoder *decoder, WtJson *json, const char *value, bool *is_json)
 		return WT_DECODE_OUT_OF_MEMORY;
 	if (r == WT_JSON_TOO_LARGE)
 		next = wt_json_skip_value(value, left);
-	if (next && (*value == '[' || skip_space(next, decoder->end) < decoder->end))
+	after = next ? skip_space(next, decoder->end) : decoder->end;
+	if (guess && after < decoder->end && *after != '{' && *after != '[')
+	{
+		/* "[12.345] usb 1-1: ..." is a line of text. */
+		*is_json = false;
+		return WT_DECODE_END;
+	}
+	if (next && (*value == '[' || after < decoder->end))
 	{
 		/* More follows.  After a scalar it can only be that this was no JSON. */
 		if (*value == '{' || *value == '[')
@@ -453,8 +463,7 @@ first_value(WtDecoder *decoder, WtJson *json, const char *value, bool *is_json)
 			return next_value(decoder, json);
 		}
 		*is_json = false;
-		next = skip_space(next, decoder->end);
-		error.offset = (size_t) (next - value);
+		error.offset = (size_t) (after - value);
 		snprintf(error.reason, sizeof(error.reason),
 				 "expected the end of the text after the value");
 		r = WT_JSON_BAD;
@@ -527,7 +536,7 @@ decode_first(WtDecoder *decoder, WtJson *json)
 	}
 	if (looks_like_json || declared != DECLARED_OTHER)
 	{
-		result = first_value(decoder, json, value, &is_json);
+		result = first_value(decoder, json, value, declared == DECLARED_OTHER, &is_json);
 		if (is_json || declared == DECLARED_JSON ||
 			(declared != DECLARED_OTHER && looks_like_json))
 			return result;

@@ -61,6 +61,15 @@
 /* Runs in which MHD may do nothing but ask for the next one. */
 #define MAX_STALLS 50
 
+/* A connection may take this long, ms, to its first request even in a full house. */
+#define SLOW_START 1000
+
+/* One that is given room before others must go on receiving: within so long, ms. */
+#define FAVOUR_TIMEOUT 1000
+
+/* Bodies up to here find room when larger ones do not, bytes. */
+#define MODEST_BODY (64 * 1024)
+
 /* How long, ms, and how many closed connections are drained at one time. */
 #define LINGER_TIMEOUT 2000
 #define MAX_LINGERING 64
@@ -130,6 +139,7 @@ struct Request
 	bool head_seen;
 	bool through_proxy;
 	bool chunked;
+	size_t announced; /* Content-Length */
 	bool held;
 	bool held_too_long;
 	bool answered;
@@ -172,8 +182,9 @@ struct WtListener
 	Request *free_requests;
 	int n_free_requests;
 	int n_unanswered;
-	size_t inflight;   /* bytes of bodies */
-	Request *favoured; /* it has room whatever there is, until it is complete */
+	size_t inflight;	 /* bytes of bodies */
+	Request *favoured;	 /* it has room whatever there is, as long as it goes on */
+	int64_t favoured_at; /* when its last piece came, ms */
 
 	uint64_t n_callbacks; /* of MHD's */
 	uint64_t last_n_callbacks;
@@ -696,11 +707,16 @@ answer_health(WtListener *listener, Request *r)
 static bool
 has_room(WtListener *listener, Request *r)
 {
-	if (listener->inflight < listener->settings.max_inflight || listener->favoured == r)
+	size_t limit = listener->settings.max_inflight;
+
+	if (r->announced <= MODEST_BODY && !r->chunked)
+		limit += limit / 2;
+	if (listener->inflight < limit || listener->favoured == r)
 		return true;
-	if (listener->favoured)
+	if (listener->favoured && listener->favoured_at + FAVOUR_TIMEOUT > listener->now)
 		return false;
 	listener->favoured = r;
+	listener->favoured_at = listener->now;
 	return true;
 }
 
@@ -816,6 +832,7 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 		return refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, WT_REASON_BODY_TOO_LARGE, sentence,
 					  NULL, true);
 	}
+	r->announced = length ? (size_t) strtoull(length, NULL, 10) : 0;
 	if (!has_room(listener, r))
 		return hold(r, 0);
 	return MHD_YES;
@@ -857,6 +874,8 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 	}
 	memcpy(r->body + public->body_length, piece, length);
 	listener->counters->bytes_received += length;
+	if (listener->favoured == r)
+		listener->favoured_at = listener->now;
 	public->body_length = needed;
 	listener->inflight += length;
 	return MHD_YES;
@@ -1145,14 +1164,27 @@ wt_listener_timeout(WtListener *listener)
 	return next - now > 60000 ? 60000 : (int) (next - now);
 }
 
-/* In a full house the connection that has been idle longest makes room. */
+/*
+ * Who makes room in a full house: the one that has not come to its first request for a
+ * while, else the one that has been idle longest; NULL: nobody.
+ */
+static Connection *
+who_makes_room(const WtListener *listener)
+{
+	Connection *c = listener->phases[PHASE_NEW].first;
+
+	if (c && c->since + SLOW_START <= listener->now)
+		return c;
+	return listener->phases[PHASE_IDLE].first;
+}
+
 static void
 make_room(WtListener *listener)
 {
-	Connection *idle = listener->phases[PHASE_IDLE].first;
+	Connection *c = who_makes_room(listener);
 
-	if (idle && listener->n_doomed == 0)
-		doom(idle);
+	if (c && listener->n_doomed == 0)
+		doom(c);
 }
 
 static void
@@ -1303,7 +1335,7 @@ wt_listener_run(WtListener *listener)
 		listener->accept_after = 0;
 	/* Nobody can be let in: do not be woken for those who knock. */
 	accepting = listener->accept_after == 0 &&
-				(!is_full(listener) || listener->phases[PHASE_IDLE].first != NULL);
+				(!is_full(listener) || who_makes_room(listener) != NULL);
 	poll_sockets(listener, accepting);
 
 	n = epoll_wait(listener->poll_fd, events, 16, 0);

@@ -27,6 +27,7 @@ char *wt_table;
 int wt_max_connections;
 int wt_max_body_size;
 int wt_max_event_size;
+int wt_max_batch_events;
 int wt_max_inflight;
 int wt_request_timeout;
 bool wt_quarantine_single;
@@ -408,6 +409,15 @@ wt_settings_define(void)
 	DefineCustomIntVariable("windtrap.max_event_size", "Maximum size of an event.", NULL,
 							&wt_max_event_size, 1024 * 1024, 1024, 32 * 1024 * 1024,
 							PGC_SIGHUP, GUC_UNIT_BYTE, NULL, NULL, NULL);
+
+	/*
+	 * The most events of one request; larger batches are answered 413.  Each event is
+	 * stored with what is known of its request, so without a limit a small body of many
+	 * tiny events would become very many large rows.
+	 */
+	DefineCustomIntVariable(
+		"windtrap.max_batch_events", "Maximum number of events in a request.", NULL,
+		&wt_max_batch_events, 200000, 1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/*
 	 * The memory that bodies of requests may take at one time in one worker, received

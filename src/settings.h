@@ -13,8 +13,9 @@ extern char *wt_listen_addresses;
 extern int wt_port;
 extern char *wt_table;
 extern int wt_max_connections;
-extern int wt_max_body_size;   /* bytes */
-extern int wt_max_event_size;  /* bytes */
+extern int wt_max_body_size;  /* bytes */
+extern int wt_max_event_size; /* bytes */
+extern int wt_max_batch_events;
 extern int wt_max_inflight;	   /* kB */
 extern int wt_request_timeout; /* ms */
 extern int wt_retention_size;  /* MB; 0: no limit */

@@ -174,7 +174,8 @@ remove_stale_path(const WtSocket *s)
 
 	if (lstat(un->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
 		return;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* One whose queue is full is not stale, and must not keep us waiting. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return;
 	if (connect(fd, (const struct sockaddr *) un, s->address_length) != 0 &&
@@ -202,6 +203,9 @@ bind_socket(const WtSocket *s, bool share)
 		goto failed;
 	if (bind(fd, (const struct sockaddr *) &s->address, s->address_length) != 0)
 		goto failed;
+	/* As with PostgreSQL's own, who may connect is for the directory to say. */
+	if (family == AF_UNIX)
+		(void) chmod(((const struct sockaddr_un *) &s->address)->sun_path, 0777);
 	return fd;
 
 failed:

@@ -55,6 +55,9 @@
 #define FIRST_RETRY 500
 #define LAST_RETRY 15000
 
+/* After a reload whose sockets did not open, trying them again, ms. */
+#define LISTEN_RETRY 1000
+
 /* Stopping: until the last batch must be stored, and the last answer sent, ms. */
 #define STOP_STORE_TIMEOUT 2000
 #define STOP_ANSWER_TIMEOUT 1500
@@ -179,7 +182,8 @@ listener_settings(void)
 
 /*
  * Whether a worker of this cluster listens on the port, so that it is ours to share.
- * Called with the lock held.
+ * Called with the lock held; nothing that can block is done under it, since others wait for
+ * it without being able to be cancelled.
  */
 static bool
 port_is_ours(int port)
@@ -202,16 +206,23 @@ open_sockets(int number)
 	char addresses[WT_ADDRESSES_SIZE];
 	char message[WT_ERROR_SIZE];
 	int flags = number > 0 ? WT_SOCKETS_NO_PATHS : 0;
+	bool ours;
 	bool ok;
 
-	/* One at a time: see who is first on the port. */
-	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
-	if (!port_is_ours(wt_port))
-		flags |= WT_SOCKETS_EXCLUSIVE;
-	ok = wt_listener_open(listener, wt_listen_addresses, wt_port, flags, &error);
-	if (ok)
-		wt_shared->workers[number].port = wt_port;
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	ours = port_is_ours(wt_port);
 	LWLockRelease(&wt_shared->lock);
+	if (!ours)
+	{
+		/* The first worker sees whether the port is free; the others share it then. */
+		if (number > 0)
+		{
+			listening_elsewhere = true;
+			return false;
+		}
+		flags |= WT_SOCKETS_EXCLUSIVE;
+	}
+	ok = wt_listener_open(listener, wt_listen_addresses, wt_port, flags, &error);
 
 	if (!ok)
 	{
@@ -418,10 +429,8 @@ stop_serving(void)
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
 	}
-	/* MHD aborts where a request is still suspended. */
-	while (process_batch(STOP_STORE_TIMEOUT))
-		;
-	wt_listener_run(listener);
+	/* What is left is answered 503, by the batch and by the listener. */
+	wt_batch_abandon(listener);
 	FreeWaitEventSet(wait_events);
 	wait_events = NULL;
 	wt_listener_destroy(listener);
@@ -443,7 +452,11 @@ start_serving(int number)
 						errmsg("windtrap: could not start libmicrohttpd")));
 	while (!open_sockets(number))
 	{
-		wt_status_set_state(WT_STATE_FAILED);
+		/* Those that wait for the first worker have not failed. */
+		if (number == 0)
+			wt_status_set_state(WT_STATE_FAILED);
+		else
+			pause = FIRST_RETRY / 10;
 		if (!nap(number, pause))
 			return false;
 		pause = Min(pause * 2, LAST_RETRY);
@@ -463,6 +476,7 @@ static void
 serve(int number)
 {
 	TimestampTz last_work = GetCurrentTimestamp();
+	TimestampTz last_listen = last_work;
 	TimestampTz missing_since = 0;
 	bool shrunk = true;
 	long stats_due = -1;
@@ -496,15 +510,22 @@ serve(int number)
 			ereport(LOG, (errmsg("windtrap: the extension has been dropped")));
 			return;
 		}
+		if (listening_elsewhere &&
+			TimestampDifferenceExceeds(last_listen, now, LISTEN_RETRY))
+		{
+			(void) open_sockets(number);
+			last_listen = now;
+		}
 		if (!shrunk && TimestampDifferenceExceeds(last_work, now, IDLE_SHRINK))
 		{
 			give_back_memory();
 			shrunk = true;
 		}
 
-		wait_for_work(shorter(shorter(wt_listener_timeout(listener), IDLE_SHRINK),
-							  shorter(stats_due > 0 ? stats_due : -1,
-									  missing_since ? EXTENSION_POLL : -1)));
+		wait_for_work(
+			shorter(shorter(wt_listener_timeout(listener), IDLE_SHRINK),
+					shorter(stats_due > 0 ? stats_due : -1,
+							missing_since || listening_elsewhere ? EXTENSION_POLL : -1)));
 		if (stats_due > 0 &&
 			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
 			stats_due = pgstat_report_stat(true);
