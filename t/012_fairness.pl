@@ -102,7 +102,7 @@ query('TRUNCATE log');
 
 # The smallest events that there are: the body is short, the rows are many.
 {
-	my $n = 300_000;
+	my $n = 150_000;
 	my ($pid) = worker_pids($node);
 	my $watch = watch_memory($pid);
 	my $answer;
@@ -112,6 +112,16 @@ query('TRUNCATE log');
 	note sprintf '%d tiny events in %.2f s: memory grew by %.0f MB at its peak', $n, $took, $peak;
 	cmp_ok($peak, '<=', 32, "$n tiny events: memory is bounded");
 	query('TRUNCATE log');
+
+	# Each of them brings the envelope along, so there is a limit.
+	for my $case ([ 'lines', "1\n" x 300_000 ], [ 'array', '[' . join(',', (1) x 300_000) . ']' ])
+	{
+		my ($name, $body) = @$case;
+		$answer = post($port, $body, type => $name eq 'lines' ? 'application/x-ndjson' : 'application/json', timeout => 120);
+		is($answer->{status}, 413, "too many events, $name: refused");
+		like($answer->{content}, qr/max_batch_events/, "too many events, $name: says why");
+		is(query('SELECT count(*) FROM log'), 0, "too many events, $name: nothing is stored");
+	}
 }
 
 #
@@ -220,31 +230,39 @@ query('DROP FUNCTION slow CASCADE');
 #
 # Beyond max_inflight
 #
-# One request at a time has memory in any case; while that does not go on, those who come
-# wait for a moment, and are then told before they have sent their body.
+# One request at a time has memory in any case; while that goes on, those who come with large
+# bodies wait for a moment, and are then told before they have sent them.
 alter_system($node, 'windtrap.workers' => 1);
 ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'listening'}) == 1 }), 'one worker again');
 {
 	my $holder = connect_to($port);
 	$holder->send("POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1300000\r\n\r\n" . ' ' x 1_200_000);
 	ok(wait_for(sub { query('SELECT sum(bytes_in_flight) FROM windtrap.stats') == 1_200_000 }), 'memory is taken');
+	my $trickled = 0;
 	for my $case ([ 'who asks before sending', 'Expect: 100-continue' ], [ 'who does not send on', 'X: y' ])
 	{
 		my ($name, $header) = @$case;
 		my $other = connect_to($port);
 		my $answer;
-		$other->send("POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n$header\r\n\r\n");
-		my $took = elapsed(sub { $answer = $other->response });
+		$other->send("POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n$header\r\n\r\n");
+		my $took = elapsed(
+			sub {
+				for (1 .. 8)
+				{
+					$holder->send(' ');    # goes on, slowly
+					$trickled++;
+					select undef, undef, undef, 0.2;
+				}
+				$answer = $other->response;
+			});
 		is($answer->{status}, 503, "$name: 503, before the body is read");
 		is($answer->{headers}{'retry-after'}, 1, "$name: when to try again");
 		cmp_ok($took, '<', 3, "$name: after a moment");
 	}
-	my $patient = connect_to($port);
-	$patient->request('{"n":"patient"}');
+	is(event($port), 200, 'a modest body finds room');
 	is(http($port, 'GET', '/health')->{status}, 200, 'what needs no memory is answered');
-	$holder->send(' ' x 99_998 . '{}');
+	$holder->send(' ' x (99_998 - $trickled) . '{}');
 	is(($holder->response // { status => 'none' })->{status}, 200, 'who has the memory is served');
-	is(($patient->response // { status => 'none' })->{status}, 200, 'and who has waited only a moment');
 	is(event($port), 200, 'and whoever comes then');
 }
 alter_system($node, 'windtrap.workers' => 3);
