@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "form.h"
+#include "text.h"
 
 /* One field: two tokens that follow each other in json->tokens. */
 typedef struct Field
@@ -13,18 +14,6 @@ typedef struct Field
 	WtJsonToken name;
 	WtJsonToken value;
 } Field;
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /*
  * Adds a string token with the decoded form of p..end.  A percent sign without two
@@ -47,10 +36,10 @@ add_decoded(WtJson *json, const char *p, const char *end)
 			*out++ = ' ';
 			p++;
 		}
-		else if (*p == '%' && end - p >= 3 && hex_value(p[1]) >= 0 &&
-				 hex_value(p[2]) >= 0)
+		else if (*p == '%' && end - p >= 3 && wt_hex_digit(p[1]) >= 0 &&
+				 wt_hex_digit(p[2]) >= 0)
 		{
-			*out++ = (char) (hex_value(p[1]) * 16 + hex_value(p[2]));
+			*out++ = (char) (wt_hex_digit(p[1]) * 16 + wt_hex_digit(p[2]));
 			p += 3;
 		}
 		else

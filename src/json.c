@@ -138,18 +138,6 @@ skip_space(Parse *parse)
 	parse->p = p;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Reads the four digits of a \u escape; at is the backslash. */
 static WtJsonResult
 read_hex4(Parse *parse, const char *at, uint32_t *unit)
@@ -160,7 +148,7 @@ read_hex4(Parse *parse, const char *at, uint32_t *unit)
 	{
 		int d;
 
-		if (at + i >= parse->end || (d = hex_digit(at[i])) < 0)
+		if (at + i >= parse->end || (d = wt_hex_digit(at[i])) < 0)
 			return unexpected(parse, at + i, "four hexadecimal digits after \\u");
 		u = u * 16 + (uint32_t) d;
 	}

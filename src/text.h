@@ -24,6 +24,19 @@ extern int wt_utf8_sequence(const unsigned char *p, size_t left);
  */
 extern size_t wt_text_valid_prefix(const char *text, size_t length);
 
+/* The value of a hexadecimal digit; -1 where c is none. */
+static inline int
+wt_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 /*
  * Writes code point c as UTF-8 at out, which has room for 4 bytes; gives the number
  * of bytes written.
