@@ -629,6 +629,7 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		if (!standbys_have(XactLastCommitEnd, level))
 		{
 			not_at_standbys = XactLastCommitEnd;
+			memset(error, 0, sizeof(*error));
 			error->committed = true;
 			error->sqlstate = ERRCODE_QUERY_CANCELED;
 			strlcpy(error->message,
@@ -683,7 +684,7 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 	WtRow **pending = palloc(sizeof(WtRow *) * (Size) Max(n_rows, 1));
 	int n = 0;
 	instr_time begun;
-	Failure error;
+	Failure error = {0};
 	bool was_valid;
 	bool ok;
 
@@ -698,7 +699,7 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 	was_valid = target.valid;
 	ok = attempt(pending, n, false, callbacks, timeout, &error);
 	/* A plan can be of a table that is gone or has changed: look at what there is now. */
-	if (!ok && was_valid &&
+	if (!ok && was_valid && !error.committed &&
 		(error.no_partition ||
 		 ERRCODE_TO_CATEGORY(error.sqlstate) == ERRCODE_INVALID_SCHEMA_NAME ||
 		 ERRCODE_TO_CATEGORY(error.sqlstate) ==
