@@ -96,7 +96,7 @@ for my $case (@large)
 	}
 	my $peak = peak_memory($watch) / 1024;
 	note sprintf '16 MB, %s: memory grew by %.0f MB at its peak', $name, $peak;
-	cmp_ok($peak, '<=', 96, "16 MB, $name: memory in proportion to the body");
+	memory_ok($peak, 96, "16 MB, $name: memory in proportion to the body");
 }
 query('TRUNCATE log');
 
@@ -110,7 +110,7 @@ query('TRUNCATE log');
 	is($answer->{content}, qq({"accepted":$n}\n), "$n tiny events: accepted");
 	my $peak = peak_memory($watch) / 1024;
 	note sprintf '%d tiny events in %.2f s: memory grew by %.0f MB at its peak', $n, $took, $peak;
-	cmp_ok($peak, '<=', 32, "$n tiny events: memory is bounded");
+	memory_ok($peak, 32, "$n tiny events: memory is bounded");
 	query('TRUNCATE log');
 
 	# Each of them brings the envelope along, so there is a limit.
@@ -216,8 +216,8 @@ SQL
 	my $late = max @$memory[ $quarter + 1 .. $#$memory ];
 	note sprintf 'overload, %d worker(s): memory %.1f MB before, %.1f MB in the first quarter, %.1f MB later',
 	  $workers, map { $_ / 1024 } $before, $early, $late;
-	cmp_ok($late, '<=', max($early, $before) + 8 * 1024, "overload, $workers worker(s): memory is flat");
-	cmp_ok($late, '<=', 64 * 1024, "overload, $workers worker(s): and small");
+	memory_ok($late, max($early, $before) + 8 * 1024, "overload, $workers worker(s): memory is flat");
+	memory_ok($late, 64 * 1024, "overload, $workers worker(s): and small");
 	ok(wait_for(sub { event($port) == 200 }, 5), "overload, $workers worker(s): afterwards it serves");
 	is(query('SELECT sum(bytes_in_flight) FROM windtrap.stats'), 0, "overload, $workers worker(s): no bytes are left in flight");
 	is(query('SELECT count(*) FROM windtrap.stats WHERE requests > 10'), $workers, "overload, $workers worker(s): each has its share")

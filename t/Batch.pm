@@ -8,6 +8,7 @@ package Batch;
 
 use strict;
 use warnings;
+use Test::More;
 
 use Compress::Raw::Zlib;
 use Errno qw(EAGAIN EINTR);
@@ -24,7 +25,7 @@ use Time::HiRes qw(time);
 use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(
-  lines gzip zlib raw_deflate zstd gzip_bomb zstd_bomb memory watch_memory peak_memory exchange
+  lines gzip zlib raw_deflate zstd gzip_bomb zstd_bomb memory watch_memory peak_memory memory_ok exchange
   metrics changes percentile in_background
 );
 
@@ -113,6 +114,16 @@ sub watch_memory
 }
 
 # How far it has grown since, at its peak, without what it shares with others.
+# Whether memory (in any unit) is within its limit.  Under the sanitizers, which keep what is
+# freed and shadow what is not, nothing can be said of it.
+sub memory_ok
+{
+	my ($got, $limit, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return pass("$name (not measured under the sanitizers)") if $ENV{WT_SANITIZE};
+	return cmp_ok($got, '<=', $limit, $name);
+}
+
 sub peak_memory
 {
 	my ($watch) = @_;
