@@ -194,8 +194,11 @@ SQL
 	reload($node);
 	ok(wait_for(sub { query("SELECT state || ' ' || query FROM pg_stat_activity WHERE pid = $pid") eq 'active maintaining partitions' }), 'it is at work');
 	sleep 0.1;
+	my $offset = -s $node->logfile;
 	kill 'KILL', $pid;
-	ok( wait_for(sub { my ($rc, $out) = $node->psql('postgres', 'SELECT 1'); $rc == 0 && ready($port, 1) }, 60),
+	# Not before it has noticed: until then it answers as if nothing had happened.
+	my $noticed = sub { PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset) =~ /reinitializing/ };
+	ok(wait_for($noticed, 60) && wait_for(sub { my ($rc, $out) = $node->psql('postgres', 'SELECT 1'); $rc == 0 && ready($port, 1) }, 60),
 		'the server is back');
 	ok(wait_for(sub { query("SELECT count(*) FROM log_default WHERE data ? 'n'") eq 0 }, 60), 'and the rows are moved');
 	is(query("SELECT count(*) || ' ' || count(DISTINCT data->'n') FROM log WHERE data ? 'n'"), "$rows $rows", 'each of them once');
