@@ -51,9 +51,6 @@
 /* What contexts keep from turn to turn, bytes. */
 #define KEPT_MEMORY (256 * 1024)
 
-/* Where the buffer for inflated bodies is not worth keeping, bytes. */
-#define KEPT_BUFFER (1024 * 1024)
-
 typedef struct Job Job;
 
 /* An event that has been decoded. */

@@ -178,7 +178,7 @@ static void
 start_worker(int number, Oid database)
 {
 	BackgroundWorker worker;
-	WtWorkerArgs args = {.database = database, .launcher_pid = MyProcPid};
+	WtWorkerArgs args = {.database = database};
 
 	fill_worker(&worker, "windtrap_worker_main", "windtrap worker");
 	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "windtrap worker %d", number + 1);

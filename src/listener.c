@@ -1418,12 +1418,6 @@ wt_listener_set_health(WtListener *listener, const char *reason)
 }
 
 int
-wt_listener_connections(const WtListener *listener)
-{
-	return listener->n_connections;
-}
-
-int
 wt_listener_unanswered(const WtListener *listener)
 {
 	return listener->n_unanswered;

@@ -90,9 +90,6 @@ extern void wt_listener_accept(WtListener *listener, WtRequest *request);
 /* What /health answers: NULL for 200, else the reason for 503, which is copied. */
 extern void wt_listener_set_health(WtListener *listener, const char *reason);
 
-/* Connections that are open. */
-extern int wt_listener_connections(const WtListener *listener);
-
 /* Requests that were received in part or in full and have no answer yet. */
 extern int wt_listener_unanswered(const WtListener *listener);
 

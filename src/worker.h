@@ -11,7 +11,6 @@
 typedef struct WtWorkerArgs
 {
 	Oid database;
-	int launcher_pid;
 } WtWorkerArgs;
 
 extern PGDLLEXPORT void windtrap_worker_main(Datum number);
