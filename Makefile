@@ -15,6 +15,7 @@ OBJS = \
 	windtrap.o \
 	src/answer.o \
 	src/batch.o \
+	src/cidr.o \
 	src/control.o \
 	src/counters.o \
 	src/decode.o \
@@ -26,6 +27,7 @@ OBJS = \
 	src/json.o \
 	src/jsonb_writer.o \
 	src/launcher.o \
+	src/list.o \
 	src/listener.o \
 	src/log_table.o \
 	src/metrics.o \

@@ -16,7 +16,9 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "cidr.h"
 #include "compat.h"
+#include "list.h"
 #include "settings.h"
 
 char *wt_database;
@@ -30,6 +32,7 @@ int wt_max_event_size;
 int wt_max_batch_events;
 int wt_max_inflight;
 int wt_request_timeout;
+char *wt_trusted_proxies;
 bool wt_quarantine_single;
 int wt_retention_size;
 
@@ -55,31 +58,6 @@ static const HeaderList *redacted_headers;
 static const char *const secret_headers[] = {"authorization", "cookie",
 											 "proxy-authorization", "x-api-key"};
 
-/*
- * Gives the next item of a comma-separated list at *p without the white space around
- * it, and moves *p past it; false at the end.
- */
-static bool
-next_item(const char **p, const char **item, size_t *length)
-{
-	const char *start = *p;
-	const char *end;
-
-	if (!start)
-		return false;
-	end = strchr(start, ',');
-	*p = end ? end + 1 : NULL;
-	if (!end)
-		end = start + strlen(start);
-	while (start < end && isspace((unsigned char) *start))
-		start++;
-	while (end > start && isspace((unsigned char) end[-1]))
-		end--;
-	*item = start;
-	*length = (size_t) (end - start);
-	return true;
-}
-
 static bool
 check_listen_addresses(char **newval, void **extra, GucSource source)
 {
@@ -88,7 +66,7 @@ check_listen_addresses(char **newval, void **extra, GucSource source)
 	const char *item;
 	size_t n;
 
-	while (next_item(&p, &item, &n))
+	while (wt_list_next(&p, &item, &n))
 	{
 		if (n == 0)
 		{
@@ -266,7 +244,7 @@ check_header_list(const char *text, bool words, void **extra)
 		return false;
 	list->all = false;
 	out = list->names;
-	while (next_item(&p, &item, &n))
+	while (wt_list_next(&p, &item, &n))
 	{
 		if (n == 0)
 			continue;
@@ -345,6 +323,25 @@ wt_header_is_redacted(const char *name)
 		if (strcmp(secret_headers[i], name) == 0)
 			return true;
 	return list_has(redacted_headers, name);
+}
+
+static bool
+check_trusted_proxies(char **newval, void **extra, GucSource source)
+{
+	WtCidrList list = {NULL, 0};
+	const char *bad;
+	size_t n;
+
+	if (wt_cidr_list_parse(*newval, &list, &bad, &n))
+	{
+		wt_cidr_list_free(&list);
+		return true;
+	}
+	if (bad)
+		GUC_check_errdetail("\"%.*s\" is not an IP address, nor a range of them such as "
+							"10.0.0.0/8.",
+							(int) n, bad);
+	return false;
 }
 
 void
@@ -437,6 +434,16 @@ wt_settings_define(void)
 							"Time that a request may take until it is answered.", NULL,
 							&wt_request_timeout, 30 * 1000, 1000, 3600 * 1000, PGC_SIGHUP,
 							GUC_UNIT_MS, NULL, NULL, NULL);
+
+	/*
+	 * Reverse proxies in front, as IP addresses and ranges of them.  What they say of the
+	 * client that they speak for is believed; of others it is not.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.trusted_proxies",
+		"Addresses of reverse proxies whose word on the client's address is taken.", NULL,
+		&wt_trusted_proxies, "", PGC_SIGHUP, GUC_LIST_INPUT, check_trusted_proxies, NULL,
+		NULL);
 
 	/*
 	 * Events of a batch that cannot be stored as they are always go into quarantine, rows
