@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cidr.h"
 #include "list.h"
@@ -138,7 +139,7 @@ bool
 wt_cidr_list_parse(const char *text, WtCidrList *list, const char **bad,
 				   size_t *bad_length)
 {
-	WtCidrList read = {NULL, 0};
+	WtCidrList read = {0};
 	const char *p = text;
 	const char *item;
 	size_t n;
@@ -150,6 +151,11 @@ wt_cidr_list_parse(const char *text, WtCidrList *list, const char **bad,
 
 		if (n == 0)
 			continue;
+		if (n == strlen("unix") && strncasecmp(item, "unix", n) == 0)
+		{
+			read.unix_sockets = true;
+			continue;
+		}
 		if (!wt_cidr_parse(item, n, &range))
 		{
 			*bad = item;
@@ -176,6 +182,8 @@ wt_cidr_list_parse(const char *text, WtCidrList *list, const char **bad,
 bool
 wt_cidr_list_has(const WtCidrList *list, const WtAddress *address)
 {
+	if (!address)
+		return list->unix_sockets;
 	for (int i = 0; i < list->n; i++)
 		if (cidr_has(&list->ranges[i], address))
 			return true;
@@ -186,6 +194,5 @@ void
 wt_cidr_list_free(WtCidrList *list)
 {
 	free(list->ranges);
-	list->ranges = NULL;
-	list->n = 0;
+	memset(list, 0, sizeof(*list));
 }

@@ -1,6 +1,6 @@
 /*
  * cidr.h
- *		Ranges of IP addresses: lists such as "10.0.0.0/8, ::1", and what lies in them.
+ *		Ranges of IP addresses: lists such as "10.0.0.0/8, ::1, unix", and what is in them.
  *
  * Plain C: raises nothing.  An IPv4 address that comes mapped into IPv6 (::ffff:10.0.0.1)
  * is taken as the IPv4 address that it is.
@@ -28,6 +28,7 @@ typedef struct WtCidrList
 {
 	WtCidr *ranges; /* by malloc */
 	int n;
+	bool unix_sockets; /* "unix": those who come by a Unix-domain socket */
 } WtCidrList;
 
 /* Reads an address as text of length bytes, without port or brackets; false: it is none. */
@@ -54,6 +55,7 @@ extern bool wt_cidr_parse(const char *text, size_t length, WtCidr *range);
 extern bool wt_cidr_list_parse(const char *text, WtCidrList *list, const char **bad,
 							   size_t *bad_length);
 
+/* Whether an address is in the list; NULL: that of a Unix-domain socket. */
 extern bool wt_cidr_list_has(const WtCidrList *list, const WtAddress *address);
 
 extern void wt_cidr_list_free(WtCidrList *list);
