@@ -14,8 +14,10 @@ OBJS = \
 	$(WIN32RES) \
 	windtrap.o \
 	src/answer.o \
+	src/auth.o \
 	src/batch.o \
 	src/cidr.o \
+	src/client.o \
 	src/control.o \
 	src/counters.o \
 	src/decode.o \
@@ -39,6 +41,8 @@ OBJS = \
 	src/stats.o \
 	src/store.o \
 	src/text.o \
+	src/tokens.o \
+	src/transact.o \
 	src/upkeep.o \
 	src/upkeep_worker.o \
 	src/uuid.o \
@@ -51,7 +55,7 @@ TAP_TESTS = 1
 EXTRA_CLEAN = $(OBJS:.o=.d)
 
 PG_CONFIG ?= pg_config
-LIBRARIES = libmicrohttpd zlib libzstd
+LIBRARIES = libmicrohttpd gnutls zlib libzstd
 PG_CPPFLAGS = -I$(srcdir)/src $(shell pkg-config --cflags $(LIBRARIES))
 # The warnings that PostgreSQL itself builds with come from PGXS; these are ours.
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wshadow=compatible-local -Wstrict-prototypes \

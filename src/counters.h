@@ -31,6 +31,11 @@ typedef enum WtReason
 	WT_REASON_TABLE,	   /* the table refuses the event */
 	WT_REASON_UNAVAILABLE, /* it could not be stored now */
 	WT_REASON_MEMORY,
+	WT_REASON_TOKEN,  /* none, or one that is not known */
+	WT_REASON_SCOPE,  /* the token is for something else */
+	WT_REASON_ORIGIN, /* pages of this origin may not */
+	WT_REASON_HOST,	  /* a name that is not this collector's */
+	WT_REASON_RATE,	  /* more requests than the token may send */
 	WT_N_REASONS
 } WtReason;
 

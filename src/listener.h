@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth.h"
 #include "counters.h"
 #include "request.h"
 #include "sockets.h"
@@ -40,11 +41,12 @@ typedef struct WtAnswer
 } WtAnswer;
 
 /*
- * A new listener without sockets, which counts in *counters.  panic is called where MHD finds itself beyond
- * repair, and must not return.  NULL where memory or descriptors are wanting.
+ * A new listener without sockets, which counts in *counters and asks auth who may; both must
+ * outlive it.  panic is called where MHD finds itself beyond repair, and must not return.
+ * NULL where memory or descriptors are wanting.
  */
 extern WtListener *wt_listener_create(const WtListenerSettings *settings,
-									  WtCounters *counters,
+									  WtCounters *counters, WtAuth *auth,
 									  void (*panic)(const char *reason));
 
 /* New limits, for what comes from now on. */
@@ -87,7 +89,10 @@ extern void wt_listener_answer(WtListener *listener, WtRequest *request,
 /* The answer to an event that is committed: 200 {"accepted":1}; nothing is copied. */
 extern void wt_listener_accept(WtListener *listener, WtRequest *request);
 
-/* What /health answers: NULL for 200, else the reason for 503, which is copied. */
+/*
+ * What /health answers: NULL for 200, else the reason for 503, which is copied.  Only who may
+ * read is told the reason.
+ */
 extern void wt_listener_set_health(WtListener *listener, const char *reason);
 
 /* Requests that were received in part or in full and have no answer yet. */

@@ -25,9 +25,10 @@ typedef struct WtRequest
 {
 	WtRoute route; /* what handles it */
 	const char *method;
-	const char *path;  /* as it was sent, without the query string */
-	const char *query; /* as it was sent, without the question mark; NULL: none */
-	const char *ip;	   /* the peer's address; NULL on a Unix-domain socket */
+	const char *path;	/* as it was sent, without the query string */
+	const char *query;	/* as it was sent, without the question mark; NULL: none */
+	const char *ip;		/* the client's address; NULL on a Unix-domain socket */
+	const char *source; /* whose token it came with; NULL: it says nothing of that */
 	const WtHeader *headers;
 	int n_headers;
 

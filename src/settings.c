@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "auth.h"
 #include "cidr.h"
 #include "compat.h"
 #include "list.h"
@@ -33,6 +34,9 @@ int wt_max_batch_events;
 int wt_max_inflight;
 int wt_request_timeout;
 char *wt_trusted_proxies;
+int wt_auth_mode;
+char *wt_cors_origins;
+char *wt_allowed_hosts;
 bool wt_quarantine_single;
 int wt_retention_size;
 
@@ -328,7 +332,7 @@ wt_header_is_redacted(const char *name)
 static bool
 check_trusted_proxies(char **newval, void **extra, GucSource source)
 {
-	WtCidrList list = {NULL, 0};
+	WtCidrList list = {0};
 	const char *bad;
 	size_t n;
 
@@ -339,10 +343,52 @@ check_trusted_proxies(char **newval, void **extra, GucSource source)
 	}
 	if (bad)
 		GUC_check_errdetail("\"%.*s\" is not an IP address, nor a range of them such as "
-							"10.0.0.0/8.",
+							"10.0.0.0/8, nor \"unix\".",
 							(int) n, bad);
 	return false;
 }
+
+/* Every item of a list is one; what is what that is, for the error. */
+static bool
+check_items(const char *list, bool (*is_valid)(const char *item, size_t length),
+			const char *what)
+{
+	const char *p = list;
+	const char *item;
+	size_t n;
+
+	while (wt_list_next(&p, &item, &n))
+	{
+		if (n == 0 || is_valid(item, n))
+			continue;
+		GUC_check_errdetail("\"%.*s\" is not %s.", (int) n, item, what);
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_cors_origins(char **newval, void **extra, GucSource source)
+{
+	return check_items(*newval, wt_auth_origin_is_valid,
+					   "an origin such as https://app.example.com or "
+					   "https://*.example.com, nor \"self\", \"null\" or \"*\"");
+}
+
+static bool
+check_allowed_hosts(char **newval, void **extra, GucSource source)
+{
+	return check_items(*newval, wt_auth_host_is_valid,
+					   "a host name such as logs.example.com or *.example.com, without "
+					   "port");
+}
+
+static const struct config_enum_entry auth_modes[] = {
+	{"auto", WT_AUTH_AUTO, false},
+	{"token", WT_AUTH_TOKEN, false},
+	{"none", WT_AUTH_NONE, false},
+	{NULL, 0, false},
+};
 
 void
 wt_settings_define(void)
@@ -434,6 +480,32 @@ wt_settings_define(void)
 							"Time that a request may take until it is answered.", NULL,
 							&wt_request_timeout, 30 * 1000, 1000, 3600 * 1000, PGC_SIGHUP,
 							GUC_UNIT_MS, NULL, NULL, NULL);
+
+	/*
+	 * Who needs a token.  auto: all but clients on this machine, and these too from the
+	 * first token on; token: all; none: nobody.
+	 */
+	DefineCustomEnumVariable("windtrap.auth", "Who needs a token to send events.", NULL,
+							 &wt_auth_mode, WT_AUTH_AUTO, auth_modes, PGC_SIGHUP, 0, NULL,
+							 NULL, NULL);
+
+	/*
+	 * Web pages that may send: their origins, as https://app.example.com, a star for any
+	 * labels before a domain, "self" for pages from the same host and port, "null" for
+	 * those without an origin, "*" for all.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.cors_origins", "Origins of the web pages that may send events.", NULL,
+		&wt_cors_origins, "", PGC_SIGHUP, GUC_LIST_INPUT, check_cors_origins, NULL, NULL);
+
+	/*
+	 * Host names that requests may be addressed to.  Empty: any, but on this machine's own
+	 * addresses those who bring no token must name localhost or an address.
+	 */
+	DefineCustomStringVariable("windtrap.allowed_hosts",
+							   "Host names that requests may be addressed to.", NULL,
+							   &wt_allowed_hosts, "", PGC_SIGHUP, GUC_LIST_INPUT,
+							   check_allowed_hosts, NULL, NULL);
 
 	/*
 	 * Reverse proxies in front, as IP addresses and ranges of them.  What they say of the

@@ -16,8 +16,11 @@ extern int wt_max_connections;
 extern int wt_max_body_size;  /* bytes */
 extern int wt_max_event_size; /* bytes */
 extern int wt_max_batch_events;
-extern int wt_max_inflight;		 /* kB */
-extern int wt_request_timeout;	 /* ms */
+extern int wt_max_inflight;	   /* kB */
+extern int wt_request_timeout; /* ms */
+extern int wt_auth_mode;	   /* WtAuthMode */
+extern char *wt_cors_origins;
+extern char *wt_allowed_hosts;
 extern char *wt_trusted_proxies; /* a list for wt_cidr_list_parse */
 extern int wt_retention_size;	 /* MB; 0: no limit */
 

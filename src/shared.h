@@ -11,6 +11,7 @@
 #include "datatype/timestamp.h"
 #include "storage/lwlock.h"
 
+#include "auth.h"
 #include "counters.h"
 #include "settings.h"
 
@@ -56,6 +57,9 @@ typedef struct WtShared
 	uint64 baseline[WT_MAX_WORKERS][WT_N_COUNTERS];
 	TimestampTz counting_since;
 	volatile uint64 generation; /* resets so far */
+
+	int64 rates
+		[WT_RATE_PLACES]; /* how far tokens are used up, see auth.c; without the lock */
 } WtShared;
 
 extern WtShared *wt_shared;

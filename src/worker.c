@@ -37,12 +37,15 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "auth.h"
 #include "batch.h"
 #include "compat.h"
 #include "listener.h"
 #include "settings.h"
 #include "shared.h"
 #include "store.h"
+#include "tokens.h"
+#include "transact.h"
 #include "worker.h"
 
 /* Looking whether the extension is there, ms. */
@@ -76,6 +79,7 @@
 #define RESERVED_DESCRIPTORS 32
 
 static WtListener *listener;
+static WtAuth *auth;
 static WaitEventSet *wait_events;
 
 static volatile sig_atomic_t stop_requested = false;
@@ -100,7 +104,7 @@ on_sigterm(SIGNAL_ARGS)
 
 	stop_requested = true;
 	wt_store_stopping = true;
-	if (wt_store_in_progress)
+	if (wt_store_in_progress || wt_transaction_in_progress)
 	{
 		InterruptPending = true;
 		QueryCancelPending = true;
@@ -178,6 +182,34 @@ listener_settings(void)
 		}
 	}
 	return settings;
+}
+
+/* Who may, as the settings and the table of tokens say now; says when that changes. */
+static void
+attend_auth(bool configure)
+{
+	static bool said_open = false;
+	WtAuthSettings settings = {.mode = (WtAuthMode) wt_auth_mode,
+							   .cors_origins = wt_cors_origins,
+							   .allowed_hosts = wt_allowed_hosts,
+							   .trusted_proxies = wt_trusted_proxies};
+
+	if (configure && !wt_auth_configure(auth, &settings))
+		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	wt_tokens_attend(auth);
+	if (wt_auth_is_open(auth) == said_open)
+		return;
+	said_open = !said_open;
+	if (!said_open)
+		ereport(LOG, (errmsg("windtrap: whoever sends events needs a token")));
+	else if (wt_auth_mode == WT_AUTH_NONE)
+		ereport(LOG, (errmsg("windtrap: anybody may send events without a token, since "
+							 "windtrap.auth is none")));
+	else
+		ereport(LOG,
+				(errmsg("windtrap: clients on this machine may send events without a "
+						"token, until the first one is made"),
+				 errhint("Call windtrap.create_token() to have it closed.")));
 }
 
 /*
@@ -263,6 +295,7 @@ reload(int number)
 		return;
 	settings = listener_settings();
 	wt_listener_configure(listener, &settings);
+	attend_auth(true);
 	if (strcmp(listening_addresses, wt_listen_addresses) != 0 ||
 		listening_port != wt_port || listening_elsewhere)
 		(void) open_sockets(number);
@@ -366,6 +399,10 @@ work(int timeout)
 {
 	int unanswered = 0;
 
+	/* A token that was revoked before a request came must not let it in. */
+	AcceptInvalidationMessages();
+	attend_auth(false);
+
 	/*
 	 * While reading one connection the next request arrives on another: as long as the
 	 * batch grows, look again.  A flush costs more than a look.
@@ -435,6 +472,8 @@ stop_serving(void)
 	wait_events = NULL;
 	wt_listener_destroy(listener);
 	listener = NULL;
+	wt_auth_destroy(auth);
+	auth = NULL;
 	wt_status_set_address("", 0);
 	ereport(LOG, (errmsg("windtrap: stopped listening")));
 }
@@ -446,10 +485,14 @@ start_serving(int number)
 	WtListenerSettings settings = listener_settings();
 	long pause = FIRST_RETRY;
 
-	listener = wt_listener_create(&settings, wt_my_counters(), on_panic);
+	auth = wt_auth_create(wt_shared->rates);
+	if (auth)
+		listener = wt_listener_create(&settings, wt_my_counters(), auth, on_panic);
 	if (!listener)
 		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
 						errmsg("windtrap: could not start libmicrohttpd")));
+	/* Before the first request is let in. */
+	attend_auth(true);
 	while (!open_sockets(number))
 	{
 		/* Those that wait for the first worker have not failed. */
@@ -525,7 +568,9 @@ serve(int number)
 		wait_for_work(
 			shorter(shorter(wt_listener_timeout(listener), IDLE_SHRINK),
 					shorter(stats_due > 0 ? stats_due : -1,
-							missing_since || listening_elsewhere ? EXTENSION_POLL : -1)));
+							shorter(wt_tokens_timeout(),
+									missing_since || listening_elsewhere ? EXTENSION_POLL
+																		 : -1))));
 		if (stats_due > 0 &&
 			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
 			stats_due = pgstat_report_stat(true);
