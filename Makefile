@@ -48,7 +48,7 @@ OBJS = \
 	src/uuid.o \
 	src/worker.o
 
-REGRESS = extension settings log_table privileges upkeep
+REGRESS = extension settings log_table privileges tokens upkeep
 ISOLATION = create_log_table
 TAP_TESTS = 1
 

@@ -189,7 +189,18 @@ CREATE UNIQUE INDEX token_name_key ON windtrap.token (name) WHERE revoked IS NUL
 
 COMMENT ON TABLE windtrap.token IS
 'who may send and read; made by windtrap.create_token(), seen in windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.id IS 'its number, by which workers know it';
+COMMENT ON COLUMN windtrap.token.name IS 'see windtrap.tokens';
 COMMENT ON COLUMN windtrap.token.digest IS 'SHA-256 of the token''s text';
+COMMENT ON COLUMN windtrap.token.scope IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.source IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.origins IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.rate IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.created IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.expires IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.last_used IS 'see windtrap.tokens; written by the workers';
+COMMENT ON COLUMN windtrap.token.revoked IS 'see windtrap.tokens';
+COMMENT ON SEQUENCE windtrap.token_id_seq IS 'numbers of tokens';
 
 SELECT pg_extension_config_dump('windtrap.token', '');
 SELECT pg_extension_config_dump('windtrap.token_id_seq', '');

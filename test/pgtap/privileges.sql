@@ -11,7 +11,7 @@ CREATE ROLE windtrap_test_operator;
 GRANT EXECUTE ON FUNCTION windtrap.start(), windtrap.stop(), windtrap.create_log_table(text)
 	TO windtrap_test_operator;
 
-SELECT plan(29);
+SELECT plan(30);
 
 -- Whatever functions there are.
 SELECT is_empty(
@@ -26,8 +26,14 @@ SELECT is_empty(
 	'every function has the search_path pg_catalog, pg_temp');
 SELECT is_empty(
 	$$SELECT oid::regprocedure FROM pg_proc
-	  WHERE pronamespace = 'windtrap'::regnamespace AND prosecdef$$,
-	'no function runs with its owner''s rights');
+	  WHERE pronamespace = 'windtrap'::regnamespace AND prosecdef
+	    AND proname NOT IN ('create_token', 'revoke_token')$$,
+	'no function runs with its owner''s rights but those that write the tokens');
+SELECT is_empty(
+	$$SELECT grantee::regrole, privilege_type
+	  FROM pg_class c, aclexplode(coalesce(relacl, acldefault('r', relowner)))
+	  WHERE c.oid = 'windtrap.token'::regclass AND grantee <> relowner$$,
+	'nobody but its owner may do anything to the tokens'' table');
 SELECT is_empty(
 	$$SELECT c.oid::regclass, privilege_type
 	  FROM pg_class c, aclexplode(coalesce(relacl, acldefault('r', relowner)))
