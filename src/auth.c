@@ -282,15 +282,6 @@ find_token(WtAuth *auth, const char *text, size_t length)
 	return found;
 }
 
-static const char *
-find_header(const WtRequest *request, const char *name)
-{
-	for (int i = 0; i < request->n_headers; i++)
-		if (strcasecmp(request->headers[i].name, name) == 0)
-			return request->headers[i].value;
-	return NULL;
-}
-
 /* Where the value of an Authorization header begins, if it is of that scheme. */
 static const char *
 after_scheme(const char *value, const char *scheme)
@@ -347,7 +338,8 @@ find_parameter(const char *query, const char *name, size_t *length)
 static Token *
 brought_token(WtAuth *auth, const WtRequest *request, bool *brought)
 {
-	const char *value = find_header(request, "Authorization");
+	const char *value =
+		wt_header_find(request->headers, request->n_headers, "Authorization");
 	const char *token;
 	size_t length;
 
@@ -356,7 +348,7 @@ brought_token(WtAuth *auth, const WtRequest *request, bool *brought)
 		return find_token(auth, token, strlen(token));
 	if (value && (token = after_scheme(value, "Basic")) != NULL)
 		return find_password(auth, token);
-	value = find_header(request, "X-API-Key");
+	value = wt_header_find(request->headers, request->n_headers, "X-API-Key");
 	if (value)
 		return find_token(auth, value, strlen(value));
 	token = find_parameter(request->query, "token", &length);
@@ -494,7 +486,7 @@ void
 wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
 {
 	const WtRequest *request = question->request;
-	const char *origin = find_header(request, "Origin");
+	const char *origin = wt_header_find(request->headers, request->n_headers, "Origin");
 	bool host_allowed = !request->host || host_is_allowed(auth, request->host);
 	bool origin_listed;
 	bool reads = question->route == WT_ROUTE_METRICS;

@@ -15,19 +15,12 @@ static const char *const proxy_headers[] = {
 	"via",		"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host",
 	"x-real-ip"};
 
-static bool
-is_named(const WtHeader *h, const char *name)
-{
-	return h->name_length == strlen(name) &&
-		   strncasecmp(h->name, name, h->name_length) == 0;
-}
-
 /* The last header of a name: the nearest proxy adds its own after the others. */
 static const WtHeader *
 find_last(const WtHeader *headers, int n_headers, const char *name)
 {
 	for (int i = n_headers - 1; i >= 0; i--)
-		if (is_named(&headers[i], name))
+		if (wt_header_is(&headers[i], name))
 			return &headers[i];
 	return NULL;
 }
@@ -153,7 +146,7 @@ read_forwarded_for(const WtCidrList *trusted, const WtHeader *headers, int n_hea
 	{
 		const char *end = headers[i].value + headers[i].value_length;
 
-		if (!is_named(&headers[i], "X-Forwarded-For"))
+		if (!wt_header_is(&headers[i], "X-Forwarded-For"))
 			continue;
 		while (end)
 		{
@@ -177,7 +170,7 @@ read_forwarded(const WtCidrList *trusted, const WtHeader *headers, int n_headers
 	{
 		const char *end = headers[i].value + headers[i].value_length;
 
-		if (!is_named(&headers[i], "Forwarded"))
+		if (!wt_header_is(&headers[i], "Forwarded"))
 			continue;
 		while (end)
 		{

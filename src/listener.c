@@ -428,10 +428,7 @@ make_error(int status, const char *sentence, const Request *r)
 static const char *
 find_header(const WtRequest *request, const char *name)
 {
-	for (int i = 0; i < request->n_headers; i++)
-		if (strcasecmp(request->headers[i].name, name) == 0)
-			return request->headers[i].value;
-	return NULL;
+	return wt_header_find(request->headers, request->n_headers, name);
 }
 
 static bool
