@@ -17,7 +17,9 @@ extern volatile bool wt_transaction_in_progress;
  * Runs what(arg) in a transaction and commits it, within timeout ms, waiting at most a
  * second for each lock.  activity is what pg_stat_activity shows meanwhile.
  *
- * The commit is not flushed: nothing that is done here is lost by being done again.
+ * The commit is not flushed: one that waited for the disk or a standby would hold its
+ * locks meanwhile, and nothing that is done here is lost by being done again.  What removes
+ * files is flushed in any case.
  *
  * Gives NULL, or the error that it failed with, in the current memory context, which is the
  * same afterwards and in which `what` runs too.  Raises nothing but FATAL.
