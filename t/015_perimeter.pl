@@ -216,6 +216,22 @@ my $version = query(q{SELECT xmin FROM windtrap.token WHERE name = 'shop' AND re
 outcome(bearer($again)) for 1 .. 5;
 is(query(q{SELECT xmin FROM windtrap.token WHERE name = 'shop' AND revoked IS NULL}), $version, 'and not with each request');
 
+# The senders among the examples, as they are.
+{
+	my $examples = "$FindBin::RealBin/../examples";
+	local $ENV{WINDTRAP_URL} = "http://127.0.0.1:$port/log";
+	local $ENV{WINDTRAP_HOST} = "127.0.0.1:$port";
+	local $ENV{WINDTRAP_TOKEN} = $again;
+	like(python("$examples/send.py", '{"example":"send.py"}'), qr/'accepted': 1/, 'examples/send.py sends a token');
+	python("$examples/logging_handler.py");
+	is(query(q{SELECT count(*) FROM log WHERE data->'json'->>'name' = 'shop'}), 1, 'examples/logging_handler.py, too');
+	SKIP:
+	{
+		skip 'there is no node', 1 if !grep { -x "$_/node" } split /:/, $ENV{PATH};
+		like(command('node', "$examples/send.mjs", '{"example":"send.mjs"}'), qr/accepted: 1/, 'examples/send.mjs, too');
+	}
+}
+
 # A rate.
 {
 	my $slow = query(q{SELECT windtrap.create_token('slow', rate => 5)});
