@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "counters.h"
+#include "refused.h"
 #include "request.h"
 #include "sockets.h"
 
@@ -46,6 +47,9 @@ typedef struct WtAnswer
 extern WtListener *wt_listener_create(const WtListenerSettings *settings,
 									  WtCounters *counters,
 									  void (*panic)(const char *reason));
+
+/* Where refused requests are remembered from now on; NULL: nowhere. */
+extern void wt_listener_remember(WtListener *listener, WtRefused *refused);
 
 /* New limits, for what comes from now on. */
 extern void wt_listener_configure(WtListener *listener,

@@ -9,6 +9,7 @@
 #define WT_SHARED_H
 
 #include "datatype/timestamp.h"
+#include "storage/dsm.h"
 #include "storage/lwlock.h"
 
 #include "counters.h"
@@ -56,6 +57,8 @@ typedef struct WtShared
 	uint64 baseline[WT_MAX_WORKERS][WT_N_COUNTERS];
 	TimestampTz counting_since;
 	volatile uint64 generation; /* resets so far */
+
+	dsm_handle refused; /* the record of refused requests; DSM_HANDLE_INVALID: none yet */
 } WtShared;
 
 extern WtShared *wt_shared;

@@ -40,6 +40,7 @@
 #include "batch.h"
 #include "compat.h"
 #include "listener.h"
+#include "refused_view.h"
 #include "settings.h"
 #include "shared.h"
 #include "store.h"
@@ -450,6 +451,7 @@ start_serving(int number)
 	if (!listener)
 		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
 						errmsg("windtrap: could not start libmicrohttpd")));
+	wt_listener_remember(listener, wt_refused_attach());
 	while (!open_sockets(number))
 	{
 		/* Those that wait for the first worker have not failed. */
