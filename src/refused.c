@@ -55,12 +55,14 @@ typedef struct Recent
 {
 	uint64_t hash;
 	uint64_t version; /* of the place, as long as nobody else has taken it */
-	Place *place;	  /* NULL: none */
+	uint64_t used;	  /* when it came last, in requests; 0: there is none */
+	Place *place;
 } Recent;
 
 struct WtRefused
 {
 	WtRefusedRecord *record;
+	uint64_t n; /* requests */
 	Recent recent[MAX_RECENT];
 };
 
@@ -263,14 +265,32 @@ is_like(const WtRefusedRequest *a, const WtRefusedRequest *b)
  * Writing
  */
 
-/* Adds to a recent request of this process that is like this one; false: there is none. */
+/* The recent request with this hash, else the one that makes room for it. */
+static Recent *
+find_recent(WtRefused *refused, uint64_t hash)
+{
+	Recent *oldest = &refused->recent[0];
+
+	for (int i = 0; i < MAX_RECENT; i++)
+	{
+		Recent *recent = &refused->recent[i];
+
+		if (recent->used > 0 && recent->hash == hash)
+			return recent;
+		if (recent->used < oldest->used)
+			oldest = recent;
+	}
+	return oldest;
+}
+
+/* Adds to a recent request of this process, if this one is like it; false: it is not. */
 static bool
 add_to_recent(Recent *recent, uint64_t hash, const WtRefusedRequest *r, int64_t time_us)
 {
 	WtRefusedRequest earlier;
 	bool alike;
 
-	if (!recent->place || recent->hash != hash ||
+	if (recent->used == 0 || recent->hash != hash ||
 		!begin_write(&recent->place->version, recent->version))
 		return false;
 	load_words(&earlier, &recent->place->request, sizeof(earlier));
@@ -291,12 +311,16 @@ static void
 add_request(WtRefused *refused, WtRefusedRequest *r, int64_t time_us)
 {
 	uint64_t hash = hash_of_likeness(r);
-	Recent *recent = &refused->recent[hash % MAX_RECENT];
+	Recent *recent = find_recent(refused, hash);
 	Place *place;
 	uint64_t version;
 
+	refused->n++;
 	if (add_to_recent(recent, hash, r, time_us))
+	{
+		recent->used = refused->n;
 		return;
+	}
 	r->serial = __atomic_fetch_add(&refused->record->next, 1, __ATOMIC_RELAXED);
 	r->time_us = time_us;
 	r->times = 1;
@@ -309,6 +333,7 @@ add_request(WtRefused *refused, WtRefusedRequest *r, int64_t time_us)
 	recent->hash = hash;
 	recent->place = place;
 	recent->version = version + 2;
+	recent->used = refused->n;
 }
 
 static void

@@ -92,8 +92,8 @@ extern WtRefusedRecord *wt_refused_init(void *memory);
 extern WtRefused *wt_refused_open(WtRefusedRecord *record);
 
 /*
- * Remembers a refusal, and counts it for its client.  One that is like a recent one of
- * this process only adds to that one.  Where another process is in the way, it is not
+ * Remembers a refusal, and counts it for its client.  One that is like one of the last 64
+ * different ones of this process only adds to that.  Where another process is in the way, it is not
  * remembered.  refused may be NULL: then nothing is.
  */
 extern void wt_refused_add(WtRefused *refused, const WtRefusal *refusal);
