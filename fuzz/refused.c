@@ -15,7 +15,7 @@
 #include "text.h"
 
 /* Each of the two writers; together more than there are places, so that they are taken anew. */
-#define TIMES 3000
+#define TIMES 10000
 
 typedef struct Writer
 {
@@ -48,7 +48,7 @@ write_all(void *arg)
 
 /* What can be shown, and is what it was: escaped bytes, put back, are the bytes. */
 static void
-check_text(const char *text, size_t length, const char *original, size_t max)
+check_text(const char *text, size_t length, const char *original, size_t max, bool shown)
 {
 	char out[4 * UINT8_MAX];
 	char back[UINT8_MAX];
@@ -63,7 +63,7 @@ check_text(const char *text, size_t length, const char *original, size_t max)
 	CHECK(length == max || length + 4 > max || original[length] == '\0' ||
 			  original[length] == '?' || original[length] == '%',
 		  "cut at %zu of %zu", length, max);
-	for (int ascii_only = 0; ascii_only < 2; ascii_only++)
+	for (int ascii_only = 0; shown && ascii_only < 2; ascii_only++)
 	{
 		char *exact = exact_copy(text, length);
 		size_t n = wt_text_escape(exact, length, ascii_only, out);
@@ -91,11 +91,12 @@ check_text(const char *text, size_t length, const char *original, size_t max)
 }
 
 static void
-check_request(const WtRefusedRequest *r, const WtRefusal *of)
+check_request(const WtRefusedRequest *r, const WtRefusal *of, bool shown)
 {
-	check_text(r->method, r->method_length, of->method, WT_REFUSED_METHOD);
-	check_text(r->path, r->path_length, of->path, WT_REFUSED_PATH);
-	check_text(r->user_agent, r->user_agent_length, of->user_agent, WT_REFUSED_AGENT);
+	check_text(r->method, r->method_length, of->method, WT_REFUSED_METHOD, shown);
+	check_text(r->path, r->path_length, of->path, WT_REFUSED_PATH, shown);
+	check_text(r->user_agent, r->user_agent_length, of->user_agent, WT_REFUSED_AGENT,
+			   shown);
 	CHECK(r->times <= TIMES, "%u times", r->times);
 	CHECK(r->reason == of->reason, "another reason");
 }
@@ -112,7 +113,8 @@ check_all(const Writer *writers, bool alone)
 
 		if (!wt_refused_request(record, i, &r))
 			continue;
-		check_request(&r, &writers[r.status % 2].refusal);
+		/* While others write, be quick: half-written ones are rare. */
+		check_request(&r, &writers[r.status % 2].refusal, alone && i < 4);
 		times += r.times;
 	}
 	for (unsigned i = 0; alone && i < WT_REFUSED_CLIENTS; i++)
