@@ -34,6 +34,8 @@ OBJS = \
 	src/log_table.o \
 	src/metrics.o \
 	src/quarantine.o \
+	src/refused.o \
+	src/refused_view.o \
 	src/route.o \
 	src/settings.o \
 	src/shared.o \

@@ -171,6 +171,7 @@ struct WtListener
 	WtListenerSettings settings;
 	WtCounters *counters;
 	WtAuth *auth;
+	WtRefused *refused; /* NULL: they are not remembered */
 	WtSockets sockets;
 	bool closing;		  /* no request is suspended any more */
 	bool polling_sockets; /* the listening sockets are in poll_fd */
@@ -1081,6 +1082,39 @@ on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *m
 }
 
 /*
+ * Remembers a request that was refused.  Where MHD has refused it, its head may be there in
+ * part; the target is a copy of our own.
+ */
+static void
+remember_refused(const WtListener *listener, Request *r)
+{
+	WtRefusal refusal = {.time_us = wall_clock_us(),
+						 .ip = r->public.ip,
+						 .method = r->public.method,
+						 .status = r->status,
+						 .reason = r->reason};
+
+	if (!refusal.ip && r->connection->has_ip)
+		refusal.ip = r->connection->ip;
+	if (!r->public.path)
+		split_target(r);
+	refusal.path = r->public.path;
+	for (int i = 0; i < r->public.n_headers; i++)
+	{
+		const WtHeader *h = &r->headers[i];
+
+		if (h->name_length == strlen("User-Agent") &&
+			strncasecmp(h->name, "User-Agent", h->name_length) == 0)
+		{
+			refusal.user_agent = h->value;
+			refusal.user_agent_length = h->value_length;
+			break;
+		}
+	}
+	wt_refused_add(listener->refused, &refusal);
+}
+
+/*
  * A request that ended without an answer of ours may have had one of MHD's own.  (What MHD
  * answers before it has read the request line, 414 that is, shows nowhere.)
  */
@@ -1104,6 +1138,8 @@ count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 	wt_count_request(listener->counters, r->status, r->reason);
 	wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
 					 (uint64_t) (monotonic_us() - r->begun_us));
+	if (listener->refused && r->status >= 400 && r->status < 500)
+		remember_refused(listener, r);
 }
 
 static void
@@ -1203,6 +1239,12 @@ wt_listener_create(const WtListenerSettings *settings, WtCounters *counters, WtA
 failed:
 	wt_listener_destroy(listener);
 	return NULL;
+}
+
+void
+wt_listener_remember(WtListener *listener, WtRefused *refused)
+{
+	listener->refused = refused;
 }
 
 void

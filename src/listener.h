@@ -17,6 +17,7 @@
 
 #include "auth.h"
 #include "counters.h"
+#include "refused.h"
 #include "request.h"
 #include "sockets.h"
 
@@ -48,6 +49,9 @@ typedef struct WtAnswer
 extern WtListener *wt_listener_create(const WtListenerSettings *settings,
 									  WtCounters *counters, WtAuth *auth,
 									  void (*panic)(const char *reason));
+
+/* Where refused requests are remembered from now on; NULL: nowhere. */
+extern void wt_listener_remember(WtListener *listener, WtRefused *refused);
 
 /* New limits, for what comes from now on. */
 extern void wt_listener_configure(WtListener *listener,

@@ -55,6 +55,7 @@ wt_shared_attach(void)
 	if (!found)
 	{
 		memset(wt_shared, 0, sizeof(WtShared));
+		wt_shared->refused = DSM_HANDLE_INVALID;
 		wt_shared->counting_since = GetCurrentTimestamp();
 		LWLockInitialize(&wt_shared->lock, LWLockNewTrancheId());
 	}

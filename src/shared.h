@@ -9,6 +9,7 @@
 #define WT_SHARED_H
 
 #include "datatype/timestamp.h"
+#include "storage/dsm.h"
 #include "storage/lwlock.h"
 
 #include "auth.h"
@@ -60,6 +61,7 @@ typedef struct WtShared
 
 	int64 rates
 		[WT_RATE_PLACES]; /* how far tokens are used up, see auth.c; without the lock */
+	dsm_handle refused; /* the record of refused requests; DSM_HANDLE_INVALID: none yet */
 } WtShared;
 
 extern WtShared *wt_shared;

@@ -41,6 +41,7 @@
 #include "batch.h"
 #include "compat.h"
 #include "listener.h"
+#include "refused_view.h"
 #include "settings.h"
 #include "shared.h"
 #include "store.h"
@@ -493,6 +494,7 @@ start_serving(int number)
 						errmsg("windtrap: could not start libmicrohttpd")));
 	/* Before the first request is let in. */
 	attend_auth(true);
+	wt_listener_remember(listener, wt_refused_attach());
 	while (!open_sockets(number))
 	{
 		/* Those that wait for the first worker have not failed. */

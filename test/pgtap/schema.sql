@@ -17,7 +17,7 @@ UNION
 SELECT 'pg_class'::regclass, oid FROM pg_class
 WHERE relnamespace = 'windtrap'::regnamespace AND relkind <> 'i'; -- its table brings it along
 
-SELECT plan(30);
+SELECT plan(36);
 
 SELECT has_extension('windtrap');
 SELECT is(
@@ -83,6 +83,29 @@ SELECT columns_are('windtrap', 'stats', ARRAY[
 	'connections', 'connections_max', 'bytes_in_flight']);
 SELECT columns_are('windtrap', 'quarantine', ARRAY[
 	'event_timestamp', 'id', 'error', 'raw', 'encoding', 'data']);
+
+-- What was refused.
+SELECT is(
+	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
+	 FROM pg_attribute WHERE attrelid = 'windtrap.refused'::regclass AND attnum > 0),
+	ARRAY['time timestamp with time zone', 'ip inet', 'method text', 'path text', 'status integer',
+	      'reason text', 'user_agent text', 'times bigint'],
+	'the columns of windtrap.refused have their types and order');
+SELECT is(
+	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
+	 FROM pg_attribute WHERE attrelid = 'windtrap.refused_clients'::regclass AND attnum > 0),
+	ARRAY['ip inet', 'reason text', 'count bigint', 'first timestamp with time zone',
+	      'last timestamp with time zone'],
+	'those of windtrap.refused_clients too');
+SELECT is(
+	(SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
+	 WHERE attrelid = v::regclass AND attnum > 0),
+	(SELECT proargnames FROM pg_proc WHERE oid = f::regprocedure),
+	v || ' shows all that its function gives, in the same order')
+FROM (VALUES ('windtrap.refused', 'windtrap.refused_requests()'),
+             ('windtrap.refused_clients', 'windtrap.refused_by_client()')) AS x(v, f);
+SELECT lives_ok('SELECT * FROM ' || v, v || ' can be read when nothing runs')
+FROM unnest(ARRAY['windtrap.refused', 'windtrap.refused_clients']) AS v;
 
 -- Comments: one for each object, a sentence and not a filler.
 SELECT isnt(obj_description('windtrap'::regnamespace, 'pg_namespace'), NULL,
