@@ -35,6 +35,7 @@
 #include "replication/walsender_private.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "storage/lwlock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -341,6 +342,7 @@ insert_rows(WtRow *const *rows, int n_rows)
 	Oid saved_role;
 	int saved_context;
 	int nest_level;
+	int64 temporary = wt_count_temporary();
 	int rc;
 
 	SPI_connect();
@@ -372,6 +374,7 @@ insert_rows(WtRow *const *rows, int n_rows)
 	SPI_finish();
 	AtEOXact_GUC(false, nest_level);
 	wt_restore(saved_role, saved_context);
+	wt_refuse_temporary(temporary);
 }
 
 /*
@@ -624,6 +627,8 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		disable_timeout(watch, false);
 		QueryCancelPending = false;
 		wt_store_in_progress = false;
+		/* A trigger's advisory locks would last as long as this process. */
+		LockReleaseSession(USER_LOCKMETHOD);
 		MemoryContextSwitchTo(context);
 
 		if (!standbys_have(XactLastCommitEnd, level))
@@ -650,6 +655,7 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		QueryCancelPending = false;
 		AbortCurrentTransaction();
 		wt_store_in_progress = false;
+		LockReleaseSession(USER_LOCKMETHOD);
 		MemoryContextSwitchTo(context);
 
 		/* Whatever it was, look at the table again before the next try. */

@@ -22,6 +22,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -154,6 +155,8 @@ transact(void (*what)(Round *), Round *round, const char *activity)
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	QueryCancelPending = false;
 	in_transaction = false;
+	/* Those of the owner's code would last as long as this process. */
+	LockReleaseSession(USER_LOCKMETHOD);
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return ok;
