@@ -104,7 +104,6 @@ typedef struct LogTable
 {
 	RangeVar *name;
 	Oid relation;
-	Oid owner;
 	Oid tablespace;
 	char *columns;		   /* those that can be inserted into, quoted */
 	Oid default_partition; /* InvalidOid: there is none, or it is no ordinary table */
@@ -120,6 +119,7 @@ typedef struct Scope
 	Oid role;
 	int context;
 	int nest_level;
+	int64 temporary;
 } Scope;
 
 static void
@@ -130,11 +130,24 @@ set_guc(const char *name, const char *value)
 							 0, false);
 }
 
-/* Does what follows as the table's owner, with SPI, safe from odd settings. */
-static void
-enter(Oid owner, Scope *scope)
+/*
+ * Does what follows as the table's owner, with SPI, safe from odd settings; false: there
+ * is no such table.  Not even looking at how it is partitioned can be done before: the
+ * functions in an expression of its key are the owner's, and PostgreSQL runs them when it
+ * reads it.
+ */
+static bool
+enter(Oid relation, Scope *scope)
 {
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
 	scope->caller = CurrentMemoryContext;
+	scope->temporary = wt_count_temporary();
 	SPI_connect();
 	wt_become(owner, &scope->role, &scope->context);
 	scope->nest_level = NewGUCNestLevel();
@@ -142,6 +155,7 @@ enter(Oid owner, Scope *scope)
 	/* Rows that a policy hides would be left behind: rather fail. */
 	set_guc("row_security", "off");
 	set_guc("lock_timeout", LOCK_TIMEOUT);
+	return true;
 }
 
 static void
@@ -153,6 +167,7 @@ leave(const Scope *scope)
 	AfterTriggerSetState(&constraints);
 	AtEOXact_GUC(false, scope->nest_level);
 	wt_restore(scope->role, scope->context);
+	wt_refuse_temporary(scope->temporary);
 	SPI_finish();
 }
 
@@ -292,8 +307,8 @@ read_spans(Relation relation, LogTable *table)
 }
 
 /*
- * Reads how the table is partitioned now.  On failure gives false and the reason why it
- * is none of ours.
+ * Reads how the table is partitioned now, as its owner, that is, after enter.  On failure
+ * gives false and the reason why it is none of ours.
  */
 static bool
 read_table(Oid oid, LogTable *table, const char **reason)
@@ -308,6 +323,10 @@ read_table(Oid oid, LogTable *table, const char **reason)
 		*reason = "it has just been dropped";
 		return false;
 	}
+	if (relation->rd_rel->relowner != GetUserId())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("the owner of \"%s\" has just changed",
+							   RelationGetRelationName(relation))));
 	if (relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 	{
 		relation_close(relation, NoLock);
@@ -329,7 +348,6 @@ read_table(Oid oid, LogTable *table, const char **reason)
 		table->relation = oid;
 		table->name = makeRangeVar(get_namespace_name(RelationGetNamespace(relation)),
 								   pstrdup(RelationGetRelationName(relation)), -1);
-		table->owner = relation->rd_rel->relowner;
 		table->tablespace = relation->rd_rel->reltablespace;
 		read_columns(relation, table);
 		read_spans(relation, table);
@@ -531,10 +549,14 @@ wt_upkeep_plan(Oid relation, TimestampTz as_of, WtGlance *glance, const char **r
 						errhint("Give one from 1970 to 9999.")));
 	oldest = oldest_day(as_of);
 	*reason = NULL;
-	if (!read_table(relation, &table, reason))
+	if (!enter(relation, &scope))
+	{
+		*reason = "it has just been dropped";
 		return NIL;
-	enter(table.owner, &scope);
-	if (is_partmans(table.name))
+	}
+	if (!read_table(relation, &table, reason))
+		tasks = NIL;
+	else if (is_partmans(table.name))
 		*reason = "pg_partman looks after it";
 	else
 	{
@@ -671,11 +693,10 @@ make_partition(Oid relation, WtTask *task)
 	const char *reason;
 	char *partition;
 
-	/* Against other upkeeps, and partitions made by hand; events are not affected. */
-	if (!read_table(relation, &table, &reason))
+	if (!enter(relation, &scope))
 		return;
-	enter(table.owner, &scope);
-	LockRelationOid(table.relation, ShareUpdateExclusiveLock);
+	/* Against other upkeeps, and partitions made by hand; events are not affected. */
+	LockRelationOid(relation, ShareUpdateExclusiveLock);
 	if (read_table(relation, &table, &reason) && is_gap(&table, task->from, task->to))
 	{
 		partition = quote_qualified_identifier(table.name->schemaname,
@@ -721,17 +742,19 @@ delete_rows(Oid relation, WtTask *task)
 	const char *reason;
 	char *partition;
 
-	if (!read_table(relation, &table, &reason) || !OidIsValid(table.default_partition))
+	if (!enter(relation, &scope))
 		return;
-	enter(table.owner, &scope);
-	partition = quoted_name(table.default_partition);
-	task->rows =
-		run_over_blocks(psprintf("DELETE FROM ONLY %s WHERE ctid >= $1 AND ctid < $2 "
-								 "AND event_timestamp >= $3 AND event_timestamp < $4",
-								 partition),
-						task->block, task->block + BLOCKS_AT_ONCE, task->from, task->to);
-	if (task->rows > 0)
-		task->done_to = MemoryContextStrdup(scope.caller, partition);
+	if (read_table(relation, &table, &reason) && OidIsValid(table.default_partition))
+	{
+		partition = quoted_name(table.default_partition);
+		task->rows = run_over_blocks(
+			psprintf("DELETE FROM ONLY %s WHERE ctid >= $1 AND ctid < $2 "
+					 "AND event_timestamp >= $3 AND event_timestamp < $4",
+					 partition),
+			task->block, task->block + BLOCKS_AT_ONCE, task->from, task->to);
+		if (task->rows > 0)
+			task->done_to = MemoryContextStrdup(scope.caller, partition);
+	}
 	leave(&scope);
 }
 
@@ -767,13 +790,12 @@ drop_partition(Oid relation, WtTask *task)
 	Oid locks[3];
 	int n = 0;
 
-	if (!read_table(relation, &table, &reason))
+	if (!enter(relation, &scope))
 		return;
-	enter(table.owner, &scope);
 	/* All that DROP will lock. */
-	locks[n++] = table.relation;
+	locks[n++] = relation;
 	locks[n++] = task->partition;
-	if (OidIsValid(table.default_partition))
+	if (read_table(relation, &table, &reason) && OidIsValid(table.default_partition))
 		locks[n++] = table.default_partition;
 	lock_gently(locks, n);
 	if (read_table(relation, &table, &reason) && has_partition(&table, task->partition))
