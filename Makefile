@@ -29,6 +29,7 @@ OBJS = \
 	src/listener.o \
 	src/log_table.o \
 	src/metrics.o \
+	src/move_rows.o \
 	src/quarantine.o \
 	src/route.o \
 	src/settings.o \

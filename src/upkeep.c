@@ -66,6 +66,7 @@
 #include "compat.h"
 #include "identity.h"
 #include "log_table.h"
+#include "move_rows.h"
 #include "settings.h"
 #include "upkeep.h"
 
@@ -82,7 +83,7 @@ PG_FUNCTION_INFO_V1(windtrap_upkeep);
 /* Weak locks, and rows that others have locked: nobody waits behind us. */
 #define LOCK_TIMEOUT "1s"
 
-/* Blocks of the default partition that one statement moves or deletes: 8 MB. */
+/* Blocks of the default partition that one statement deletes from: 8 MB. */
 #define BLOCKS_AT_ONCE 1024
 
 /*
@@ -105,7 +106,6 @@ typedef struct LogTable
 	RangeVar *name;
 	Oid relation;
 	Oid tablespace;
-	char *columns;		   /* those that can be inserted into, quoted */
 	Oid default_partition; /* InvalidOid: there is none, or it is no ordinary table */
 	BlockNumber default_blocks;
 	int n_spans;
@@ -139,6 +139,7 @@ set_guc(const char *name, const char *value)
 static bool
 enter(Oid relation, Scope *scope)
 {
+	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
 	Oid owner;
 
@@ -149,6 +150,13 @@ enter(Oid relation, Scope *scope)
 	scope->caller = CurrentMemoryContext;
 	scope->temporary = wt_count_temporary();
 	SPI_connect();
+
+	/*
+	 * Deferred triggers would fire at COMMIT, and there as the session's user, which
+	 * PostgreSQL refuses: make them fire with the statement.  Those that wait already are
+	 * the caller's.
+	 */
+	AfterTriggerSetState(&constraints);
 	wt_become(owner, &scope->role, &scope->context);
 	scope->nest_level = NewGUCNestLevel();
 	set_guc("search_path", "pg_catalog, pg_temp");
@@ -161,10 +169,6 @@ enter(Oid relation, Scope *scope)
 static void
 leave(const Scope *scope)
 {
-	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
-
-	/* Deferred triggers would fire at COMMIT, and there as the session's user. */
-	AfterTriggerSetState(&constraints);
 	AtEOXact_GUC(false, scope->nest_level);
 	wt_restore(scope->role, scope->context);
 	wt_refuse_temporary(scope->temporary);
@@ -236,25 +240,6 @@ is_partmans(const RangeVar *name)
 		values);
 	wt_restore(saved_role, saved_context);
 	return SPI_processed > 0;
-}
-
-static void
-read_columns(Relation relation, LogTable *table)
-{
-	TupleDesc desc = RelationGetDescr(relation);
-	StringInfoData columns;
-
-	initStringInfo(&columns);
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-
-		if (attribute->attisdropped || attribute->attgenerated)
-			continue;
-		appendStringInfo(&columns, "%s%s", columns.len > 0 ? ", " : "",
-						 quote_identifier(NameStr(attribute->attname)));
-	}
-	table->columns = columns.data;
 }
 
 static TimestampTz
@@ -349,7 +334,6 @@ read_table(Oid oid, LogTable *table, const char **reason)
 		table->name = makeRangeVar(get_namespace_name(RelationGetNamespace(relation)),
 								   pstrdup(RelationGetRelationName(relation)), -1);
 		table->tablespace = relation->rd_rel->reltablespace;
-		read_columns(relation, table);
 		read_spans(relation, table);
 	}
 	else
@@ -648,34 +632,6 @@ run_over_blocks(const char *command, BlockNumber first, BlockNumber end, Timesta
 	return (int64) SPI_processed;
 }
 
-/*
- * Moves the rows of a span from the default partition to a table, a part at a time, so
- * that they need not all fit in memory.
- */
-static int64
-move_rows(const LogTable *table, const char *to_name, TimestampTz from, TimestampTz to)
-{
-	const char *command =
-		psprintf("WITH moved AS (DELETE FROM ONLY %s "
-				 "WHERE ctid >= $1 AND ctid < $2 "
-				 "AND event_timestamp >= $3 AND event_timestamp < $4 RETURNING %s) "
-				 "INSERT INTO %s (%s) SELECT %s FROM moved",
-				 quoted_name(table->default_partition), table->columns, to_name,
-				 table->columns, table->columns);
-	Relation relation = table_open(table->default_partition, NoLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(relation);
-	int nest_level = NewGUCNestLevel();
-	int64 rows = 0;
-
-	table_close(relation, NoLock);
-	/* Nothing happens to these rows, so no trigger fires and no reference breaks. */
-	set_guc("session_replication_role", "replica");
-	for (BlockNumber b = 0; b < blocks; b += BLOCKS_AT_ONCE)
-		rows += run_over_blocks(command, b, b + BLOCKS_AT_ONCE, from, to);
-	AtEOXact_GUC(false, nest_level);
-	return rows;
-}
-
 static bool
 is_gap(const LogTable *table, TimestampTz from, TimestampTz to)
 {
@@ -691,6 +647,7 @@ make_partition(Oid relation, WtTask *task)
 	LogTable table;
 	Scope scope;
 	const char *reason;
+	char *name;
 	char *partition;
 
 	if (!enter(relation, &scope))
@@ -699,8 +656,8 @@ make_partition(Oid relation, WtTask *task)
 	LockRelationOid(relation, ShareUpdateExclusiveLock);
 	if (read_table(relation, &table, &reason) && is_gap(&table, task->from, task->to))
 	{
-		partition = quote_qualified_identifier(table.name->schemaname,
-											   wt_partition_name(table.name, task->from));
+		name = wt_partition_name(table.name, task->from);
+		partition = quote_qualified_identifier(table.name->schemaname, name);
 
 		/*
 		 * As CREATE TABLE ... PARTITION OF would make it.  With its indexes, because
@@ -717,11 +674,15 @@ make_partition(Oid relation, WtTask *task)
 			0, NULL, NULL);
 		if (OidIsValid(table.default_partition))
 		{
+			Oid made = get_relname_relid(name, get_rel_namespace(relation));
+
 			/* Most of them while events still come in, the rest when none can. */
 			LockRelationOid(table.default_partition, RowExclusiveLock);
-			task->rows = move_rows(&table, partition, task->from, task->to);
+			task->rows =
+				wt_move_rows(table.default_partition, made, task->from, task->to);
 			lock_gently(&table.default_partition, 1);
-			task->rows += move_rows(&table, partition, task->from, task->to);
+			task->rows +=
+				wt_move_rows(table.default_partition, made, task->from, task->to);
 		}
 		run(psprintf(
 				"ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')",
