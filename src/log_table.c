@@ -22,6 +22,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
@@ -213,6 +214,19 @@ wt_log_table_check(Oid relation)
 				 errmsg("the table \"%s\" is not durable: it is unlogged or temporary",
 						get_rel_name(relation)),
 				 errhint("Use ALTER TABLE ... SET LOGGED.")));
+}
+
+Oid
+wt_log_table_owner(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
 }
 
 /* windtrap.create_log_table(name text DEFAULT 'log') RETURNS regclass */

@@ -24,6 +24,9 @@ extern char *wt_log_table_quote(const RangeVar *table);
 /* Raises unless the relation has the columns of a log table, and can be inserted into. */
 extern void wt_log_table_check(Oid relation);
 
+/* Who owns a relation; InvalidOid: it is gone. */
+extern Oid wt_log_table_owner(Oid relation);
+
 /*
  * Makes the log table with its first partitions, unless it exists, as the current user.
  * Needs a transaction with SPI connected.  Two that do it at one time wait for each

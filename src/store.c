@@ -237,7 +237,6 @@ static void
 look_up_target(void)
 {
 	RangeVar *name = wt_log_table_name(wt_table);
-	HeapTuple tuple;
 	Oid saved_role;
 	int saved_context;
 	SPIPlanPtr plan;
@@ -255,13 +254,11 @@ look_up_target(void)
 		target.valid = true;
 		target.relation = RangeVarGetRelid(name, RowExclusiveLock, false);
 	}
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(target.relation));
-	if (!HeapTupleIsValid(tuple))
+	target.owner = wt_log_table_owner(target.relation);
+	if (!OidIsValid(target.owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the table %s was just dropped", wt_log_table_quote(name))));
-	target.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 	wt_log_table_check(target.relation);
 	check_partitions(target.relation);
 	target.row_security =

@@ -140,13 +140,10 @@ static bool
 enter(Oid relation, Scope *scope)
 {
 	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid owner;
+	Oid owner = wt_log_table_owner(relation);
 
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(owner))
 		return false;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 	scope->caller = CurrentMemoryContext;
 	scope->temporary = wt_count_temporary();
 	SPI_connect();

@@ -158,6 +158,65 @@ for my $attack (@attacks)
 	is(query($_->[0]), $_->[1], "$name, the process: $_->[0]") for @{ $attack->{check} // [] };
 }
 
+#
+# What a superuser looks at and repairs: each attack is what the owner does before, to a log
+# with an event in quarantine
+#
+my $quarantined = q{INSERT INTO log (event_timestamp, data, status) VALUES (now(), '{"id":"a","error":"no","raw":"{\"n\":1}"}', 422);};
+my $table = "CREATE TABLE log (event_timestamp timestamptz, data jsonb, status int);";
+my @repairs = (
+	(   map { { name => "a trigger, $_", sql => "$table $quarantined CREATE TRIGGER act $_ FOR EACH ROW EXECUTE FUNCTION act()" } }
+		  'BEFORE UPDATE ON log',
+		'AFTER UPDATE ON log'),
+	{   name => 'a deferred trigger',
+		sql  => "$table $quarantined CREATE CONSTRAINT TRIGGER act AFTER UPDATE ON log DEFERRABLE INITIALLY DEFERRED
+			FOR EACH ROW EXECUTE FUNCTION act()" },
+	{ name => 'an index expression', sql => "$table $quarantined CREATE INDEX ON log ((status + harmless('index')))" },
+	{ name => 'a CHECK constraint', sql => "$table $quarantined ALTER TABLE log ADD CHECK (try_everything(data::text) = 1)" },
+	{   name => 'a policy',
+		sql  => "$table $quarantined ALTER TABLE log ENABLE ROW LEVEL SECURITY; ALTER TABLE log FORCE ROW LEVEL SECURITY;
+			CREATE POLICY p ON log USING (try_everything('policy') = 1)" },
+	{   name => 'a view',
+		sql  => q{CREATE TABLE base (event_timestamp timestamptz, data jsonb, status int);
+			CREATE VIEW log AS SELECT * FROM base WHERE try_everything('view') = 1;} . $quarantined },
+	{   name => 'data of a type with a cast to jsonb',
+		sql  => q{CREATE TYPE trap AS (a int);
+			CREATE FUNCTION to_jsonb(t trap) RETURNS jsonb LANGUAGE sql AS $$ SELECT pg_catalog.to_jsonb(public.try_everything('cast')) $$;
+			CREATE CAST (trap AS jsonb) WITH FUNCTION to_jsonb(trap) AS IMPLICIT;
+			CREATE TABLE log (event_timestamp timestamptz, data trap, status int)},
+		acts => 0, fails => qr/is no log table/ },
+	{   name => 'a function in pg_temp',
+		sql  => "$table $quarantined" . q{CREATE FUNCTION plant() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; RETURN new; END $$;
+			CREATE TRIGGER plant BEFORE UPDATE ON log FOR EACH ROW EXECUTE FUNCTION plant()},
+		acts => 0, fails => qr/cannot create temporary objects/ },);
+for my $attack (@repairs)
+{
+	my $name = $attack->{name};
+	my ($out, $err) = ('', '');
+
+	prepare_attack();
+	is(as_role('hostile', $attack->{sql}), '', "$name: prepared");
+	as_role('hostile', 'TRUNCATE acts');
+	$node->psql('postgres', "SELECT raw FROM windtrap.quarantine;\nSELECT id, error FROM windtrap.retry_quarantined();\n$session",
+		stdout => \$out, stderr => \$err, on_error_stop => 0);
+	if ($attack->{fails})
+	{
+		like($err, $attack->{fails}, "$name: fails");
+	}
+	else
+	{
+		is($err, '', "$name: works");
+		is($out, qq({"n":1}\na|\n$untouched), "$name: the event is seen and moved, and the session as before");
+	}
+	check_gains("$name, in quarantine", acts => $attack->{acts});
+}
+# With one's own rights there is nothing to be lent.
+prepare_attack();
+as_role('hostile', "$table $quarantined GRANT SELECT, UPDATE ON log TO victim");
+query('GRANT EXECUTE ON FUNCTION windtrap.retry_quarantined(text[]) TO victim');
+is(as_role('victim', 'SELECT id, error FROM windtrap.retry_quarantined()'), 'a|', 'who is granted both may repair what is not his');
+
 $node->stop;
 unlike(log_since($node), qr/terminated by signal|PANIC|TRAP/, 'nothing has crashed');
 done_testing();
