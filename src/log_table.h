@@ -24,6 +24,14 @@ extern char *wt_log_table_quote(const RangeVar *table);
 /* Raises unless the relation has the columns of a log table, and can be inserted into. */
 extern void wt_log_table_check(Oid relation);
 
+/*
+ * Keeps a schema from being renamed or dropped until the transaction ends, so that names
+ * with it mean what they meant: its owner, who need not be the table's, could put another
+ * one in its place between two statements, and have what is in that run as somebody else.
+ * Needs SPI connected; raises where the schema is gone.
+ */
+extern void wt_hold_schema(Oid schema);
+
 /* Who owns a relation; InvalidOid: it is gone. */
 extern Oid wt_log_table_owner(Oid relation);
 

@@ -116,6 +116,17 @@ windtrap_parse_event(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(buffer.data);
 }
 
+/* Makes sure that the name goes on meaning the relation. */
+static void
+hold_name(const RangeVar *name, Oid relation)
+{
+	wt_hold_schema(get_rel_namespace(relation));
+	if (RangeVarGetRelid(name, NoLock, true) != relation)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("the table %s has just been replaced",
+							   wt_log_table_quote(name))));
+}
+
 /* Finds the log table, and acts as its owner where the caller can; false: there is none. */
 static bool
 enter(Scope *scope, bool read_only)
@@ -134,6 +145,8 @@ enter(Scope *scope, bool read_only)
 	SPI_connect();
 	if (scope->as_owner)
 	{
+		if (!read_only)
+			hold_name(scope->name, relation);
 		/* Deferred triggers would fire at COMMIT, and there as the session's user. */
 		if (!read_only)
 			AfterTriggerSetState(&constraints);

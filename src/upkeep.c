@@ -194,11 +194,17 @@ int64_result(uint64 row, int column)
 	return is_null ? 0 : DatumGetInt64(value);
 }
 
+/* The name of a relation for use in a statement, which it will be until this transaction ends. */
 static char *
 quoted_name(Oid relation)
 {
 	char *name = get_rel_name(relation);
 
+	if (name)
+	{
+		wt_hold_schema(get_rel_namespace(relation));
+		name = get_rel_name(relation);
+	}
 	if (!name)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("partition with OID %u has just been dropped", relation)));
@@ -218,10 +224,11 @@ is_partmans(const RangeVar *name)
 	Oid saved_role;
 	int saved_context;
 	Oid owner;
+	Oid schema_oid;
 	bool is_null;
-	char *schema;
+	const char *schema;
 
-	run("SELECT c.relowner, quote_ident(n.nspname) FROM pg_extension e "
+	run("SELECT c.relowner, n.oid FROM pg_extension e "
 		"JOIN pg_namespace n ON n.oid = e.extnamespace "
 		"JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'part_config' "
 		"WHERE e.extname = 'pg_partman'",
@@ -230,7 +237,11 @@ is_partmans(const RangeVar *name)
 		return false;
 	owner = DatumGetObjectId(
 		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
-	schema = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+	/* Not by its name: that is the schema's owner's to change. */
+	schema_oid = DatumGetObjectId(
+		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null));
+	wt_hold_schema(schema_oid);
+	schema = quote_identifier(get_namespace_name(schema_oid));
 	values[0] = CStringGetTextDatum(psprintf("%s.%s", name->schemaname, name->relname));
 	wt_become(owner, &saved_role, &saved_context);
 	run(psprintf("SELECT FROM %s.part_config WHERE parent_table = $1", schema), 1, types,
@@ -651,6 +662,8 @@ make_partition(Oid relation, WtTask *task)
 		return;
 	/* Against other upkeeps, and partitions made by hand; events are not affected. */
 	LockRelationOid(relation, ShareUpdateExclusiveLock);
+	if (OidIsValid(get_rel_namespace(relation)))
+		wt_hold_schema(get_rel_namespace(relation));
 	if (read_table(relation, &table, &reason) && is_gap(&table, task->from, task->to))
 	{
 		name = wt_partition_name(table.name, task->from);
