@@ -19,6 +19,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
+use JSON::PP ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -136,7 +137,7 @@ my @attacks = (
 				PARTITION BY RANGE ((CASE harmless('key') WHEN 1 THEN event_timestamp ELSE event_timestamp END));
 			CREATE TABLE log_1 PARTITION OF log DEFAULT} },
 	{   name => 'a partition that checks',
-		sql  => q{CREATE TABLE log (event_timestamp timestamptz, data jsonb, status int) PARTITION BY RANGE (event_timestamp);
+		sql  => q{CREATE TABLE log (event_timestamp timestamptz, data jsonb, status int) PARTITION BY LIST (status);
 			CREATE TABLE log_1 PARTITION OF log (CHECK (try_everything('partition ' || status) = 1)) DEFAULT} },
 	{   name => 'an exclusion constraint',
 		sql  => qq{CREATE EXTENSION IF NOT EXISTS btree_gist; $log ALTER TABLE log ADD EXCLUDE USING gist ((status + harmless('exclusion')) WITH =)} },
@@ -194,7 +195,7 @@ my @attacks = (
 			CREATE RULE r AS ON INSERT TO log DO INSTEAD INSERT INTO loot VALUES ('mine')},
 		status => 503, acts => 0 },
 	{   name => 'a partition of somebody else, who has a trigger on it',
-		super => q{CREATE TABLE log (event_timestamp timestamptz, data jsonb, status int) PARTITION BY RANGE (event_timestamp);
+		super => q{CREATE TABLE log (event_timestamp timestamptz, data jsonb, status int) PARTITION BY LIST (status);
 			CREATE TABLE log_1 PARTITION OF log DEFAULT; ALTER TABLE log OWNER TO victim; ALTER TABLE log_1 OWNER TO hostile;
 			GRANT USAGE ON SCHEMA public TO hostile, victim},
 		sql => q{CREATE TRIGGER act BEFORE INSERT ON log_1 FOR EACH ROW EXECUTE FUNCTION act(); ALTER FUNCTION try SECURITY DEFINER},
@@ -206,7 +207,7 @@ my @attacks = (
 		super => q{CREATE EXTENSION IF NOT EXISTS postgres_fdw; GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO hostile},
 		sql => q{CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (dbname 'postgres');
 			CREATE USER MAPPING FOR PUBLIC SERVER here OPTIONS (user 'SUPERUSER');
-			CREATE TABLE log (event_timestamp timestamptz, data jsonb, status int) PARTITION BY RANGE (event_timestamp);
+			CREATE TABLE log (event_timestamp timestamptz, data jsonb, status int) PARTITION BY LIST (status);
 			CREATE FOREIGN TABLE log_1 PARTITION OF log DEFAULT SERVER here OPTIONS (table_name 'loot')},
 		status => '422|503', acts => 0 },
 	{   name => 'a table named as the batch is',
@@ -340,6 +341,73 @@ for my $attack (@attacks)
 
 	ok(ready($port), "$name: the collector is there") if $attack->{new_session};
 	is(changes($untouched, session_state($port)), '', "$name: the session is as before, and the next event is stored");
+}
+
+#
+# What the owner's code says is passed on as text, whatever it is, and not for ever
+#
+for my $case (
+	[ 'terminal escapes', q{E'\x1b[2J\x1b]0;owned\x07\r\n\tlines\x7f'}, qr/\x1b\[2J/ ],
+	[ 'quotes and braces', q~'"}],\"error":"{%s%n'~, qr/"\}\],\\"error":"\{%s%n/ ],
+	[ 'markup', q{'<script>alert(1)</script>'}, qr/<script>/ ],
+	[ 'a long message of long characters', q{'a' || repeat('€', 5000000)}, qr/^.*a€€€/ ],)
+{
+	my ($name, $message, $pattern) = @$case;
+	# The event's own fault, one that is nobody's, and one that goes into quarantine.
+	for my $code ('P0001', '55000')
+	{
+		next if $only && $name !~ /$only/;
+		prepare_attack();
+		as_role('hostile', qq{$log CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS \$\$
+			BEGIN IF new.data->'json' ? 'bad' THEN RAISE EXCEPTION '%', $message USING ERRCODE = '$code'; END IF; RETURN new; END \$\$;
+			CREATE TRIGGER say BEFORE INSERT ON log FOR EACH ROW EXECUTE FUNCTION say()});
+		my $mark = log_mark($node);
+		my $answer = post($port, '{"bad":1}');
+		my $json = JSON::PP->new->utf8->decode($answer->{content});
+		is($answer->{status}, $code eq 'P0001' ? 422 : 503, "$name, $code: the answer");
+		like($json->{error}, $pattern, "$name, $code: says why") if $name !~ /long/;
+		unlike($answer->{content}, qr/[\x00-\x09\x0b-\x1f]/, "$name, $code: without control characters");
+		cmp_ok(length $answer->{content}, '<', 4096, "$name, $code: briefly");
+		cmp_ok(-s $node->logfile, '<', $mark + 10000, "$name, $code: the log has not grown by much");
+		my $health = http($port, 'GET', '/health');
+		ok(JSON::PP->new->utf8->decode($health->{content}), "$name, $code: /health is JSON") if $health->{content} =~ /^\{/;
+		# A character that is cut in half would be none.
+		is(query(q{SELECT bool_and(octet_length(convert_to(coalesce(last_error, ''), 'UTF8')) < 1000
+			AND coalesce(last_error, '') = convert_from(convert_to(coalesce(last_error, ''), 'UTF8'), 'UTF8')) FROM windtrap.status}),
+			't', "$name, $code: the status is text");
+		$answer = post($port, qq({"n":1}\n{"bad":1}\n), type => 'application/x-ndjson');
+		is($answer->{status}, $code eq 'P0001' ? 200 : 503, "$name, $code: in a batch");
+		is(query(q{SELECT count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 422), coalesce(max(length(data->>'error')) < 1000, true) FROM log}),
+			$code eq 'P0001' ? '1|1|t' : '0|0|t', "$name, $code: one is stored, one is in quarantine, and says briefly why");
+		is(changes($untouched, session_state($port)), '', "$name, $code: and the session is as before");
+	}
+}
+
+#
+# A schema whose owner puts another one in its place, again and again: whatever table an
+# event finds, it is stored there as that table's owner
+#
+if (!$only)
+{
+	prepare_attack();
+	query(q{CREATE SCHEMA app; CREATE TABLE app.log (event_timestamp timestamptz, data jsonb, status int);
+		ALTER TABLE app.log OWNER TO victim; GRANT USAGE ON SCHEMA app TO victim; ALTER SCHEMA app OWNER TO hostile});
+	is(as_role('hostile', q{CREATE SCHEMA trap; CREATE TABLE trap.log (event_timestamp timestamptz, data jsonb, status int);
+		GRANT USAGE ON SCHEMA trap TO PUBLIC; GRANT ALL ON acts TO PUBLIC;
+		CREATE TRIGGER act BEFORE INSERT ON trap.log FOR EACH ROW EXECUTE FUNCTION act()}), '', 'two schemas are prepared');
+	alter_system($node, 'windtrap."table"' => 'app.log');
+	ok(wait_for(sub { event($port); query('SELECT count(*) > 0 FROM app.log') eq 't' }), 'events go to the one');
+	my $load = start_load($port, connections => 8);
+	is(as_role('hostile', q{DO $$ BEGIN FOR i IN 1 .. 3000 LOOP
+			ALTER SCHEMA app RENAME TO aside; ALTER SCHEMA trap RENAME TO app; ALTER SCHEMA aside RENAME TO trap; COMMIT;
+		END LOOP; END $$}), '', 'their names are exchanged all the time');
+	my $codes = $load->stop;
+	is(join(' ', grep { !/^(200|503)$/ } keys %$codes), '', 'events are stored, or are to be sent again');
+	check_gains('exchanged schemas');
+	is(query(q{SELECT (SELECT count(*) FROM app.log) > 0 AND (SELECT count(*) FROM trap.log) > 0}), 't', 'both have got some');
+	alter_system($node, 'windtrap."table"' => undef);
+	query('DROP SCHEMA app, trap CASCADE');
+	ok(wait_for(sub { event($port) == 200 && query(q{SELECT to_regclass('public.log') IS NOT NULL}) eq 't' }), 'and back');
 }
 
 $node->stop;
