@@ -17,6 +17,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
@@ -176,11 +177,6 @@ wt_log_table_create(const RangeVar *table)
 	Oid existing;
 
 	DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum(CREATE_LOCK));
-	wt_hold_schema(schema);
-	if (get_namespace_oid(table->schemaname, false) != schema)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("the schema \"%s\" has just been replaced", table->schemaname)));
 	/* Who was first may have committed while we waited. */
 	AcceptInvalidationMessages();
 	existing = RangeVarGetRelid(table, NoLock, true);
@@ -189,6 +185,13 @@ wt_log_table_create(const RangeVar *table)
 		wt_log_table_check(existing);
 		return false;
 	}
+
+	PreventCommandIfReadOnly("CREATE TABLE");
+	wt_hold_schema(schema);
+	if (get_namespace_oid(table->schemaname, false) != schema)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("the schema \"%s\" has just been replaced", table->schemaname)));
 
 	run(psprintf("CREATE TABLE %s (event_timestamp pg_catalog.timestamptz NOT NULL, "
 				 "data pg_catalog.jsonb%s NOT NULL, "
