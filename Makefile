@@ -33,6 +33,7 @@ OBJS = \
 	src/listener.o \
 	src/log_table.o \
 	src/metrics.o \
+	src/move_rows.o \
 	src/quarantine.o \
 	src/refused.o \
 	src/refused_view.o \

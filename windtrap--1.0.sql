@@ -359,19 +359,9 @@ CREATE FUNCTION windtrap.quarantined(
     OUT encoding text,
     OUT data jsonb)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF windtrap.log_table() IS NULL THEN
-        RETURN;
-    END IF;
-    RETURN QUERY EXECUTE format(
-        'SELECT l.event_timestamp, l.data->>''id'', l.data->>''error'', l.data->>''raw'', '
-        'l.data->>''encoding'', l.data FROM %s AS l WHERE l.status = 422 AND l.data ? ''raw''',
-        windtrap.log_table());
-END
-$$;
+LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_quarantined'
+SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.quarantined() IS 'the rows of the view windtrap.quarantine';
 
@@ -393,39 +383,9 @@ CREATE FUNCTION windtrap.retry_quarantined(
     OUT id text,
     OUT error text)
 RETURNS SETOF record
-LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    one record;
-    parsed jsonb;
-BEGIN
-    FOR one IN SELECT q.event_timestamp, q.id, q.raw, q.encoding, q.data
-                 FROM windtrap.quarantined() AS q
-                WHERE ids IS NULL OR q.id = ANY (ids)
-    LOOP
-        id := one.id;
-        BEGIN
-            parsed := windtrap.parse_event(
-                CASE WHEN one.encoding = 'base64' THEN decode(one.raw, 'base64')
-                     ELSE convert_to(one.raw, getdatabaseencoding()::name) END);
-            error := parsed->>'error';
-            IF error IS NULL THEN
-                EXECUTE format(
-                    'UPDATE %s SET status = 0, data = $1 '
-                    'WHERE event_timestamp = $2 AND status = 422 AND data->>''id'' = $3',
-                    windtrap.log_table())
-                USING (one.data - 'raw' - 'error' - 'encoding') || parsed,
-                      one.event_timestamp, one.id;
-            END IF;
-        EXCEPTION WHEN OTHERS THEN
-            -- A trigger raises what it likes; this event stays, and the others go on.
-            error := SQLERRM;
-        END;
-        RETURN NEXT;
-    END LOOP;
-END
-$$;
+LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_retry_quarantined'
+SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.retry_quarantined(text[]) IS
 'parses events in quarantine (all, or those with these ids) again, after a repair of their raw or of the table, and moves them to status 0; error is why one stays';

@@ -1094,23 +1094,17 @@ remember_refused(const WtListener *listener, Request *r)
 						 .status = r->status,
 						 .reason = r->reason};
 
-	if (!refusal.ip && r->connection->has_ip)
-		refusal.ip = r->connection->ip;
+	if (!refusal.ip && r->connection->has_peer)
+	{
+		wt_address_format(&r->connection->peer, r->ip, sizeof(r->ip));
+		refusal.ip = r->ip;
+	}
 	if (!r->public.path)
 		split_target(r);
 	refusal.path = r->public.path;
-	for (int i = 0; i < r->public.n_headers; i++)
-	{
-		const WtHeader *h = &r->headers[i];
-
-		if (h->name_length == strlen("User-Agent") &&
-			strncasecmp(h->name, "User-Agent", h->name_length) == 0)
-		{
-			refusal.user_agent = h->value;
-			refusal.user_agent_length = h->value_length;
-			break;
-		}
-	}
+	refusal.user_agent = wt_header_find(r->headers, r->public.n_headers, "User-Agent");
+	if (refusal.user_agent)
+		refusal.user_agent_length = strlen(refusal.user_agent);
 	wt_refused_add(listener->refused, &refusal);
 }
 

@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/lock.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -56,6 +57,8 @@ wt_transact(void (*what)(void *arg), void *arg, const char *activity, int timeou
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	QueryCancelPending = false;
 	wt_transaction_in_progress = false;
+	/* Those that a table owner's code has taken would last as long as this process. */
+	LockReleaseSession(USER_LOCKMETHOD);
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return error;
