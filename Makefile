@@ -26,6 +26,7 @@ OBJS = \
 	src/json.o \
 	src/jsonb_writer.o \
 	src/launcher.o \
+	src/line.o \
 	src/listener.o \
 	src/log_table.o \
 	src/metrics.o \
@@ -33,8 +34,10 @@ OBJS = \
 	src/route.o \
 	src/settings.o \
 	src/shared.o \
+	src/sink.o \
 	src/sockets.o \
 	src/stats.o \
+	src/stdout.o \
 	src/store.o \
 	src/text.o \
 	src/upkeep.o \
