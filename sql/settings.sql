@@ -48,6 +48,14 @@ ALTER SYSTEM SET windtrap.redact_headers = 'X-Secret, X-Session';
 ALTER SYSTEM SET windtrap.redact_headers = 'X-Secret=1';
 ALTER SYSTEM SET windtrap.redact_headers = 'Ünï';
 
+-- Lines: off, on, or an absolute path.
+ALTER SYSTEM SET windtrap.stdout = 'on';
+ALTER SYSTEM SET windtrap.stdout = '/var/log/windtrap/events.log';
+ALTER SYSTEM SET windtrap.stdout = 'events.log';
+ALTER SYSTEM SET windtrap.stdout = '/var/log/';
+ALTER SYSTEM SET windtrap.stdout = '';
+ALTER SYSTEM RESET windtrap.stdout;
+
 -- Numbers: with units, within their bounds.
 ALTER SYSTEM SET windtrap.max_body_size = '8MB';
 ALTER SYSTEM SET windtrap.max_event_size = '64MB';
