@@ -420,7 +420,12 @@ open_path(WtSink *sink)
 	 */
 	fd = open(sink->path, flags);
 	if (fd < 0 && errno == ENOENT)
+	{
 		fd = open(sink->path, flags | O_CREAT | O_EXCL, 0600);
+		/* Another worker was faster. */
+		if (fd < 0 && errno == EEXIST)
+			fd = open(sink->path, flags);
+	}
 	if (fd < 0 && errno == ENXIO && stat(sink->path, &status) == 0 &&
 		!S_ISFIFO(status.st_mode))
 		return refuse(sink, "it is not a fifo or a file");
