@@ -30,6 +30,7 @@ OBJS = \
 	src/jsonb_writer.o \
 	src/launcher.o \
 	src/list.o \
+	src/line.o \
 	src/listener.o \
 	src/log_table.o \
 	src/metrics.o \
@@ -40,8 +41,10 @@ OBJS = \
 	src/route.o \
 	src/settings.o \
 	src/shared.o \
+	src/sink.o \
 	src/sockets.o \
 	src/stats.o \
+	src/stdout.o \
 	src/store.o \
 	src/text.o \
 	src/tokens.o \

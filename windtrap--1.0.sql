@@ -57,7 +57,8 @@ CREATE FUNCTION windtrap.worker_status(
     OUT port integer,
     OUT state text,
     OUT since timestamptz,
-    OUT last_error text)
+    OUT last_error text,
+    OUT stdout_error text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'windtrap_status'
@@ -67,7 +68,8 @@ COMMENT ON FUNCTION windtrap.worker_status() IS
 'the rows of the view windtrap.status';
 
 CREATE VIEW windtrap.status AS
-SELECT worker, pid, database, addresses, port, state, since, last_error
+SELECT worker, pid, database, addresses, port, state, since, last_error,
+       stdout_error
 FROM windtrap.worker_status();
 
 COMMENT ON VIEW windtrap.status IS 'each worker: where it listens, and how it does';
@@ -81,6 +83,8 @@ COMMENT ON COLUMN windtrap.status.state IS
 COMMENT ON COLUMN windtrap.status.since IS 'when the state began';
 COMMENT ON COLUMN windtrap.status.last_error IS
 'why it cannot listen, or could not store the last batch; null: it can';
+COMMENT ON COLUMN windtrap.status.stdout_error IS
+'why it writes no lines to windtrap.stdout; null: it does, or shall not';
 
 CREATE FUNCTION windtrap.worker_stats(
     OUT worker integer,
@@ -101,7 +105,9 @@ CREATE FUNCTION windtrap.worker_stats(
     OUT request_ms_avg double precision,
     OUT connections bigint,
     OUT connections_max bigint,
-    OUT bytes_in_flight bigint)
+    OUT bytes_in_flight bigint,
+    OUT stdout_written bigint,
+    OUT stdout_dropped bigint)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'windtrap_stats'
@@ -113,7 +119,7 @@ CREATE VIEW windtrap.stats AS
 SELECT worker, since, requests, requests_by_code, requests_refused, events_accepted,
        events_quarantined, events_refused, bytes_received, bytes_decoded, transactions,
        batch_events_avg, batch_events_max, commit_ms_avg, commit_ms_max, request_ms_avg,
-       connections, connections_max, bytes_in_flight
+       connections, connections_max, bytes_in_flight, stdout_written, stdout_dropped
 FROM windtrap.worker_stats();
 
 COMMENT ON VIEW windtrap.stats IS
@@ -140,6 +146,10 @@ COMMENT ON COLUMN windtrap.stats.request_ms_avg IS
 COMMENT ON COLUMN windtrap.stats.connections IS 'connections that are open';
 COMMENT ON COLUMN windtrap.stats.connections_max IS 'the most that were open at one time';
 COMMENT ON COLUMN windtrap.stats.bytes_in_flight IS 'bytes of request bodies in memory';
+COMMENT ON COLUMN windtrap.stats.stdout_written IS
+'events written as lines to windtrap.stdout';
+COMMENT ON COLUMN windtrap.stats.stdout_dropped IS
+'events committed and not written to windtrap.stdout, since nobody read it, or not fast enough';
 
 CREATE FUNCTION windtrap.all_metrics(
     OUT name text,

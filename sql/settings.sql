@@ -66,6 +66,13 @@ ALTER SYSTEM SET windtrap.trusted_proxies = '10.0.0';
 ALTER SYSTEM SET windtrap.trusted_proxies = 'proxy.example.com';
 ALTER SYSTEM SET windtrap.trusted_proxies = '10.0.0.0/';
 ALTER SYSTEM SET windtrap.trusted_proxies = '::1/129';
+-- Lines: off, on, or an absolute path.
+ALTER SYSTEM SET windtrap.stdout = 'on';
+ALTER SYSTEM SET windtrap.stdout = '/var/log/windtrap/events.log';
+ALTER SYSTEM SET windtrap.stdout = 'events.log';
+ALTER SYSTEM SET windtrap.stdout = '/var/log/';
+ALTER SYSTEM SET windtrap.stdout = '';
+ALTER SYSTEM RESET windtrap.stdout;
 
 -- Numbers: with units, within their bounds.
 ALTER SYSTEM SET windtrap.max_body_size = '8MB';

@@ -63,6 +63,8 @@ typedef struct WtCounters
 	uint64_t events_quarantined;
 	uint64_t bytes_received;  /* of bodies */
 	uint64_t bytes_decoded;	  /* of bodies, inflated */
+	uint64_t stdout_written;  /* lines; a torn one counts when it is complete */
+	uint64_t stdout_dropped;  /* lines */
 	WtHistogram request_us;	  /* from the request line to the answer */
 	WtHistogram commit_us;	  /* of a transaction */
 	WtHistogram batch_events; /* rows of a transaction */

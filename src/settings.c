@@ -39,6 +39,7 @@ char *wt_cors_origins;
 char *wt_allowed_hosts;
 bool wt_quarantine_single;
 int wt_retention_size;
+char *wt_stdout;
 
 static char *retention_text;
 static const Interval *retention;
@@ -230,6 +231,33 @@ const Interval *
 wt_retention(void)
 {
 	return retention;
+}
+
+/* What the name of standard output is elsewhere means "on" here, with all that this checks. */
+#define DEV_STDOUT "/dev/stdout"
+
+static bool
+check_stdout(char **newval, void **extra, GucSource source)
+{
+	const char *value = *newval;
+	bool on;
+
+	if (parse_bool(value, &on))
+		return true;
+	if (value[0] == '/' && value[strlen(value) - 1] != '/' && strlen(value) < MAXPGPATH)
+		return true;
+	GUC_check_errdetail("It is \"on\", \"off\" or the absolute path of a fifo or file.");
+	return false;
+}
+
+const char *
+wt_stdout_target(void)
+{
+	bool on;
+
+	if (parse_bool(wt_stdout, &on))
+		return on ? "" : NULL;
+	return strcmp(wt_stdout, DEV_STDOUT) == 0 ? "" : wt_stdout;
 }
 
 /* Makes a HeaderList of a list's text; words: whether "all" and "none" are words. */
@@ -561,6 +589,18 @@ wt_settings_define(void)
 							   "Further request headers stored without their value.",
 							   NULL, &redact_headers, "", PGC_SIGHUP, GUC_LIST_INPUT,
 							   check_redact_headers, assign_redact_headers, NULL);
+
+	/*
+	 * Whether each committed event is also written as a line of JSON: to the server's
+	 * standard output, or to the fifo or file at an absolute path, which the server's
+	 * operating system user opens; so who may set this can have lines appended to any
+	 * file of that user's.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.stdout",
+		"Write events also to standard output: off, on, or the path of a fifo or file.",
+		NULL, &wt_stdout, "off", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_stdout, NULL,
+		NULL);
 
 	MarkGUCPrefixReserved("windtrap");
 }

@@ -25,6 +25,7 @@ extern char *wt_trusted_proxies; /* a list for wt_cidr_list_parse */
 extern int wt_retention_size;	 /* MB; 0: no limit */
 
 extern bool wt_quarantine_single;
+extern char *wt_stdout;
 
 /* Most workers that windtrap.workers can ask for. */
 #define WT_MAX_WORKERS 16
@@ -34,6 +35,12 @@ extern void wt_settings_define(void);
 
 /* How long events are kept: windtrap.retention, NULL: for ever. */
 extern const Interval *wt_retention(void);
+
+/*
+ * Where windtrap.stdout says that lines go: NULL: nowhere; "": standard output; else an absolute
+ * path.
+ */
+extern const char *wt_stdout_target(void);
 
 /* Whether a header, its name in lower case, is kept at all, and with its value. */
 extern bool wt_header_is_stored(const char *name);

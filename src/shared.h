@@ -15,6 +15,7 @@
 #include "auth.h"
 #include "counters.h"
 #include "settings.h"
+#include "sink.h"
 
 typedef enum WtState
 {
@@ -39,6 +40,7 @@ typedef struct WtWorkerStatus
 	char addresses[WT_ADDRESSES_SIZE];
 	TimestampTz since; /* when the state began */
 	char error[WT_ERROR_SIZE];
+	char stdout_error[WT_ERROR_SIZE]; /* why it drops lines */
 } WtWorkerStatus;
 
 typedef struct WtShared
@@ -51,6 +53,8 @@ typedef struct WtShared
 	bool stop;			  /* the launcher is to end its workers, see wt_stop */
 	int upkeep_pid;		  /* 0: none */
 	WtWorkerStatus workers[WT_MAX_WORKERS];
+
+	WtSinkShared sink; /* of windtrap.stdout; without the lock */
 
 	/* Written by their workers, without the lock; they outlive them. */
 	WtCounters counters[WT_MAX_WORKERS];
@@ -80,6 +84,8 @@ extern void wt_status_begin(int number, Oid database);
 extern void wt_status_set_state(WtState state);
 /* Reports an error, a plain sentence; NULL: there is none any more. */
 extern void wt_status_set_error(const char *error);
+/* The same for lines that are dropped. */
+extern void wt_status_set_stdout_error(const char *error);
 extern void wt_status_set_address(const char *addresses, int port);
 
 /* What this worker counts in. */

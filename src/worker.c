@@ -44,6 +44,7 @@
 #include "refused_view.h"
 #include "settings.h"
 #include "shared.h"
+#include "stdout.h"
 #include "store.h"
 #include "tokens.h"
 #include "transact.h"
@@ -286,12 +287,30 @@ open_sockets(int number)
 }
 
 static void
+make_wait_events(void)
+{
+	if (wait_events)
+		FreeWaitEventSet(wait_events);
+	wait_events = wt_create_wait_event_set(TopMemoryContext, 4);
+	AddWaitEventToSet(wait_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_listener_descriptor(listener),
+					  NULL, NULL);
+	if (wt_stdout_descriptor() != PGINVALID_SOCKET)
+		AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_stdout_descriptor(), NULL,
+						  NULL);
+}
+
+static void
 reload(int number)
 {
 	WtListenerSettings settings;
 
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
+	wt_stdout_configure();
+	if (wait_events)
+		make_wait_events();
 	if (!listener)
 		return;
 	settings = listener_settings();
@@ -318,6 +337,7 @@ attend(int number)
 	if (ConfigReloadPending)
 		reload(number);
 	wt_counters_attend();
+	wt_stdout_attend();
 	return !stop_requested;
 }
 
@@ -426,7 +446,7 @@ work(int timeout)
 static void
 wait_for_work(long timeout)
 {
-	WaitEvent events[3];
+	WaitEvent events[4];
 	int n = WaitEventSetWait(wait_events, wt_batch_is_pending() ? 0 : timeout, events,
 							 lengthof(events), PG_WAIT_EXTENSION);
 
@@ -475,6 +495,7 @@ stop_serving(void)
 	listener = NULL;
 	wt_auth_destroy(auth);
 	auth = NULL;
+	wt_stdout_finish();
 	wt_status_set_address("", 0);
 	ereport(LOG, (errmsg("windtrap: stopped listening")));
 }
@@ -506,11 +527,7 @@ start_serving(int number)
 			return false;
 		pause = Min(pause * 2, LAST_RETRY);
 	}
-	wait_events = wt_create_wait_event_set(TopMemoryContext, 3);
-	AddWaitEventToSet(wait_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_listener_descriptor(listener),
-					  NULL, NULL);
+	make_wait_events();
 	wt_batch_prepare(listener, store_timeout());
 	wt_status_set_state(WT_STATE_LISTENING);
 	return true;
@@ -568,7 +585,8 @@ serve(int number)
 		}
 
 		wait_for_work(
-			shorter(shorter(wt_listener_timeout(listener), IDLE_SHRINK),
+			shorter(shorter(shorter(wt_listener_timeout(listener), wt_stdout_timeout()),
+							IDLE_SHRINK),
 					shorter(stats_due > 0 ? stats_due : -1,
 							shorter(wt_tokens_timeout(),
 									missing_since || listening_elsewhere ? EXTENSION_POLL
@@ -618,6 +636,7 @@ windtrap_worker_main(Datum arg)
 	strlcpy(database_name, get_database_name(MyDatabaseId), NAMEDATALEN);
 	CommitTransactionCommand();
 	wt_status_set_error(NULL);
+	wt_stdout_configure();
 
 	wait_if_encoding_is_unfit(number);
 	while (!stop_requested && wait_for_extension(number))

@@ -60,12 +60,14 @@ SELECT is_empty(
 -- The view.
 SELECT has_view('windtrap', 'status', 'there is the view windtrap.status');
 SELECT columns_are('windtrap', 'status', ARRAY[
-	'worker', 'pid', 'database', 'addresses', 'port', 'state', 'since', 'last_error']);
+	'worker', 'pid', 'database', 'addresses', 'port', 'state', 'since', 'last_error',
+	'stdout_error']);
 SELECT is(
 	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
 	 FROM pg_attribute WHERE attrelid = 'windtrap.status'::regclass AND attnum > 0),
 	ARRAY['worker integer', 'pid integer', 'database text', 'addresses text', 'port integer',
-	      'state text', 'since timestamp with time zone', 'last_error text'],
+	      'state text', 'since timestamp with time zone', 'last_error text',
+	      'stdout_error text'],
 	'its columns have their types and order');
 SELECT is(
 	(SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
@@ -80,7 +82,7 @@ SELECT columns_are('windtrap', 'stats', ARRAY[
 	'worker', 'since', 'requests', 'requests_by_code', 'requests_refused', 'events_accepted',
 	'events_quarantined', 'events_refused', 'bytes_received', 'bytes_decoded', 'transactions',
 	'batch_events_avg', 'batch_events_max', 'commit_ms_avg', 'commit_ms_max', 'request_ms_avg',
-	'connections', 'connections_max', 'bytes_in_flight']);
+	'connections', 'connections_max', 'bytes_in_flight', 'stdout_written', 'stdout_dropped']);
 SELECT columns_are('windtrap', 'quarantine', ARRAY[
 	'event_timestamp', 'id', 'error', 'raw', 'encoding', 'data']);
 
