@@ -20,6 +20,9 @@ OBJS = \
 	src/decode.o \
 	src/enrich.o \
 	src/form.o \
+	src/forward.o \
+	src/forward_status.o \
+	src/forward_worker.o \
 	src/framing.o \
 	src/identity.o \
 	src/inflate.o \
@@ -29,11 +32,13 @@ OBJS = \
 	src/listener.o \
 	src/log_table.o \
 	src/metrics.o \
+	src/outbox.o \
 	src/quarantine.o \
 	src/route.o \
 	src/settings.o \
 	src/shared.o \
 	src/sockets.o \
+	src/sql.o \
 	src/stats.o \
 	src/store.o \
 	src/text.o \
