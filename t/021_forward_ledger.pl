@@ -135,6 +135,28 @@ for my $mode (qw(fast immediate))
 	$psql->finish;
 }
 
+# Batches are numbered before they are committed, and not committed in that order.
+{
+	is(post_json($port, { id => 'numbered' })->{status}, 200, 'an event');
+	ok(drained($node), 'is forwarded');
+	ok(forward_to($node, 'absent'), 'a target that is not there');
+	is(post_json($port, { id => 'first' })->{status}, 200, 'an event');
+	query('CREATE TABLE saved AS SELECT n_events, bytes, events FROM windtrap.outbox');
+	query('CREATE TABLE absent (data jsonb)');
+	reload($node);
+	ok(drained($node), 'when it is there, the event arrives');
+	query('TRUNCATE absent');
+	my ($in, $out) = ("BEGIN; INSERT INTO windtrap.outbox (n_events, bytes, events) TABLE saved; SELECT 'inserted';\n", '');
+	my $psql = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out);
+	ok(wait_for(sub { $psql->pump_nb; $out =~ /inserted/ }), 'a batch that is not committed yet');
+	is(post_json($port, { id => 'second' })->{status}, 200, 'one with a larger number that is');
+	sleep 1;
+	$in .= "COMMIT;\n\\q\n";
+	$psql->finish;
+	ok(drained($node), 'then the other one is committed too');
+	is(query(q{SELECT string_agg(data->'json'->>'id', ' ') FROM absent}), 'first second', 'none was skipped, and the order kept');
+}
+
 $node->stop;
 $other->stop;
 done_testing();
