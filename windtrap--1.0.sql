@@ -316,7 +316,7 @@ WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_thr
 
 COMMENT ON TABLE windtrap.outbox_position IS
 'how far each table of windtrap.forward_to, now or before, has got in windtrap.outbox';
-COMMENT ON COLUMN windtrap.outbox_position.target IS 'the table';
+COMMENT ON COLUMN windtrap.outbox_position.target IS 'the table, as schema.name';
 COMMENT ON COLUMN windtrap.outbox_position.id IS 'the last batch that was forwarded to it';
 COMMENT ON COLUMN windtrap.outbox_position.part IS
 'how many events of that batch were, where it is not done yet; null: all';
@@ -380,7 +380,7 @@ FROM windtrap.forwarder_status();
 
 COMMENT ON VIEW windtrap.forwarding IS
 'each table of windtrap.forward_to: how it does, and how far behind it is';
-COMMENT ON COLUMN windtrap.forwarding.target IS 'the table';
+COMMENT ON COLUMN windtrap.forwarding.target IS 'the table, as schema.name';
 COMMENT ON COLUMN windtrap.forwarding.pid IS 'the process that forwards to it; null while there is none';
 COMMENT ON COLUMN windtrap.forwarding.state IS
 'starting, waiting for the extension, working, failing (it tries again), stopped';

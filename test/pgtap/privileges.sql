@@ -11,7 +11,7 @@ CREATE ROLE windtrap_test_operator;
 GRANT EXECUTE ON FUNCTION windtrap.start(), windtrap.stop(), windtrap.create_log_table(text)
 	TO windtrap_test_operator;
 
-SELECT plan(29);
+SELECT plan(37);
 
 -- Whatever functions there are.
 SELECT is_empty(
@@ -68,13 +68,21 @@ SELECT function_privs_are('windtrap', 'create_log_table', '{text}'::name[], 'win
 SELECT function_privs_are('windtrap', 'worker_status', '{}'::name[], 'windtrap_test_monitor', '{EXECUTE}'::name[]);
 SELECT table_privs_are('windtrap', 'status', 'windtrap_test_monitor', '{SELECT}'::name[]);
 
+SELECT table_privs_are('windtrap', t, r, '{}'::name[], t || ' is not for ' || r)
+FROM unnest(ARRAY['outbox', 'dead_letter']) t,
+	unnest(ARRAY['windtrap_test_nobody', 'windtrap_test_monitor']) r;
+SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_monitor', '{SELECT}'::name[]);
+SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_nobody', '{}'::name[]);
+
 -- And in deed.
 SET LOCAL ROLE windtrap_test_nobody;
+SELECT throws_ok('SELECT windtrap.redeliver()', '42501', NULL, 'an ordinary role may not have events sent again');
 SELECT throws_ok('SELECT windtrap.start()', '42501', NULL, 'an ordinary role may not start');
 SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'nor stop');
 SELECT throws_ok('SELECT windtrap.create_log_table()', '42501', NULL, 'nor make a log table');
 SELECT throws_ok('SELECT * FROM windtrap.status', '42501', NULL, 'nor read the status');
 SET LOCAL ROLE windtrap_test_monitor;
+SELECT lives_ok('SELECT * FROM windtrap.forwarding', 'who is in pg_monitor reads the forwarding');
 SELECT lives_ok('SELECT * FROM windtrap.status', 'who is in pg_monitor reads the status');
 SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'and may not stop');
 SET LOCAL ROLE windtrap_test_operator;
