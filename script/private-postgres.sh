@@ -207,10 +207,34 @@ build_windtrap() {
 	(
 		flock 9 # two scripts at once must not build over each other
 		make "${options[@]}" -j"$(nproc)"
+		make -C mongo "${options[@]}" -j"$(nproc)"
 		# What is not a symlink is ours; remove what an earlier version installed.
 		find "$WT_WORK/stage" -type f ! -path "${STAGED_CONFIG%/*}/*" ! -path "$WT_WORK/stage/stamp" -delete
 		make "${options[@]}" install
+		make -C mongo "${options[@]}" install
 	) 9<"$WT_WORK"
+}
+
+# start_mongod DATA [OPTION ...]: a MongoDB of its own for the caller, without
+# authentication, on a free port of 127.0.0.1; sets mongo_port.
+start_mongod() {
+	local data=$1
+	shift
+	mkdir -p "$data"
+	mongo_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	"$WT_MONGOD" --dbpath "$data" --port "$mongo_port" --bind_ip 127.0.0.1 \
+		--unixSocketPrefix "$data" --logpath "$data/log" --logappend --pidfilepath "$data/pid" \
+		--wiredTigerCacheSizeGB 0.25 --setParameter enableTestCommands=1 \
+		--setParameter diagnosticDataCollectionEnabled=false --syncdelay 1 \
+		--fork "$@" >"$data.start" ||
+		{ tail -n 5 "$data.start" "$data/log" >&2; die "MongoDB did not start"; }
+}
+
+stop_mongod() {
+	local pid
+	pid=$(cat "$1/pid" 2>/dev/null) && [[ -n $pid ]] || return 0
+	kill "$pid" 2>/dev/null || return 0
+	while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
 
 # init_cluster DATA: only its owner can reach the socket, so no password is needed.
