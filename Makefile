@@ -23,6 +23,9 @@ OBJS = \
 	src/decode.o \
 	src/enrich.o \
 	src/form.o \
+	src/forward.o \
+	src/forward_status.o \
+	src/forward_worker.o \
 	src/framing.o \
 	src/identity.o \
 	src/inflate.o \
@@ -35,6 +38,7 @@ OBJS = \
 	src/log_table.o \
 	src/metrics.o \
 	src/move_rows.o \
+	src/outbox.o \
 	src/quarantine.o \
 	src/refused.o \
 	src/refused_view.o \
@@ -43,6 +47,7 @@ OBJS = \
 	src/shared.o \
 	src/sink.o \
 	src/sockets.o \
+	src/sql.o \
 	src/stats.o \
 	src/stdout.o \
 	src/store.o \

@@ -517,6 +517,231 @@ def section_b(server, rounds, seconds, corpus_size, copy_size):
          "CPU", "CPU copy", "WAL", "WAL copy"], rows)
 
 
+# Section F: forwarding
+
+BACKLOG = 200000
+TARGET = "(id uuid PRIMARY KEY, event_timestamp timestamptz, data jsonb, status int)"
+
+
+def forward_to(server, names):
+    server.sql("ALTER SYSTEM SET windtrap.forward_to = '%s'" % names, "SELECT pg_reload_conf()")
+    wanted = len(names.split(",")) if names else 0
+    wait_until(server, "SELECT count(*) = %d AND count(*) FILTER (WHERE pid IS NULL OR state = "
+               "'starting') = 0 FROM windtrap.forwarding" % wanted, 30)
+
+
+def wait_until(server, query, seconds):
+    deadline = time.monotonic() + seconds
+    while server.sql(query) != "t":
+        if time.monotonic() > deadline:
+            raise Failed("not so after %d s: %s; %s" % (
+                seconds, query, server.sql("SELECT * FROM windtrap.forwarding")))
+        time.sleep(0.05)
+
+
+def make_local(server):
+    server.sql("DROP TABLE IF EXISTS target", "CREATE TABLE target " + TARGET)
+    return lambda: server.count("target")
+
+
+def make_postgres(server):
+    """A table of another database of the cluster, over TCP as that of another server would be."""
+    o = server.options
+    if server.sql("SELECT count(*) FROM pg_database WHERE datname = 'central'") == "0":
+        server.sql("CREATE DATABASE central")
+    server.sql("CREATE EXTENSION IF NOT EXISTS postgres_fdw", "DROP SERVER IF EXISTS central CASCADE")
+    server.psql("-d", "central", "-c", "DROP TABLE IF EXISTS target", "-c", "CREATE TABLE target " + TARGET)
+    server.sql("CREATE SERVER central FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', "
+               "port '%d', dbname 'central', batch_size '1000')" % o.pg_port,
+               "CREATE USER MAPPING FOR CURRENT_USER SERVER central",
+               "DROP TABLE IF EXISTS target",
+               "CREATE FOREIGN TABLE target (id uuid, event_timestamp timestamptz, data jsonb, "
+               "status int) SERVER central")
+    return lambda: int(server.psql("-d", "central", "-c", "SELECT count(*) FROM target"))
+
+
+class Mongo:
+    """A mongod on this machine, of the tests' kind."""
+
+    def __init__(self, scratch):
+        self.data = os.path.join(scratch, "mongo")
+        os.mkdir(self.data)
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        self.process = subprocess.Popen(
+            [os.environ["WT_MONGOD"], "--dbpath", self.data, "--port", str(self.port), "--bind_ip",
+             "127.0.0.1", "--unixSocketPrefix", self.data, "--wiredTigerCacheSizeGB", "0.25",
+             "--setParameter", "diagnosticDataCollectionEnabled=false"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise Failed("mongod does not start")
+                time.sleep(0.1)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def make_mongo(server, mongo):
+    server.sql("CREATE EXTENSION IF NOT EXISTS windtrap_mongo", "DROP SERVER IF EXISTS mongo CASCADE",
+               "CREATE SERVER mongo FOREIGN DATA WRAPPER windtrap_mongo OPTIONS (address '127.0.0.1', "
+               "port '%d')" % mongo.port,
+               "CREATE USER MAPPING FOR CURRENT_USER SERVER mongo", "DROP TABLE IF EXISTS target",
+               "CREATE FOREIGN TABLE target (_id text, __doc jsonb) SERVER mongo "
+               "OPTIONS (database 'bench', collection 'c%d')" % time.monotonic_ns())
+    return lambda: server.count("target")
+
+
+def drop_target(server):
+    server.sql("DROP FOREIGN TABLE IF EXISTS target" if server.sql(
+        "SELECT relkind FROM pg_class WHERE oid = to_regclass('public.target')") == "f"
+        else "DROP TABLE IF EXISTS target")
+
+
+def catch_up(server, bodies, make, others):
+    """Events a second of a target that finds a backlog."""
+    drop_target(server)
+    server.clear("log", "windtrap.outbox")
+    forward_to(server, "public.target")
+    while int(server.sql("SELECT coalesce(sum(n_events), 0) FROM windtrap.outbox")) < BACKLOG:
+        wrk(server, "bodies.lua", 4, 1, bodies)
+    time.sleep(1)  # wrk leaves when its time is over, and not when it has its last answers
+    waiting = int(server.sql("SELECT sum(n_events) FROM windtrap.outbox"))
+    packed = int(server.sql("SELECT sum(bytes) FROM windtrap.outbox"))
+    server.sql("CHECKPOINT")
+    delivered = "SELECT delivered FROM windtrap.forwarding"
+    before = int(server.sql(delivered))
+    with others:
+        begin = time.monotonic()
+        count = make(server)
+        server.sql("SELECT pg_reload_conf()")  # which ends its pause
+        wait_until(server, "SELECT (%s) - %d >= %d" % (delivered, before, waiting), 300)
+        seconds = time.monotonic() - begin
+    if count() != waiting:
+        raise Failed("the target has %d events of %d" % (count(), waiting))
+    wait_until(server, "SELECT count(*) = 0 FROM windtrap.outbox", 30)
+    return {"rate": waiting / seconds, "others": others.seen[-1], "packed": packed / waiting}
+
+
+class Silence:
+    """A server that takes connections and says nothing."""
+
+    def __enter__(self):
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(50)
+        return self.socket.getsockname()[1]
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+def section_f(server, rounds, seconds):
+    scratch = server.options.scratch
+    event_file = os.path.join(scratch, "event.json")
+    with open(event_file, "wb") as f:
+        f.write(EVENT)
+    corpus = run([sys.executable, os.path.join(BENCH, "corpus"), "--events", "20000"], 120).encode()
+    lines = corpus.splitlines(keepends=True)
+    bodies = os.path.join(scratch, "bodies")
+    write_requests(bodies, [b"".join(lines[i:i + 1000]) for i in range(0, len(lines), 1000)], False)
+    server.sql("ALTER SYSTEM SET windtrap.outbox_max_size = 0", "SELECT pg_reload_conf()")
+
+    kinds = [("ordinary table", make_local), ("postgres_fdw", make_postgres)]
+    mongo = None
+    if os.access(os.environ.get("WT_MONGOD", ""), os.X_OK) and server.sql(
+            "SELECT count(*) FROM pg_available_extensions WHERE name = 'windtrap_mongo'") == "1":
+        mongo = Mongo(scratch)
+        kinds.append(("MongoDB", lambda s: make_mongo(s, mongo)))
+    others = Others(server)
+    rows = []
+    try:
+        for name, make in kinds:
+            found = []
+            for n in range(rounds):
+                found.append(catch_up(server, bodies, make, others))
+                progress("%s, round %d: %s/s, others %.0f %%" % (
+                    name, n + 1, thousands(found[-1]["rate"]), found[-1]["others"]))
+            rows.append([name, thousands(median(found, "rate")), spread(found),
+                         "%.0f" % median(found, "packed")])
+    finally:
+        if mongo:
+            mongo.stop()
+    print_table("F. Catching up: a backlog of %s varied events, %.0f bytes each as they were sent"
+                % (thousands(BACKLOG), len(corpus) / len(lines)),
+                ["packed: bytes an event takes in the outbox; medians of %d rounds" % rounds, str(others)]
+                + ([] if mongo else ["MongoDB is left out: there is no mongod or no windtrap_mongo"]),
+                ["target", "events/s", "min..max", "packed"], rows)
+
+    # What ingest pays.  `off` stands before and after each of the others, so that it has as
+    # many neighbours as they.
+    def no_target():
+        drop_target(server)
+        forward_to(server, "")
+
+    def well():
+        make_local(server)
+        forward_to(server, "public.target")
+
+    def refuses():
+        drop_target(server)
+        forward_to(server, "public.target")
+
+    with Silence() as silent:
+        def hangs():
+            make_postgres(server)
+            server.sql("ALTER SERVER central OPTIONS (SET port '%d')" % silent)
+            forward_to(server, "public.target")
+
+        modes = [("off", no_target), ("well", well), ("refuses", refuses), ("hangs", hangs)]
+        single = {m: [] for m, _ in modes}
+        half = {m: [] for m, _ in modes}
+        many = {m: [] for m, _ in modes}
+        others = Others(server)
+        rate = None
+        for n in range(rounds):
+            for mode, prepare in modes:
+                forward_to(server, "")
+                server.clear("log", "windtrap.outbox")
+                prepare()
+                with others:
+                    single[mode].append(wrk(server, "single.lua", HALF_LOAD_AT, seconds, event_file))
+                rate = rate or single["off"][0]["rate"] / 2
+                with others:
+                    half[mode].append(wrk(server, "single.lua", HALF_LOAD_AT, seconds, event_file,
+                                          "%.1f" % rate))
+                with others:
+                    r = wrk(server, "bodies.lua", 4, seconds, bodies)
+                r["rate"] *= 1000
+                many[mode].append(r)
+                progress("round %d, %s: %s/s single, p99 %s ms at half load, %s/s in bodies" % (
+                    n + 1, mode, thousands(single[mode][-1]["rate"]), ms(half[mode][-1]["p99"]),
+                    thousands(r["rate"])))
+        forward_to(server, "")
+    rows = []
+    for mode, _ in modes:
+        rows.append([mode, thousands(median(single[mode], "rate")), spread(single[mode]),
+                     "%.2f" % ratio(single[mode], single["off"]), ms(median(half[mode], "p50")),
+                     ms(median(half[mode], "p99")),
+                     "%.2f" % (median(half[mode], "p99") / median(half["off"], "p99")),
+                     thousands(median(many[mode], "rate")),
+                     "%.2f" % ratio(many[mode], many["off"])])
+    print_table("F. Ingest while events are forwarded", [
+        "single events at %d connections; the same at half of the load of `off` (%s/s); bodies of"
+        % (HALF_LOAD_AT, thousands(rate)), "1000 events at 4 connections; ratios to `off`;",
+        "well: to an ordinary table of the same database; refuses: the table is absent;",
+        "hangs: postgres_fdw to a server that says nothing; medians of %d rounds of %d s"
+        % (rounds, seconds), str(others)],
+        ["target", "single/s", "min..max", "ratio", "p50", "p99", "ratio", "bodies/s", "ratio"], rows)
+
+
 def fsync_us(directory):
     """What one durable write of 8 kB costs here."""
     path = os.path.join(directory, "fsync-probe")
@@ -564,7 +789,7 @@ def main():
     parser.add_argument("--scratch")
     parser.add_argument("--settings")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--section", choices=("A", "B"))
+    parser.add_argument("--section", choices=("A", "B", "F"))
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
@@ -575,9 +800,11 @@ def main():
         server.wait_until_it_listens()
         describe(server)
         fill_wal(server, 1000)
-        if options.section != "B":
+        if options.section == "F":
+            section_f(server, rounds if options.quick else 3, seconds)
+        if options.section not in ("B", "F"):
             section_a(server, rounds, seconds)
-        if options.section != "A":
+        if options.section not in ("A", "F"):
             if options.quick:
                 section_b(server, 3, 2, 20000, 100000)
             else:

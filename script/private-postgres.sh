@@ -12,6 +12,9 @@
 #   run/     the cluster of script/run, kept from run to run
 #   log/     what the servers and the tests said
 
+# The MongoDB server that the tests run against; see script/bootstrap.
+MONGOD_VERSION=6.0.5
+
 say() { printf '== %s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
@@ -46,6 +49,28 @@ choose_work_directory() {
 	fi
 }
 
+# Where the mongod of the tests is, and whether it is there yet or not: of whatever
+# version is wanted, see script/bootstrap, and for all work directories in one place.
+choose_mongod() {
+	local work
+	work=$(choose_work_directory "$1" "$2")
+	if [[ $work == /var/tmp/* ]]; then
+		work=${work%/*/*}
+	else
+		work=${work%/*}
+	fi
+	echo "$work/mongod-$MONGOD_VERSION/mongod"
+}
+
+# Anybody may write in /var/tmp: make the user's directory there, and use nothing that
+# somebody else has put in its place.
+claim_directory() {
+	local user=$1 top=/var/tmp/windtrap-$1
+	[[ -e $top || -L $top ]] || install -d -o "$user" "$top"
+	[[ ! -L $top && $(stat -c %U "$top") == "$user" ]] ||
+		die "$top belongs to somebody else; remove it and try again"
+}
+
 # Brings $2 up to date with the sources in $1, keeping what was built there:
 # times are kept, so make rebuilds what changed; files that vanished are removed.
 # The rest of the arguments is a prefix for the commands that write.
@@ -76,7 +101,7 @@ copy_sources() {
 # Goes on with the calling script inside the work directory.  PostgreSQL refuses
 # to run as root; root's part therefore is done by the postgres user.
 enter_work_directory() {
-	local root script user top as=()
+	local root script user as=()
 	script=$(realpath "$0")
 	root=$(dirname "$(dirname "$script")")
 	if [[ -n ${WT_WORK:-} && $root == "$WT_WORK/src" ]]; then
@@ -87,18 +112,13 @@ enter_work_directory() {
 	"$root/script/bootstrap"
 	user=$( ((EUID)) && id -un || echo postgres)
 	WT_WORK=$(choose_work_directory "$root" "$user")
-	export WT_WORK
+	WT_MONGOD=$(choose_mongod "$root" "$user")
+	export WT_WORK WT_MONGOD
 	umask 022
 	# setpriv, not runuser: it leaves no parent behind that would cut short the
 	# clean-up after a signal.
 	((EUID)) || as=(setpriv --reuid postgres --regid postgres --init-groups env "HOME=$WT_WORK")
-	if [[ $WT_WORK == /var/tmp/* ]]; then
-		# Anybody may write there: use nothing that somebody else has put there.
-		top=/var/tmp/windtrap-$user
-		[[ -e $top || -L $top ]] || install -d -o "$user" "$top"
-		[[ ! -L $top && $(stat -c %U "$top") == "$user" ]] ||
-			die "$top belongs to somebody else; remove it and try again"
-	fi
+	[[ $WT_WORK != /var/tmp/* ]] || claim_directory "$user"
 	# postgres may not be allowed to be where root is.
 	cd /
 	copy_sources "$root" "$WT_WORK/src" "${as[@]}"
@@ -187,10 +207,34 @@ build_windtrap() {
 	(
 		flock 9 # two scripts at once must not build over each other
 		make "${options[@]}" -j"$(nproc)"
+		make -C mongo "${options[@]}" -j"$(nproc)"
 		# What is not a symlink is ours; remove what an earlier version installed.
 		find "$WT_WORK/stage" -type f ! -path "${STAGED_CONFIG%/*}/*" ! -path "$WT_WORK/stage/stamp" -delete
 		make "${options[@]}" install
+		make -C mongo "${options[@]}" install
 	) 9<"$WT_WORK"
+}
+
+# start_mongod DATA [OPTION ...]: a MongoDB of its own for the caller, without
+# authentication, on a free port of 127.0.0.1; sets mongo_port.
+start_mongod() {
+	local data=$1
+	shift
+	mkdir -p "$data"
+	mongo_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	"$WT_MONGOD" --dbpath "$data" --port "$mongo_port" --bind_ip 127.0.0.1 \
+		--unixSocketPrefix "$data" --logpath "$data/log" --logappend --pidfilepath "$data/pid" \
+		--wiredTigerCacheSizeGB 0.25 --setParameter enableTestCommands=1 \
+		--setParameter diagnosticDataCollectionEnabled=false --syncdelay 1 \
+		--fork "$@" >"$data.start" ||
+		{ tail -n 5 "$data.start" "$data/log" >&2; die "MongoDB did not start"; }
+}
+
+stop_mongod() {
+	local pid
+	pid=$(cat "$1/pid" 2>/dev/null) && [[ -n $pid ]] || return 0
+	kill "$pid" 2>/dev/null || return 0
+	while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
 
 # init_cluster DATA: only its owner can reach the socket, so no password is needed.

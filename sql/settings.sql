@@ -88,6 +88,19 @@ ALTER SYSTEM SET windtrap.workers = 0;
 ALTER SYSTEM SET windtrap.workers = 17;
 ALTER SYSTEM SET windtrap.max_connections = 0;
 
+-- Where events are forwarded to: tables, quoted where SQL would have them quoted.
+ALTER SYSTEM SET windtrap.forward_to = 'events, logs."The, Log",Central.Log';
+ALTER SYSTEM SET windtrap.forward_to = 'events, public.events';
+ALTER SYSTEM SET windtrap.forward_to = 'events,';
+ALTER SYSTEM SET windtrap.forward_to = 'a.b.c';
+ALTER SYSTEM SET windtrap.forward_to = 'a, "unclosed';
+ALTER SYSTEM SET windtrap.forward_to = 'a,b,c,d,e,f,g,h,i';
+ALTER SYSTEM SET windtrap.outbox_max_size = '10GB';
+ALTER SYSTEM SET windtrap.outbox_max_size = '-1';
+ALTER SYSTEM SET windtrap.outbox_full = 'drop_oldest';
+ALTER SYSTEM SET windtrap.outbox_full = 'block';
+ALTER SYSTEM SET windtrap.postgres = off;
+
 -- What was accepted takes effect by a reload, what was refused has left no trace.
 SELECT pg_reload_conf();
 \c -
@@ -98,8 +111,12 @@ ORDER BY name COLLATE "C";
 ALTER SYSTEM RESET windtrap.allowed_hosts;
 ALTER SYSTEM RESET windtrap.cors_origins;
 ALTER SYSTEM RESET windtrap.database;
+ALTER SYSTEM RESET windtrap.forward_to;
 ALTER SYSTEM RESET windtrap.listen_addresses;
 ALTER SYSTEM RESET windtrap.max_body_size;
+ALTER SYSTEM RESET windtrap.outbox_full;
+ALTER SYSTEM RESET windtrap.outbox_max_size;
+ALTER SYSTEM RESET windtrap.postgres;
 ALTER SYSTEM RESET windtrap.redact_headers;
 ALTER SYSTEM RESET windtrap.request_timeout;
 ALTER SYSTEM RESET windtrap.store_headers;

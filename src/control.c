@@ -110,6 +110,9 @@ stop_and_wait(void)
 				running = true;
 		if (wt_shared->upkeep_pid != 0)
 			running = true;
+		for (int i = 0; i < WT_MAX_TARGETS; i++)
+			if (wt_shared->forwarders[i].pid != 0)
+				running = true;
 		pid = wt_shared->launcher_pid;
 		is_static = wt_shared->launcher_static;
 		LWLockRelease(&wt_shared->lock);

@@ -5,7 +5,8 @@
  * It is connected to no database, so it is in nobody's way: databases can be dropped,
  * and what it waits for may not exist yet.  It alone decides whether a worker that ended
  * is started again, and when; so there is one place for patience, and a worker that
- * cannot live makes no restart loop.  The upkeep's process is looked after in the same way.
+ * cannot live makes no restart loop.  The upkeep's process and the forwarders are looked
+ * after in the same way.
  *
  * Words: a *static* launcher was started by preload and lives as long as the server; a
  * *dynamic* one by windtrap.start(), for one database, until windtrap.stop(), or until
@@ -30,6 +31,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "forward_worker.h"
 #include "launcher.h"
 #include "settings.h"
 #include "shared.h"
@@ -66,7 +68,10 @@ typedef struct Worker
 
 /* The upkeep has its place behind the workers, who have a state that others see. */
 #define UPKEEP WT_MAX_WORKERS
-#define PLACES (WT_MAX_WORKERS + 1)
+
+/* Then come the forwarders, whose targets are in shared memory. */
+#define FORWARDERS (UPKEEP + 1)
+#define PLACES (FORWARDERS + WT_MAX_TARGETS)
 
 static Worker workers[PLACES];
 static volatile sig_atomic_t stop_requested = false;
@@ -201,6 +206,86 @@ start_upkeep(Oid database)
 	(void) start_process(&workers[UPKEEP], &worker);
 }
 
+static void
+start_forwarder(int number, Oid database)
+{
+	BackgroundWorker worker;
+	WtWorkerArgs args = {.database = database};
+
+	fill_worker(&worker, "windtrap_forward_main", "windtrap forwarder");
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "windtrap forwarder to %s",
+			 wt_shared->forwarders[number].target);
+	worker.bgw_main_arg = Int32GetDatum(number);
+	memcpy(worker.bgw_extra, &args, sizeof(args));
+	(void) start_process(&workers[FORWARDERS + number], &worker);
+}
+
+static bool
+is_target(const char *name)
+{
+	const WtTargets *targets = wt_forward_targets();
+
+	for (int i = 0; i < targets->n; i++)
+		if (strcmp(targets->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_forwarder(const char *name)
+{
+	for (int i = 0; i < WT_MAX_TARGETS; i++)
+		if (strcmp(wt_shared->forwarders[i].target, name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Gives each target of windtrap.forward_to a place.  A forwarder whose target is not among
+ * them any more is asked to end, and its place is free when it has; nobody waits for it.
+ */
+static void
+place_forwarders(void)
+{
+	const WtTargets *targets = wt_forward_targets();
+
+	for (int i = 0; i < WT_MAX_TARGETS; i++)
+	{
+		WtForwarderStatus *f = &wt_shared->forwarders[i];
+		Worker *w = &workers[FORWARDERS + i];
+
+		if (f->target[0] == '\0' || is_target(f->target))
+			continue;
+		if (w->handle)
+			TerminateBackgroundWorker(w->handle);
+		else
+		{
+			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+			memset(f, 0, sizeof(*f));
+			LWLockRelease(&wt_shared->lock);
+			memset(w, 0, sizeof(*w));
+		}
+	}
+	for (int i = 0; i < targets->n; i++)
+	{
+		if (has_forwarder(targets->names[i]))
+			continue;
+		for (int k = 0; k < WT_MAX_TARGETS; k++)
+		{
+			WtForwarderStatus *f = &wt_shared->forwarders[k];
+
+			if (f->target[0] != '\0')
+				continue;
+			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+			memset(f, 0, sizeof(*f));
+			strlcpy(f->target, targets->names[i], sizeof(f->target));
+			f->since = GetCurrentTimestamp();
+			LWLockRelease(&wt_shared->lock);
+			break;
+		}
+	}
+}
+
 /* Looks who has ended, and when it may be started again. */
 static void
 collect_workers(void)
@@ -261,7 +346,7 @@ stop_workers(int first, int end)
 	{
 		workers[i].pause = 0;
 		workers[i].not_before = 0;
-		if (i != UPKEEP)
+		if (i < WT_MAX_WORKERS)
 			set_worker_status(i, WT_STATE_NONE, "");
 	}
 }
@@ -424,6 +509,20 @@ start_workers(Oid database)
 		else
 			next = Min(next, left);
 	}
+	place_forwarders();
+	for (int i = 0; i < WT_MAX_TARGETS && count_running() >= wt_workers; i++)
+	{
+		Worker *w = &workers[FORWARDERS + i];
+		long left;
+
+		if (w->handle || wt_shared->forwarders[i].target[0] == '\0')
+			continue;
+		left = time_to_start(w);
+		if (left <= 0)
+			start_forwarder(i, database);
+		else
+			next = Min(next, left);
+	}
 	return next;
 }
 
@@ -465,6 +564,7 @@ windtrap_launcher_main(Datum arg)
 			served = database;
 			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 			wt_shared->database = database;
+			wt_shared->outbox.measured = false;
 			LWLockRelease(&wt_shared->lock);
 		}
 		if (!OidIsValid(database))

@@ -28,6 +28,25 @@ kind_name(WtStatKind kind)
 	return "counter";
 }
 
+/* A label's value, in which the format has something to say about three characters. */
+static void
+write_label(StringInfo text, const char *label, const char *value)
+{
+	appendStringInfo(text, "{%s=\"", label);
+	for (const char *p = value; *p != '\0'; p++)
+	{
+		if (*p == '\n')
+			appendStringInfoString(text, "\\n");
+		else
+		{
+			if (*p == '"' || *p == '\\')
+				appendStringInfoChar(text, '\\');
+			appendStringInfoChar(text, *p);
+		}
+	}
+	appendStringInfoString(text, "\"}");
+}
+
 static void
 write_stat(const WtStat *stat, void *arg)
 {
@@ -41,7 +60,7 @@ write_stat(const WtStat *stat, void *arg)
 	}
 	appendStringInfo(out->text, "windtrap_%s%s", stat->name, stat->suffix);
 	if (stat->label)
-		appendStringInfo(out->text, "{%s=\"%s\"}", stat->label, stat->label_value);
+		write_label(out->text, stat->label, stat->label_value);
 	appendStringInfo(out->text, " %.17g\n", stat->value);
 }
 

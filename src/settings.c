@@ -40,7 +40,18 @@ char *wt_allowed_hosts;
 bool wt_quarantine_single;
 int wt_retention_size;
 char *wt_stdout;
+bool wt_postgres;
+int wt_outbox_max_size;
+int wt_outbox_full;
 
+static const struct config_enum_entry outbox_full_options[] = {
+	{"refuse", WT_OUTBOX_REFUSE, false},
+	{"drop_oldest", WT_OUTBOX_DROP_OLDEST, false},
+	{NULL, 0, false},
+};
+
+static char *forward_to;
+static const WtTargets *targets;
 static char *retention_text;
 static const Interval *retention;
 static char *store_headers;
@@ -139,6 +150,105 @@ check_table(char **newval, void **extra, GucSource source)
 	}
 	pfree(copy);
 	return ok;
+}
+
+/* Gives the end of the item of a list that begins at p: a comma outside of quotes, or the NUL. */
+static const char *
+end_of_name(const char *p)
+{
+	bool quoted = false;
+
+	for (; *p != '\0'; p++)
+	{
+		if (*p == '"')
+			quoted = !quoted;
+		else if (*p == ',' && !quoted)
+			break;
+	}
+	return p;
+}
+
+/* Adds the table that a text names to the list; false: why not is said. */
+static bool
+add_target(WtTargets *list, char *text)
+{
+	List *names;
+	const char *name;
+
+	if (!SplitIdentifierString(text, '.', &names) || names == NIL ||
+		list_length(names) > 2)
+	{
+		GUC_check_errdetail("It is a list of tables, each as \"name\" or "
+							"\"schema.name\", separated by commas.");
+		return false;
+	}
+	name = quote_qualified_identifier(
+		list_length(names) == 2 ? linitial(names) : "public", llast(names));
+	for (int i = 0; i < list->n; i++)
+		if (strcmp(list->names[i], name) == 0)
+		{
+			GUC_check_errdetail("The table %s is named twice.", name);
+			return false;
+		}
+	if (list->n == WT_MAX_TARGETS)
+	{
+		GUC_check_errdetail("It names at most %d tables.", WT_MAX_TARGETS);
+		return false;
+	}
+	strlcpy(list->names[list->n++], name, WT_TARGET_SIZE);
+	return true;
+}
+
+static bool
+check_forward_to(char **newval, void **extra, GucSource source)
+{
+	WtTargets *list = wt_guc_malloc(sizeof(WtTargets));
+	const char *p = *newval;
+
+	if (!list)
+		return false;
+	list->n = 0;
+	*extra = list;
+	if (p[strspn(p, " \t\n")] == '\0')
+		return true;
+	for (;;)
+	{
+		const char *end = end_of_name(p);
+
+		if (!add_target(list, pnstrdup(p, (Size) (end - p))))
+			return false;
+		if (*end == '\0')
+			return true;
+		p = end + 1;
+	}
+}
+
+static void
+assign_forward_to(const char *newval, void *extra)
+{
+	targets = extra;
+}
+
+const WtTargets *
+wt_forward_targets(void)
+{
+	return targets;
+}
+
+const char *
+wt_no_destination(void)
+{
+	if (wt_postgres || targets->n > 0 || wt_stdout_target())
+		return NULL;
+	return "there is nowhere to send events to: set windtrap.postgres = on, name a table "
+		   "in "
+		   "windtrap.forward_to, or set windtrap.stdout";
+}
+
+bool
+wt_only_stdout(void)
+{
+	return !wt_postgres && targets->n == 0;
 }
 
 static bool
@@ -601,6 +711,39 @@ wt_settings_define(void)
 		"Write events also to standard output: off, on, or the path of a fifo or file.",
 		NULL, &wt_stdout, "off", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_stdout, NULL,
 		NULL);
+
+	/*
+	 * Whether events become rows of windtrap.table.  Without it they are only forwarded,
+	 * and durable in the outbox until they are.
+	 */
+	DefineCustomBoolVariable("windtrap.postgres", "Store events in the log table.", NULL,
+							 &wt_postgres, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * The tables that events are forwarded to, as schema.name: foreign tables of any
+	 * wrapper, or ordinary ones.  Each gets them from the outbox by a process of its own.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.forward_to",
+		"Tables that events are forwarded to, separated by commas.", NULL, &forward_to,
+		"", PGC_SIGHUP, GUC_LIST_INPUT, check_forward_to, assign_forward_to, NULL);
+
+	/*
+	 * The size that the outbox may have, that is, the compressed events of the batches
+	 * which some target has not got yet.  0: no limit.
+	 */
+	DefineCustomIntVariable(
+		"windtrap.outbox_max_size", "Size of the events that wait to be forwarded.", NULL,
+		&wt_outbox_max_size, 1024, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
+
+	/*
+	 * Beyond it: refuse says 503 to new events, drop_oldest deletes the oldest batches,
+	 * which targets that are behind then never get.
+	 */
+	DefineCustomEnumVariable("windtrap.outbox_full",
+							 "What happens to events while the outbox is full.", NULL,
+							 &wt_outbox_full, WT_OUTBOX_REFUSE, outbox_full_options,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("windtrap");
 }

@@ -27,11 +27,45 @@ extern int wt_retention_size;	 /* MB; 0: no limit */
 extern bool wt_quarantine_single;
 extern char *wt_stdout;
 
+extern bool wt_postgres;	   /* events go to the log table */
+extern int wt_outbox_max_size; /* MB; 0: no limit */
+extern int wt_outbox_full;	   /* a WtOutboxFull */
+
+/* What becomes of events while the outbox is full. */
+typedef enum WtOutboxFull
+{
+	WT_OUTBOX_REFUSE,	  /* new ones are refused */
+	WT_OUTBOX_DROP_OLDEST /* the oldest ones in it are dropped */
+} WtOutboxFull;
+
+/* Most tables that windtrap.forward_to can name, and the longest quoted name of one. */
+#define WT_MAX_TARGETS 8
+#define WT_TARGET_SIZE (4 * NAMEDATALEN + 6)
+
+/* The tables that windtrap.forward_to names, each as schema.name, quoted where SQL would. */
+typedef struct WtTargets
+{
+	int n;
+	char names[WT_MAX_TARGETS][WT_TARGET_SIZE];
+} WtTargets;
+
 /* Most workers that windtrap.workers can ask for. */
 #define WT_MAX_WORKERS 16
 
 /* Defines the settings; called once a process, from _PG_init. */
 extern void wt_settings_define(void);
+
+/* Where events are forwarded to; never NULL.  Valid until the next reload. */
+extern const WtTargets *wt_forward_targets(void);
+
+/*
+ * Why events cannot be taken at all, since the settings leave them no place to go to; NULL:
+ * they have one.  Every destination that there is is asked here.
+ */
+extern const char *wt_no_destination(void);
+
+/* Whether lines by windtrap.stdout are all that there is of an event, if anything is. */
+extern bool wt_only_stdout(void);
 
 /* How long events are kept: windtrap.retention, NULL: for ever. */
 extern const Interval *wt_retention(void);

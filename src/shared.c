@@ -57,6 +57,10 @@ wt_shared_attach(void)
 		memset(wt_shared, 0, sizeof(WtShared));
 		wt_shared->refused = DSM_HANDLE_INVALID;
 		wt_shared->counting_since = GetCurrentTimestamp();
+		pg_atomic_init_u64(&wt_shared->outbox.events_written, 0);
+		pg_atomic_init_u64(&wt_shared->outbox.bytes_written, 0);
+		pg_atomic_init_u64(&wt_shared->outbox.bytes_removed, 0);
+		pg_atomic_init_u64(&wt_shared->outbox.events_dropped, 0);
 		LWLockInitialize(&wt_shared->lock, LWLockNewTrancheId());
 	}
 	LWLockRelease(AddinShmemInitLock);

@@ -10,6 +10,7 @@
 
 #include "datatype/timestamp.h"
 #include "storage/dsm.h"
+#include "port/atomics.h"
 #include "storage/lwlock.h"
 
 #include "auth.h"
@@ -43,6 +44,50 @@ typedef struct WtWorkerStatus
 	char stdout_error[WT_ERROR_SIZE]; /* why it drops lines */
 } WtWorkerStatus;
 
+typedef enum WtForwardState
+{
+	WT_FORWARD_STARTING,
+	WT_FORWARD_WAITING, /* for the extension to be created */
+	WT_FORWARD_WORKING,
+	WT_FORWARD_FAILING /* tries again; error says why */
+} WtForwardState;
+
+/* A forwarder, as others see it; its target outlives it. */
+typedef struct WtForwarderStatus
+{
+	char target[WT_TARGET_SIZE]; /* as in WtTargets; "": the place is free */
+	int pid;					 /* 0: none */
+	WtForwardState state;
+	TimestampTz since; /* when the state began */
+	char error[WT_ERROR_SIZE];
+	uint64 delivered; /* events, ever */
+	uint64 dead;	  /* events that are set aside for good now */
+
+	/* Its lag: what it had not got when so many events had been written since the start. */
+	int64 pending;
+	uint64 written;
+	TimestampTz
+		oldest; /* when the first of them was written; with none, of that moment */
+
+	/* It looks for batches that were committed before this was set, for others if woken. */
+	volatile bool wants_wake;
+} WtForwarderStatus;
+
+/* What the outbox holds: what it held when it was measured, and what has changed since. */
+typedef struct WtOutboxStatus
+{
+	pg_atomic_uint64 events_written; /* since the server's start, as all of these */
+	pg_atomic_uint64 bytes_written;
+	pg_atomic_uint64 bytes_removed;
+	pg_atomic_uint64 events_dropped; /* because it was full */
+
+	/* Under the lock. */
+	bool measured;
+	int64 measured_bytes; /* when the numbers above were these: */
+	uint64 measured_at_written;
+	uint64 measured_at_removed;
+} WtOutboxStatus;
+
 typedef struct WtShared
 {
 	LWLock lock; /* of all that follows */
@@ -53,6 +98,8 @@ typedef struct WtShared
 	bool stop;			  /* the launcher is to end its workers, see wt_stop */
 	int upkeep_pid;		  /* 0: none */
 	WtWorkerStatus workers[WT_MAX_WORKERS];
+	WtForwarderStatus forwarders[WT_MAX_TARGETS];
+	WtOutboxStatus outbox;
 
 	WtSinkShared sink; /* of windtrap.stdout; without the lock */
 

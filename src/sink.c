@@ -664,13 +664,13 @@ wt_sink_flush(WtSink *sink)
 	watch(sink, left(sink) > 0 && !sink->contended);
 }
 
-void
+bool
 wt_sink_put(WtSink *sink, const char *line, size_t length)
 {
 	if (!wt_sink_is_open(sink))
 	{
 		sink->counters->stdout_dropped++;
-		return;
+		return false;
 	}
 	if (sink->new >= FLUSH_EACH || (left(sink) > 0 && left(sink) + length > MAX_KEPT))
 		wt_sink_flush(sink);
@@ -678,23 +678,24 @@ wt_sink_put(WtSink *sink, const char *line, size_t length)
 	if (sink->kind == SINK_NONE || (sink->retry_at != 0 && now_ms() < sink->retry_at))
 	{
 		sink->counters->stdout_dropped++;
-		return;
+		return false;
 	}
 	if (left(sink) > 0 && left(sink) + length > MAX_KEPT)
 	{
 		set_trouble(sink, TROUBLE_FULL, "it takes lines more slowly than events come");
 		sink->counters->stdout_dropped++;
-		return;
+		return false;
 	}
 	if (!make_room(sink, length))
 	{
 		set_trouble(sink, TROUBLE_FULL, "out of memory");
 		sink->counters->stdout_dropped++;
-		return;
+		return false;
 	}
 	memcpy(sink->data + sink->end, line, length);
 	sink->end += length;
 	sink->new += length;
+	return true;
 }
 
 void

@@ -45,8 +45,8 @@ extern void wt_sink_aim(WtSink *sink, const char *path, bool collector);
 /* Whether lines can be written or kept; opens the target where it is time to try. */
 extern bool wt_sink_is_open(WtSink *sink);
 
-/* Takes a line, with its line feed at the end and none before, or drops it. */
-extern void wt_sink_put(WtSink *sink, const char *line, size_t length);
+/* Takes a line, with its line feed at the end and none before; false: drops it. */
+extern bool wt_sink_put(WtSink *sink, const char *line, size_t length);
 
 /* Counts lines as dropped that have not even been made. */
 extern void wt_sink_drop(WtSink *sink, size_t n_lines);

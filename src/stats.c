@@ -16,6 +16,8 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
+#include "forward_status.h"
+#include "outbox.h"
 #include "shared.h"
 #include "stats.h"
 
@@ -158,6 +160,45 @@ visit_gauges(const Visitor *v)
 				 (double) bytes);
 }
 
+/* One number of each forwarder. */
+static void
+visit_forwarders(const Visitor *v)
+{
+	WtForwarderStatus forwarders[WT_MAX_TARGETS];
+	int64 lag[WT_MAX_TARGETS];
+	double seconds[WT_MAX_TARGETS];
+	int n = wt_forwarders_read(forwarders, lag, seconds);
+
+	for (int i = 0; i < n; i++)
+		visit_number(
+			v, WT_STAT_GAUGE, "forward_working",
+			"Whether events are forwarded to a target: 1, or 0 while that fails.",
+			"target", forwarders[i].target,
+			forwarders[i].pid != 0 && forwarders[i].state == WT_FORWARD_WORKING);
+	for (int i = 0; i < n; i++)
+		visit_number(v, WT_STAT_GAUGE, "forward_lag_events",
+					 "Events that a target has not got yet.", "target",
+					 forwarders[i].target, (double) lag[i]);
+	for (int i = 0; i < n; i++)
+		visit_number(v, WT_STAT_GAUGE, "forward_lag_seconds",
+					 "How long the oldest of them has been waiting.", "target",
+					 forwarders[i].target, seconds[i]);
+	for (int i = 0; i < n; i++)
+		visit_number(v, WT_STAT_COUNTER, "forward_delivered_total",
+					 "Events that a target has got.", "target", forwarders[i].target,
+					 (double) forwarders[i].delivered);
+	for (int i = 0; i < n; i++)
+		visit_number(v, WT_STAT_GAUGE, "forward_dead_letters",
+					 "Events that a target refused too often to be tried again.",
+					 "target", forwarders[i].target, (double) forwarders[i].dead);
+	visit_number(v, WT_STAT_GAUGE, "outbox_bytes",
+				 "Bytes of the events that wait to be forwarded.", NULL, NULL,
+				 (double) Max(wt_outbox_size(), 0));
+	visit_number(v, WT_STAT_COUNTER, "outbox_dropped_events_total",
+				 "Events dropped from the outbox because it was full.", NULL, NULL,
+				 (double) pg_atomic_read_u64(&wt_shared->outbox.events_dropped));
+}
+
 void
 wt_stats_visit(void (*visit)(const WtStat *stat, void *arg), void *arg)
 {
@@ -174,6 +215,7 @@ wt_stats_visit(void (*visit)(const WtStat *stat, void *arg), void *arg)
 	}
 	visit_counters(&v, &sum);
 	visit_gauges(&v);
+	visit_forwarders(&v);
 }
 
 static void

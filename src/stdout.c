@@ -111,6 +111,16 @@ is_durable(const WtRow *row)
 	return row->result == WT_STORE_COMMITTED || row->result == WT_STORE_QUARANTINED;
 }
 
+/* A line was dropped.  Where that was all that there is of the event, it is not accepted. */
+static void
+note_dropped(WtRow *row)
+{
+	if (!wt_only_stdout())
+		return;
+	row->result = WT_STORE_UNAVAILABLE;
+	row->error = "the event could not be written to standard output";
+}
+
 /* Makes a line of each row, and hands it over.  *done: so many rows; may raise. */
 static void
 write_lines(WtRow *const *rows, int n_rows, volatile int *done)
@@ -122,18 +132,20 @@ write_lines(WtRow *const *rows, int n_rows, volatile int *done)
 	MemoryContextSwitchTo(garbage);
 	for (; *done < n_rows; (*done)++)
 	{
-		const WtRow *row = rows[*done];
+		WtRow *row = rows[*done];
 
 		if (!is_durable(row))
 			continue;
 		if (!wt_sink_is_open(sink))
 		{
 			wt_sink_drop(sink, 1);
+			note_dropped(row);
 			continue;
 		}
 		resetStringInfo(&line);
 		wt_line_append(&line, row->data, row->status);
-		wt_sink_put(sink, line.data, (size_t) line.len);
+		if (!wt_sink_put(sink, line.data, (size_t) line.len))
+			note_dropped(row);
 		MemoryContextReset(garbage);
 	}
 }
@@ -145,7 +157,12 @@ wt_stdout_write(WtRow *const *rows, int n_rows)
 	volatile int done = 0;
 
 	if (!sink)
+	{
+		for (int i = 0; i < n_rows; i++)
+			if (is_durable(rows[i]))
+				note_dropped(rows[i]);
 		return;
+	}
 	/* The events are durable: whatever is raised here must not say that they are not. */
 	PG_TRY();
 	{
@@ -167,8 +184,12 @@ wt_stdout_write(WtRow *const *rows, int n_rows)
 		EmitErrorReport();
 		FlushErrorState();
 		for (; done < n_rows; done++)
-			if (is_durable(rows[done]))
-				wt_sink_drop(sink, 1);
+		{
+			if (!is_durable(rows[done]))
+				continue;
+			wt_sink_drop(sink, 1);
+			note_dropped(rows[done]);
+		}
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);

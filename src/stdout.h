@@ -2,7 +2,8 @@
  * stdout.h
  *		Committed rows → lines on the server's standard output, or in a fifo or file.
  *
- * Nothing here waits, raises, or has a say in what becomes of an event.
+ * Nothing here waits or raises, and where events have another destination it has no say in
+ * what becomes of them.
  */
 #ifndef WT_STDOUT_H
 #define WT_STDOUT_H
@@ -12,7 +13,10 @@
 /* Does what windtrap.stdout says now; called at the start and after each reload. */
 extern void wt_stdout_configure(void);
 
-/* Writes those of rows that are durable, as far as they can be written. */
+/*
+ * Writes those of rows that are durable, as far as they can be written.  Where there is no
+ * other destination, a row whose line is dropped becomes WT_STORE_UNAVAILABLE.
+ */
 extern void wt_stdout_write(WtRow *const *rows, int n_rows);
 
 /* Goes on writing what could not be written at once; reports nothing. */

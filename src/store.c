@@ -56,6 +56,7 @@
 #include "compat.h"
 #include "identity.h"
 #include "log_table.h"
+#include "outbox.h"
 #include "settings.h"
 #include "shared.h"
 #include "store.h"
@@ -568,6 +569,8 @@ breathe(const WtStoreCallbacks *callbacks)
 static void
 insert_straight(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks)
 {
+	if (!wt_postgres)
+		return;
 	for (int i = 0; i == 0 || i < n_rows; i += MAX_STATEMENT_ROWS)
 	{
 		if (i > 0)
@@ -609,7 +612,9 @@ insert_by_halves(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbac
 }
 
 /*
- * One transaction over rows, all of them pending: straight, or by halves.  False, and
+ * One transaction over rows, all of them pending: straight, or by halves.  It writes the
+ * outbox too, since what is acknowledged must be durable in every place that it is to go to
+ * from here.  False, and
  * *error, where it failed as a whole.
  */
 static bool
@@ -637,10 +642,14 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 								 GUC_ACTION_LOCAL, true, 0, false);
 		refuse_without_standby();
 		PushActiveSnapshot(GetTransactionSnapshot());
+		if (wt_outbox_is_used())
+			wt_outbox_make_room();
 		if (by_halves)
 			insert_by_halves(rows, n_rows, callbacks);
 		else
 			insert_straight(rows, n_rows, callbacks);
+		if (wt_outbox_is_used())
+			wt_outbox_write(rows, n_rows);
 		PopActiveSnapshot();
 		force_durable_commit();
 		level = synchronous_commit;
@@ -652,6 +661,8 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		/* A trigger's advisory locks would last as long as this process. */
 		LockReleaseSession(USER_LOCKMETHOD);
 		MemoryContextSwitchTo(context);
+		if (wt_outbox_is_used())
+			wt_outbox_committed();
 
 		if (!standbys_have(XactLastCommitEnd, level))
 		{
@@ -740,7 +751,7 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 		count_commit(n, &begun);
 		return;
 	}
-	if (!error.committed && is_fault_of_row(&error))
+	if (!error.committed && wt_postgres && is_fault_of_row(&error))
 	{
 		instr_time passed;
 		int left;

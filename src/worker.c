@@ -92,6 +92,7 @@ static const char extension_missing[] =
 static char database_name[NAMEDATALEN];
 static char listening_addresses[1024]; /* the settings that the sockets were opened by */
 static int listening_port;
+static bool destination_missing; /* by the settings; it has been said */
 static bool listening_elsewhere; /* than the settings say: their sockets do not open */
 
 /*
@@ -406,7 +407,8 @@ give_back_memory(void)
 static bool
 process_batch(int timeout)
 {
-	const char *unavailable = extension_is_present() ? NULL : extension_missing;
+	const char *unavailable =
+		extension_is_present() ? wt_no_destination() : extension_missing;
 
 	return wt_batch_process(listener, unavailable, timeout, &stop_requested);
 }
@@ -530,7 +532,26 @@ start_serving(int number)
 	make_wait_events();
 	wt_batch_prepare(listener, store_timeout());
 	wt_status_set_state(WT_STATE_LISTENING);
+	destination_missing = false;
 	return true;
+}
+
+/* Says once that the settings leave events no place to go to, and that they do again. */
+static void
+check_destination(void)
+{
+	const char *reason = wt_no_destination();
+
+	if (destination_missing == (reason != NULL))
+		return;
+	destination_missing = (reason != NULL);
+	if (destination_missing)
+		ereport(LOG, (errmsg("windtrap: no events are taken: %s", reason)));
+	else
+		ereport(LOG, (errmsg("windtrap: events are taken again")));
+	wt_status_set_error(reason);
+	wt_status_set_state(destination_missing ? WT_STATE_FAILED : WT_STATE_LISTENING);
+	wt_listener_set_health(listener, reason);
 }
 
 /* Receives events until it is time to stop or the extension has been dropped. */
@@ -556,6 +577,7 @@ serve(int number)
 		}
 		now = GetCurrentTimestamp();
 		AcceptInvalidationMessages();
+		check_destination();
 		if (extension_is_present())
 		{
 			if (missing_since != 0)

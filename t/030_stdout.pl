@@ -328,8 +328,27 @@ query("LOAD 'windtrap'; ALTER SYSTEM RESET windtrap.stdout");
 	$mark = log_mark($node);
 	alter_system($node, 'windtrap.stdout' => 'off');
 	ok(wait_for(sub { trouble() eq '' }), 'off');
+
 	is(event($port, 'off'), 200, 'off: an event is stored');
 	is(count_in_log($node, qr/lines/, $mark), 0, 'off: nothing is said');
+
+	# Nothing but lines: what is not written is not accepted.
+	my $rows = query('SELECT count(*) FROM log');
+	alter_system($node, 'windtrap.stdout' => $fifo, 'windtrap.postgres' => 'off');
+	ok(wait_for(sub { trouble() eq 'nobody reads it' }), 'lines alone: nobody reads them');
+	my $answer = post_json($port, { alone => 1 });
+	is($answer->{status}, 503, 'lines alone: an event that nobody reads is not accepted');
+	like(json_of($answer)->{error}, qr/could not be written to standard output/, 'lines alone: and it is said why');
+	open my $end, '+<', $fifo or die;
+	my $reader = start_reader($end, "$dir/alone");
+	close $end;
+	ok(wait_for(sub { trouble() eq '' }), 'lines alone: a reader');
+	is(event($port, $_), 200, 'lines alone: an event') for 1 .. 5;
+	ok(wait_for(sub { lines_of("$dir/alone") == 5 }), 'lines alone: is a line');
+	is(query('SELECT count(*) FROM log'), $rows, 'lines alone: and no row');
+	end_reader($reader);
+	alter_system($node, 'windtrap.stdout' => undef, 'windtrap.postgres' => undef);
+	ok(wait_for(sub { event($port, 'back') == 200 && query('SELECT count(*) FROM log') > $rows }), 'rows again');
 }
 
 # The logging collector

@@ -11,7 +11,7 @@ CREATE ROLE windtrap_test_operator;
 GRANT EXECUTE ON FUNCTION windtrap.start(), windtrap.stop(), windtrap.create_log_table(text)
 	TO windtrap_test_operator;
 
-SELECT plan(40);
+SELECT plan(48);
 
 -- Whatever functions there are.
 SELECT is_empty(
@@ -80,8 +80,15 @@ FROM unnest(ARRAY['refused', 'refused_clients']) AS v;
 SELECT table_privs_are('windtrap', v, 'windtrap_test_monitor', '{SELECT}'::name[])
 FROM unnest(ARRAY['refused', 'refused_clients']) AS v;
 
+SELECT table_privs_are('windtrap', t, r, '{}'::name[], t || ' is not for ' || r)
+FROM unnest(ARRAY['outbox', 'dead_letter']) t,
+	unnest(ARRAY['windtrap_test_nobody', 'windtrap_test_monitor']) r;
+SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_monitor', '{SELECT}'::name[]);
+SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_nobody', '{}'::name[]);
+
 -- And in deed.
 SET LOCAL ROLE windtrap_test_nobody;
+SELECT throws_ok('SELECT windtrap.redeliver()', '42501', NULL, 'an ordinary role may not have events sent again');
 SELECT throws_ok('SELECT windtrap.start()', '42501', NULL, 'an ordinary role may not start');
 SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'nor stop');
 SELECT throws_ok('SELECT windtrap.create_log_table()', '42501', NULL, 'nor make a log table');
@@ -89,6 +96,7 @@ SELECT throws_ok('SELECT * FROM windtrap.status', '42501', NULL, 'nor read the s
 SELECT throws_ok('SELECT * FROM windtrap.refused', '42501', NULL, 'nor what was refused');
 SELECT throws_ok('SELECT * FROM windtrap.refused_clients', '42501', NULL, 'nor whom');
 SET LOCAL ROLE windtrap_test_monitor;
+SELECT lives_ok('SELECT * FROM windtrap.forwarding', 'who is in pg_monitor reads the forwarding');
 SELECT lives_ok('SELECT * FROM windtrap.status', 'who is in pg_monitor reads the status');
 SELECT lives_ok('SELECT * FROM windtrap.refused', 'and what was refused');
 SELECT lives_ok('SELECT * FROM windtrap.refused_clients', 'and whom');

@@ -17,7 +17,7 @@ UNION
 SELECT 'pg_class'::regclass, oid FROM pg_class
 WHERE relnamespace = 'windtrap'::regnamespace AND relkind <> 'i'; -- its table brings it along
 
-SELECT plan(36);
+SELECT plan(47);
 
 SELECT has_extension('windtrap');
 SELECT is(
@@ -108,6 +108,38 @@ FROM (VALUES ('windtrap.refused', 'windtrap.refused_requests()'),
              ('windtrap.refused_clients', 'windtrap.refused_by_client()')) AS x(v, f);
 SELECT lives_ok('SELECT * FROM ' || v, v || ' can be read when nothing runs')
 FROM unnest(ARRAY['windtrap.refused', 'windtrap.refused_clients']) AS v;
+-- Forwarding.
+SELECT columns_are('windtrap', 'forwarding', ARRAY[
+	'target', 'pid', 'state', 'since', 'last_error', 'lag_events', 'lag_seconds', 'delivered', 'dead']);
+SELECT columns_are('windtrap', 'outbox', ARRAY['id', 'created', 'n_events', 'bytes', 'events']);
+SELECT columns_are('windtrap', 'dead_letter', ARRAY[
+	'target', 'id', 'event_timestamp', 'data', 'status', 'error', 'tries', 'first_try', 'last_try',
+	'next_try']);
+SELECT function_returns('windtrap', 'redeliver', '{text,text[]}'::name[], 'setof record');
+SELECT is(
+	(SELECT attstorage FROM pg_attribute
+	 WHERE attrelid = 'windtrap.outbox'::regclass AND attname = 'events'),
+	'e', 'what is compressed is not compressed again');
+SELECT is(
+	(SELECT array_agg(c::regclass::text ORDER BY c::regclass::text) FROM pg_extension, unnest(extconfig) AS c
+	 WHERE extname = 'windtrap'),
+	ARRAY['windtrap.dead_letter', 'windtrap.outbox', 'windtrap.token', 'windtrap.token_id_seq'],
+	'a dump carries the events of the outbox, the dead letters and the tokens');
+INSERT INTO windtrap.outbox (id, n_events, bytes, events) VALUES (1000, 1, 1, ''), (10, 1, 1, '');
+SELECT results_eq(
+	'SELECT id - (SELECT min(id) FROM windtrap.outbox) FROM windtrap.outbox ORDER BY ctid',
+	'VALUES (0::bigint), (1)', 'batches are numbered in the order in which they come, whatever is asked for');
+SELECT throws_ok('SELECT windtrap.number_batch()', '39P01', NULL, 'the trigger function is one');
+INSERT INTO windtrap.dead_letter
+	(target, id, event_timestamp, data, status, error, tries) VALUES
+	('public.a', '1', now(), '{}', 0, 'e', 3), ('public.a', '2', now(), '{}', 0, 'e', 3),
+	('public.b', '1', now(), '{}', 0, 'e', 3);
+SELECT results_eq($$SELECT * FROM windtrap.redeliver(ids => '{1}') ORDER BY 1$$,
+	$$VALUES ('public.a', '1'), ('public.b', '1')$$, 'redeliver() by id');
+SELECT results_eq($$SELECT * FROM windtrap.redeliver('public.a') ORDER BY 2$$,
+	$$VALUES ('public.a', '1'), ('public.a', '2')$$, 'redeliver() by target');
+SELECT is((SELECT count(*) FROM windtrap.dead_letter WHERE next_try <= now() AND tries = 0), 3::bigint,
+	'and their tries begin anew');
 
 -- Comments: one for each object, a sentence and not a filler.
 SELECT isnt(obj_description('windtrap'::regnamespace, 'pg_namespace'), NULL,
