@@ -17,6 +17,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use IPC::Run ();
 use lib $FindBin::RealBin;
 
 use JSON::PP ();
@@ -405,8 +406,28 @@ if (!$only)
 	is(join(' ', grep { !/^(200|503)$/ } keys %$codes), '', 'events are stored, or are to be sent again');
 	check_gains('exchanged schemas');
 	is(query(q{SELECT (SELECT count(*) FROM app.log) > 0 AND (SELECT count(*) FROM trap.log) > 0}), 't', 'both have got some');
+
+	# The same at the worst moment: when the worker has found its table and waits for a lock.
+	# That of a view's is one which others can take.
+	prepare_attack();
+	query(q{CREATE SCHEMA app; CREATE TABLE base (event_timestamp timestamptz, data jsonb, status int);
+		CREATE VIEW app.log AS SELECT * FROM base; ALTER TABLE base OWNER TO victim; ALTER VIEW app.log OWNER TO victim;
+		GRANT DELETE ON base TO hostile; GRANT USAGE ON SCHEMA app TO victim; ALTER SCHEMA app OWNER TO hostile});
+	is(as_role('hostile', q{CREATE SCHEMA trap; CREATE TABLE trap.log (event_timestamp timestamptz, data jsonb, status int);
+		GRANT USAGE ON SCHEMA trap TO PUBLIC; GRANT ALL ON acts, trap.log TO PUBLIC;
+		CREATE TRIGGER act BEFORE INSERT ON trap.log FOR EACH ROW EXECUTE FUNCTION act()}), '', 'two schemas are prepared again');
+	ok(wait_for(sub { event($port); query('SELECT count(*) > 0 FROM base') eq 't' }), 'events go to the view');
+	my $waiting = q{SELECT count(*) FROM pg_locks WHERE relation = 'public.base'::regclass AND};
+	my $exchange = IPC::Run::start([ 'psql', '-XAtq', '-U', 'hostile', '-d', $node->connstr('postgres'), '-c',
+			qq{BEGIN; LOCK base; DO \$\$ BEGIN WHILE ($waiting NOT granted) = 0 LOOP PERFORM pg_sleep(0.01); END LOOP; END \$\$;
+			ALTER SCHEMA app RENAME TO aside; ALTER SCHEMA trap RENAME TO app; COMMIT} ], '<', '/dev/null');
+	ok(wait_for(sub { query("$waiting granted AND mode = 'AccessExclusiveLock'") eq 1 }), 'the lock is taken');
+	like(event($port), qr/^(200|503)$/, 'an event waits for it');
+	$exchange->finish;
+	is(query(q{SELECT to_regclass('aside.log') IS NOT NULL}), 't', 'meanwhile names were exchanged');
+	check_gains('a schema exchanged while the worker waits', acts => 0);
 	alter_system($node, 'windtrap."table"' => undef);
-	query('DROP SCHEMA app, trap CASCADE');
+	query('DROP SCHEMA app, aside CASCADE');
 	ok(wait_for(sub { event($port) == 200 && query(q{SELECT to_regclass('public.log') IS NOT NULL}) eq 't' }), 'and back');
 }
 
