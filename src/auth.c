@@ -692,6 +692,12 @@ wt_auth_set_unknown(WtAuth *auth)
 }
 
 bool
+wt_auth_knows(const WtAuth *auth)
+{
+	return auth->known;
+}
+
+bool
 wt_auth_is_open(const WtAuth *auth)
 {
 	return auth->mode == WT_AUTH_NONE ||

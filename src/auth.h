@@ -106,6 +106,9 @@ extern bool wt_auth_set_tokens(WtAuth *auth, const WtToken *tokens, int n, bool 
 /* The tokens could not be read: who needs one is told to come back. */
 extern void wt_auth_set_unknown(WtAuth *auth);
 
+/* Whether it knows what tokens there are. */
+extern bool wt_auth_knows(const WtAuth *auth);
+
 /* Whether local clients need no token. */
 extern bool wt_auth_is_open(const WtAuth *auth);
 

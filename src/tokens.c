@@ -214,16 +214,18 @@ windtrap_tokens_changed(PG_FUNCTION_ARGS)
  */
 
 static void
-note_change(Datum arg, Oid relation)
-{
-	if (relation == InvalidOid || relation == token_table)
-		changed = true;
-}
-
-static void
 note_any_change(Datum arg, int cache, uint32 hash)
 {
 	changed = true;
+	/* What could not be read may be there now. */
+	not_before = 0;
+}
+
+static void
+note_change(Datum arg, Oid relation)
+{
+	if (relation == InvalidOid || relation == token_table)
+		note_any_change(arg, 0, 0);
 }
 
 typedef struct Reading

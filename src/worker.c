@@ -200,7 +200,7 @@ attend_auth(bool configure)
 	if (configure && !wt_auth_configure(auth, &settings))
 		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	wt_tokens_attend(auth);
-	if (wt_auth_is_open(auth) == said_open)
+	if (!wt_auth_knows(auth) || wt_auth_is_open(auth) == said_open)
 		return;
 	said_open = !said_open;
 	if (!said_open)
