@@ -139,7 +139,7 @@ struct Request
 	char *body;
 	size_t body_size;
 	bool head_seen;
-	bool through_proxy;
+	bool last; /* nothing may follow it on its connection */
 	bool chunked;
 	size_t announced; /* Content-Length */
 	bool held;
@@ -391,7 +391,7 @@ busy_status(int status)
 static void
 add_request_headers(struct MHD_Response *response, const Request *r)
 {
-	if (r->through_proxy)
+	if (r->last)
 		MHD_add_response_header(response, "Connection", "close");
 	if (!r->origin)
 		return;
@@ -468,7 +468,7 @@ refuse(Request *r, int status, WtReason reason, const char *sentence, bool close
 	r->response = make_error(status, sentence, r);
 	if (!r->response)
 		return MHD_NO;
-	if (close && !r->through_proxy)
+	if (close && !r->last)
 		MHD_add_response_header(r->response, "Connection", "close");
 	return answer_head(r, status, close);
 }
@@ -763,8 +763,9 @@ check_framing(struct MHD_Connection *mhd, const Request *r, const char *version)
 	}
 #else
 	(void) mhd;
-	(void) version;
 #endif
+	if (r->chunked && strcmp(version, "HTTP/1.1") != 0)
+		return "only HTTP/1.1 knows Transfer-Encoding";
 	return wt_framing_check_headers(r->public.headers, r->public.n_headers);
 }
 
@@ -784,7 +785,7 @@ set_standing_response(Request *r, struct MHD_Response *keep, struct MHD_Response
 			add_request_headers(r->response, r);
 		return;
 	}
-	r->response = r->through_proxy ? close : keep;
+	r->response = r->last ? close : keep;
 	r->standing = true;
 }
 
@@ -919,14 +920,14 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_MEMORY,
 					  "out of memory, try again", true);
 	public->headers = r->headers;
+	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
 	wrong = check_framing(mhd, r, version);
 	if (wrong)
 		return refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED, wrong, true);
 #if WT_MHD_FRAMING_IS_LOOSE
-	r->through_proxy = find_header(public, "Via") || find_header(public, "Forwarded") ||
-					   find_header(public, "X-Forwarded-For");
+	r->last = r->chunked || find_header(public, "Via") ||
+			  find_header(public, "Forwarded") || find_header(public, "X-Forwarded-For");
 #endif
-	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
 	public->host = find_header(public, "Host");
 	public->content_type = find_header(public, "Content-Type");
 	public->content_encoding = find_header(public, "Content-Encoding");
