@@ -69,8 +69,9 @@
 /* Bodies up to here find room when larger ones do not, bytes. */
 #define MODEST_BODY (64 * 1024)
 
-/* How long, ms, and how many closed connections are drained at one time. */
+/* How long, ms, how much, and how many closed connections are drained at one time. */
 #define LINGER_TIMEOUT 2000
+#define LINGER_BYTES (16 * 1024 * 1024)
 #define MAX_LINGERING 64
 
 /* After accept has failed for want of descriptors or memory, wait, ms. */
@@ -160,6 +161,7 @@ struct Request
 typedef struct Lingering
 {
 	int fd;
+	size_t drained;
 	int64_t until;
 } Lingering;
 
@@ -610,6 +612,7 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 			if (epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
 			{
 				listener->lingering[listener->n_lingering].fd = fd;
+				listener->lingering[listener->n_lingering].drained = 0;
 				listener->lingering[listener->n_lingering].until =
 					listener->now + LINGER_TIMEOUT;
 				listener->n_lingering++;
@@ -1372,17 +1375,18 @@ end_lingering(WtListener *listener, int i)
 
 /* Reads and forgets what a closed connection's sender still sends; false: it is over. */
 static bool
-drain(int fd)
+drain(Lingering *lingering)
 {
 	static char sink[64 * 1024];
 
 	for (int i = 0; i < 16; i++)
 	{
-		ssize_t n = recv(fd, sink, sizeof(sink), MSG_DONTWAIT);
+		ssize_t n = recv(lingering->fd, sink, sizeof(sink), MSG_DONTWAIT);
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-		if (n == 0)
+		lingering->drained += (size_t) n;
+		if (n == 0 || lingering->drained > LINGER_BYTES)
 			return false;
 	}
 	return true;
@@ -1392,7 +1396,7 @@ static void
 drain_lingering(WtListener *listener)
 {
 	for (int i = listener->n_lingering - 1; i >= 0; i--)
-		if (!drain(listener->lingering[i].fd) ||
+		if (!drain(&listener->lingering[i]) ||
 			listener->lingering[i].until <= listener->now)
 			end_lingering(listener, i);
 }
