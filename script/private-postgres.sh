@@ -76,7 +76,7 @@ copy_sources() {
 # Goes on with the calling script inside the work directory.  PostgreSQL refuses
 # to run as root; root's part therefore is done by the postgres user.
 enter_work_directory() {
-	local root script user top as=()
+	local root script user top as=() options=()
 	script=$(realpath "$0")
 	root=$(dirname "$(dirname "$script")")
 	if [[ -n ${WT_WORK:-} && $root == "$WT_WORK/src" ]]; then
@@ -84,7 +84,8 @@ enter_work_directory() {
 		return
 	fi
 
-	"$root/script/bootstrap"
+	[[ ${script##*/} != test ]] || options=(--test)
+	"$root/script/bootstrap" "${options[@]}"
 	user=$( ((EUID)) && id -un || echo postgres)
 	WT_WORK=$(choose_work_directory "$root" "$user")
 	export WT_WORK
