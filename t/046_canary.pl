@@ -18,9 +18,11 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
 
-# All that a server can be made to tell.
-my $node = wt_node('canary', conf => <<'CONF');
-shared_preload_libraries = 'windtrap, auto_explain, pg_stat_statements'
+# All that a server can be made to tell, by what there is of its own extensions.
+my $libraries = command('pg_config', '--pkglibdir');
+my @tellers = grep { -e "$libraries/$_.so" } qw(auto_explain pg_stat_statements);
+my $node = wt_node('canary', conf => <<"CONF");
+shared_preload_libraries = '@{[ join ', ', 'windtrap', @tellers ]}'
 log_min_messages = debug1
 log_min_error_statement = debug5
 log_error_verbosity = verbose
@@ -64,7 +66,7 @@ sub forms
 	  map { encode_base64($_ . $text, '') } '', 'x', 'xx';
 }
 
-query('CREATE EXTENSION pg_stat_statements');
+query('CREATE EXTENSION pg_stat_statements') if grep { $_ eq 'pg_stat_statements' } @tellers;
 query(q{ALTER TABLE log ADD CHECK (data->'json'->>'bad' IS NULL)});
 alter_system($node, 'windtrap.stdout' => 'on') if query(q{LOAD 'windtrap'; SELECT count(*) FROM pg_settings WHERE name = 'windtrap.stdout'});
 
@@ -137,7 +139,8 @@ send_canaries('revoked', '{"n":1}', code => 401, place => 'query', token => $rev
 	isnt($rc, 0, 'a token of the same name is not made');
 	unlike("$out$err", qr/wt_\w/, 'and its text is not told');
 }
-like(query(q{SELECT string_agg(query, ' ') FROM pg_stat_statements}), qr/create_token/, 'statements are recorded');
+like(query(q{SELECT string_agg(query, ' ') FROM pg_stat_statements}), qr/create_token/, 'statements are recorded')
+  if grep { $_ eq 'pg_stat_statements' } @tellers;
 my @all = map { forms($_) } values %canaries;
 
 my $pattern = join '|', map { quotemeta } @all, 'planted canary';
@@ -209,7 +212,7 @@ $node->stop;
 my $log = slurp_file($node->logfile);
 cmp_ok(length $log, '>', 100_000, 'the log tells much');
 like($log, qr/windtrap\.create_token/, 'statements are logged');
-like($log, qr/INSERT INTO windtrap\.token.*VALUES/s, 'nested ones too');
+like($log, qr/INSERT INTO windtrap\.token.*VALUES/s, 'nested ones too') if grep { $_ eq 'auto_explain' } @tellers;
 is(scalar(grep { index($log, $_) >= 0 } @all), 0, 'the log has no canary');
 my ($n_files, @found) = (0);
 my $digest = pack 'H*', sha256_hex($scoped);
