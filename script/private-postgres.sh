@@ -103,6 +103,9 @@ enter_work_directory() {
 	# postgres may not be allowed to be where root is.
 	cd /
 	copy_sources "$root" "$WT_WORK/src" "${as[@]}"
+	# What script/bootstrap has fetched is not of the sources.
+	[[ ! -d $root/var/npm ]] ||
+		tar -C "$root/var" -c npm | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
 	exec "${as[@]}" "$WT_WORK/src/script/${script##*/}" "$@"
 }
 
