@@ -256,6 +256,36 @@ sleep 0.3;
 	$_->close for @idle;
 }
 alter_system($node, 'windtrap.max_connections' => undef);
+
+# What is heavy for its size, where the limits are made wide, costs memory and time in
+# proportion, and others wait no longer than that.
+alter_system($node, 'windtrap.max_event_size' => '32MB', 'windtrap.max_body_size' => '32MB');
+ok(wait_for(sub { query(q{SHOW windtrap.max_event_size}) eq '32MB' }), 'max_event_size is 32 MB');
+sleep 0.3;
+{
+	my ($pid) = worker_pids($node);
+	for my $case (
+		[ '10 MB of values', 200, '{"heavy":[' . '1,' x 5_000_000 . '1]}' ],
+		[ 'a batch of 10 MB of values', 413, '[' . '1,' x 5_000_000 . '1]' ],
+		[ '1 M names', 200, '{"heavy":{' . join(',', map { qq("k$_":1) } 1 .. 1_000_000) . '}}' ],
+		[ '1 M equal names', 200, '{"heavy":{' . join(',', ('"k":1') x 1_000_000) . '}}' ],
+		[ '1 M objects', 200, '{"heavy":[' . join(',', ('{"k":{}}') x 1_000_000) . ']}' ],
+		[ '10 MB that are not closed', 400, '{"heavy":[' . '{"k":[1,' x 1_000_000 ],)
+	{
+		my ($name, $code, $body) = @$case;
+		my $watch = watch_memory($pid);
+		my $took = elapsed(sub { is(exchange($port, $body, type => 'application/json')->{status}, $code, "$name: $code") });
+		cmp_ok($took, '<', 10, "$name: within a while");
+		memory_ok(peak_memory($watch), 512 * 1024, "$name: without too much memory");
+		$stored++ if $code == 200;
+		still_well($name);
+	}
+	is( query(q{SELECT string_agg(CASE jsonb_typeof(j) WHEN 'array' THEN jsonb_array_length(j)
+				ELSE (SELECT count(*) FROM jsonb_object_keys(j)) END::text, ' ' ORDER BY id)
+			FROM (SELECT data->'json'->'heavy' AS j, data->>'id' AS id FROM log WHERE data->'json' ? 'heavy') AS x}),
+		'5000001 1000000 1 1000000', 'what was accepted is stored whole');
+}
+alter_system($node, 'windtrap.max_event_size' => undef, 'windtrap.max_body_size' => undef);
 still_well('end');
 
 is(query('SELECT state FROM windtrap.status'), 'listening', 'the worker is at work');
