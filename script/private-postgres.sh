@@ -101,7 +101,7 @@ copy_sources() {
 # Goes on with the calling script inside the work directory.  PostgreSQL refuses
 # to run as root; root's part therefore is done by the postgres user.
 enter_work_directory() {
-	local root script user as=()
+	local root script user as=() options=()
 	script=$(realpath "$0")
 	root=$(dirname "$(dirname "$script")")
 	if [[ -n ${WT_WORK:-} && $root == "$WT_WORK/src" ]]; then
@@ -109,7 +109,8 @@ enter_work_directory() {
 		return
 	fi
 
-	"$root/script/bootstrap"
+	[[ ${script##*/} != test ]] || options=(--test)
+	"$root/script/bootstrap" "${options[@]}"
 	user=$( ((EUID)) && id -un || echo postgres)
 	WT_WORK=$(choose_work_directory "$root" "$user")
 	WT_MONGOD=$(choose_mongod "$root" "$user")
@@ -122,6 +123,9 @@ enter_work_directory() {
 	# postgres may not be allowed to be where root is.
 	cd /
 	copy_sources "$root" "$WT_WORK/src" "${as[@]}"
+	# What script/bootstrap has fetched is not of the sources.
+	[[ ! -d $root/var/npm ]] ||
+		tar -C "$root/var" -c npm | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
 	exec "${as[@]}" "$WT_WORK/src/script/${script##*/}" "$@"
 }
 

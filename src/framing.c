@@ -38,6 +38,23 @@ has_control(const char *s, size_t length)
 	return false;
 }
 
+/* A name or an address with or without a port, of RFC 9110's characters but the comma. */
+static bool
+is_host(const char *s, size_t length)
+{
+	static const char others[] = "-._~%!$&'()*+;=:[]";
+
+	for (size_t i = 0; i < length; i++)
+	{
+		char c = s[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+			  (c >= 'A' && c <= 'Z') || (c != '\0' && strchr(others, c) != NULL)))
+			return false;
+	}
+	return true;
+}
+
 const char *
 wt_framing_check_headers(const WtHeader *headers, int n_headers)
 {
@@ -67,7 +84,11 @@ wt_framing_check_headers(const WtHeader *headers, int n_headers)
 				return "the only Transfer-Encoding that is understood is chunked";
 		}
 		else if (wt_header_is(h, "Host"))
+		{
 			hosts++;
+			if (!is_host(h->value, h->value_length))
+				return "Host has a character that no name or address has";
+		}
 	}
 	if (lengths > 1)
 		return "there is more than one Content-Length";

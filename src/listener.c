@@ -69,8 +69,9 @@
 /* Bodies up to here find room when larger ones do not, bytes. */
 #define MODEST_BODY (64 * 1024)
 
-/* How long, ms, and how many closed connections are drained at one time. */
+/* How long, ms, how much, and how many closed connections are drained at one time. */
 #define LINGER_TIMEOUT 2000
+#define LINGER_BYTES (16 * 1024 * 1024)
 #define MAX_LINGERING 64
 
 /* After accept has failed for want of descriptors or memory, wait, ms. */
@@ -139,7 +140,7 @@ struct Request
 	char *body;
 	size_t body_size;
 	bool head_seen;
-	bool through_proxy;
+	bool last; /* nothing may follow it on its connection */
 	bool chunked;
 	size_t announced; /* Content-Length */
 	bool held;
@@ -160,6 +161,7 @@ struct Request
 typedef struct Lingering
 {
 	int fd;
+	size_t drained;
 	int64_t until;
 } Lingering;
 
@@ -392,7 +394,7 @@ busy_status(int status)
 static void
 add_request_headers(struct MHD_Response *response, const Request *r)
 {
-	if (r->through_proxy)
+	if (r->last)
 		MHD_add_response_header(response, "Connection", "close");
 	if (!r->origin)
 		return;
@@ -466,7 +468,7 @@ refuse(Request *r, int status, WtReason reason, const char *sentence, bool close
 	r->response = make_error(status, sentence, r);
 	if (!r->response)
 		return MHD_NO;
-	if (close && !r->through_proxy)
+	if (close && !r->last)
 		MHD_add_response_header(r->response, "Connection", "close");
 	return answer_head(r, status, close);
 }
@@ -608,6 +610,7 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 			if (epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
 			{
 				listener->lingering[listener->n_lingering].fd = fd;
+				listener->lingering[listener->n_lingering].drained = 0;
 				listener->lingering[listener->n_lingering].until =
 					listener->now + LINGER_TIMEOUT;
 				listener->n_lingering++;
@@ -761,8 +764,9 @@ check_framing(struct MHD_Connection *mhd, const Request *r, const char *version)
 	}
 #else
 	(void) mhd;
-	(void) version;
 #endif
+	if (r->chunked && strcmp(version, "HTTP/1.1") != 0)
+		return "only HTTP/1.1 knows Transfer-Encoding";
 	return wt_framing_check_headers(r->public.headers, r->public.n_headers);
 }
 
@@ -782,7 +786,7 @@ set_standing_response(Request *r, struct MHD_Response *keep, struct MHD_Response
 			add_request_headers(r->response, r);
 		return;
 	}
-	r->response = r->through_proxy ? close : keep;
+	r->response = r->last ? close : keep;
 	r->standing = true;
 }
 
@@ -917,14 +921,14 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_MEMORY,
 					  "out of memory, try again", true);
 	public->headers = r->headers;
+	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
 	wrong = check_framing(mhd, r, version);
 	if (wrong)
 		return refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED, wrong, true);
 #if WT_MHD_FRAMING_IS_LOOSE
-	r->through_proxy = find_header(public, "Via") || find_header(public, "Forwarded") ||
-					   find_header(public, "X-Forwarded-For");
+	r->last = r->chunked || find_header(public, "Via") ||
+			  find_header(public, "Forwarded") || find_header(public, "X-Forwarded-For");
 #endif
-	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
 	public->host = find_header(public, "Host");
 	public->content_type = find_header(public, "Content-Type");
 	public->content_encoding = find_header(public, "Content-Encoding");
@@ -1404,17 +1408,18 @@ end_lingering(WtListener *listener, int i)
 
 /* Reads and forgets what a closed connection's sender still sends; false: it is over. */
 static bool
-drain(int fd)
+drain(Lingering *lingering)
 {
 	static char sink[64 * 1024];
 
 	for (int i = 0; i < 16; i++)
 	{
-		ssize_t n = recv(fd, sink, sizeof(sink), MSG_DONTWAIT);
+		ssize_t n = recv(lingering->fd, sink, sizeof(sink), MSG_DONTWAIT);
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-		if (n == 0)
+		lingering->drained += (size_t) n;
+		if (n == 0 || lingering->drained > LINGER_BYTES)
 			return false;
 	}
 	return true;
@@ -1424,7 +1429,7 @@ static void
 drain_lingering(WtListener *listener)
 {
 	for (int i = listener->n_lingering - 1; i >= 0; i--)
-		if (!drain(listener->lingering[i].fd) ||
+		if (!drain(&listener->lingering[i]) ||
 			listener->lingering[i].until <= listener->now)
 			end_lingering(listener, i);
 }

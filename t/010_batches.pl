@@ -241,11 +241,13 @@ for my $bomb ([ 'gzip', gzip_bomb() ], [ 'zstd', zstd_bomb() ], [ 'zstd with a l
 	# In chunks of a byte, of a line's middle, with an extension and a trailer.
 	for my $size (1, 5, 1000)
 	{
+		$connection = connect_to($port) if $connection->{closed};
 		my $chunks = join '', map { sprintf "%x\r\n%s\r\n", length $_, $_ } $ndjson =~ /.{1,$size}/gs;
 		$connection->send("POST /log?t=" . ++$tag . " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
 			  . "Transfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n");
 		is(($connection->response // {})->{content}, qq({"accepted":3}\n), "chunks of $size: accepted");
 		is(stored(), join(' ', @three), "chunks of $size: stored");
+		$connection->is_closed(0.5);
 	}
 
 	my $file = PostgreSQL::Test::Utils::tempdir() . '/large';

@@ -86,7 +86,7 @@ is(outcome({}), '200 stored', 'auth = auto again');
 #
 # DNS rebinding
 #
-for my $host ('evil.example', "evil.example:$port", 'localhost.evil.example', 'localhost@evil.example', '127.0.0.1.evil.example', 'x', '')
+for my $host ('evil.example', "evil.example:$port", 'localhost.evil.example', 'localhost:80.evil.example', '127.0.0.1.evil.example', 'x', '')
 {
 	my $connection = connect_to($port);
 	$connection->send("POST /log HTTP/1.1\r\nHost: $host\r\nContent-Length: 2\r\n\r\n{}");

@@ -146,6 +146,7 @@ sub exchange
 	  or return { status => 0, error => "connect: $!" };
 	my $out = 'POST ' . ($o{path} // '/log') . " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 	  . 'Content-Type: ' . ($o{type} // 'application/x-ndjson') . "\r\n"
+	  . join('', map { "$_\r\n" } @{ $o{headers} // [] })
 	  . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
 	my $sent = 0;
 	my $in = '';
