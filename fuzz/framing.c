@@ -113,8 +113,7 @@ header_is_good(const WtHeader *h)
 		(h->value_length == 0 || strspn(h->value, "0123456789") != h->value_length))
 		return false;
 	for (uint32_t i = 0; is_called(h, "host") && i < h->value_length; i++)
-		if ((unsigned char) h->value[i] > 0x7F || h->value[i] == '\0' ||
-			strchr(" \t\"#,/<>?@\\^`{|}", h->value[i]))
+		if (h->value[i] == '\0' || strchr(" \t\"#,/<>?@\\^`{|}", h->value[i]))
 			return false;
 	return !is_called(h, "transfer-encoding") || strcasecmp(h->value, "chunked") == 0;
 }

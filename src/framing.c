@@ -38,7 +38,10 @@ has_control(const char *s, size_t length)
 	return false;
 }
 
-/* A name or an address with or without a port, of RFC 9110's characters but the comma. */
+/*
+ * A name or an address with or without a port.  Of ASCII the characters that RFC 3986 has
+ * for it, but the comma, which makes a list; the rest cannot be taken for anything else.
+ */
 static bool
 is_host(const char *s, size_t length)
 {
@@ -46,9 +49,9 @@ is_host(const char *s, size_t length)
 
 	for (size_t i = 0; i < length; i++)
 	{
-		char c = s[i];
+		unsigned char c = (unsigned char) s[i];
 
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+		if (!(c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
 			  (c >= 'A' && c <= 'Z') || (c != '\0' && strchr(others, c) != NULL)))
 			return false;
 	}

@@ -116,6 +116,26 @@ like(fetch($log, %json, body => '{"n":')->{body}, qr/bad JSON/, 'and why');
 is(fetch("http://127.0.0.1:$port/health", method => 'GET')->{status}, 200, 'the page may ask for the health');
 nothing_stored('what was refused');
 
+# What a browser is told before it sends, and is not told of other pages.
+for my $case ([ $listed, 204, $listed->origin ], [ $other, 403, undef ])
+{
+	my ($page, $code, $allowed) = @$case;
+	my $answer = http($port, 'OPTIONS', '/log',
+		headers => {
+			Origin => $page->origin,
+			'Access-Control-Request-Method' => 'POST',
+			'Access-Control-Request-Headers' => 'authorization,content-type' });
+	my $headers = $answer->{headers};
+	is($answer->{status}, $code, "preflight: $code");
+	is($headers->{'access-control-allow-origin'}, $allowed, "preflight, $code: the origin");
+	next if !$allowed;
+	is($headers->{'access-control-allow-credentials'}, 'true', 'preflight: with credentials');
+	is($headers->{'access-control-allow-headers'}, 'authorization,content-type', 'preflight: with these headers');
+	like($headers->{'access-control-allow-methods'}, qr/POST/, 'preflight: to send');
+	like($headers->{'access-control-max-age'}, qr/^[1-9]\d*$/, 'preflight: for a while');
+	like($headers->{vary}, qr/\bOrigin\b/, 'preflight: a cache keeps it for this origin alone');
+}
+
 #
 # A page that is not
 #
