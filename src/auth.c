@@ -34,8 +34,9 @@ struct WtAuth
 	char *cors_origins;
 	char *allowed_hosts;
 	WtCidrList trusted_proxies;
-	bool known; /* what tokens there are */
-	bool any;	/* there has been a token */
+	bool known;			 /* what tokens there are */
+	const char *unknown; /* why not, for who needs one */
+	bool any;			 /* there has been a token */
 	Token *tokens;
 	int n_tokens;
 	int64_t *places;
@@ -220,21 +221,21 @@ origins_have(const char *list, const char *origin, const WtRequest *request, boo
 static bool
 host_is_allowed(const WtAuth *auth, const char *host)
 {
-	size_t length = strlen(host);
-	const char *end;
+	size_t length = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
 	const char *p = auth->allowed_hosts;
 	const char *item;
 	size_t n;
 	WtAddress address;
 
-	if (length > 0 && host[0] == '[')
-	{
-		end = memchr(host, ']', length);
-		return end && wt_address_parse(host + 1, (size_t) (end - host) - 1, &address);
-	}
-	end = strchr(host, ':');
-	if (end)
-		length = (size_t) (end - host);
+	if (length > strlen(host))
+		return false;
+	/* What comes then is a port. */
+	if (host[length] != '\0' &&
+		(host[length] != ':' ||
+		 strspn(host + length + 1, "0123456789") != strlen(host + length + 1)))
+		return false;
+	if (host[0] == '[')
+		return wt_address_parse(host + 1, length - 2, &address);
 	/* A name may end with the root's dot. */
 	if (length > 0 && host[length - 1] == '.')
 		length--;
@@ -457,74 +458,75 @@ check_token(WtAuth *auth, const WtAuthQuestion *question, Token *token,
 	verdict->may_read = public->read;
 }
 
-/*
- * Whether a request that brings no token may pass; else refuses it.  The hazard of a door
- * that is open to local clients is a browser on this machine, led here by a page whose name
- * was made to point to it: its Host gives it away.
- */
+/* Whether no token is needed for what is asked, by who asks. */
 static bool
-may_pass_without_token(const WtAuth *auth, const WtAuthQuestion *question, bool local,
-					   bool host_allowed, WtVerdict *verdict)
+is_open_to(const WtAuth *auth, const WtAuthQuestion *question, bool local)
 {
-	bool open = question->route == WT_ROUTE_METRICS
-					? local
-					: auth->mode == WT_AUTH_NONE || (local && wt_auth_is_open(auth));
-
-	if (!open)
-		return false;
-	if (local && question->peer && !host_allowed)
-	{
-		refuse(verdict, 421, WT_REASON_HOST,
-			   "this Host is not known here: add it to windtrap.allowed_hosts");
-		return false;
-	}
-	verdict->may_read = local;
-	return true;
+	if (question->route == WT_ROUTE_METRICS)
+		return local;
+	return auth->mode == WT_AUTH_NONE || (local && wt_auth_is_open(auth));
 }
 
-void
-wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
+/*
+ * The hazard of a door that is open to local clients is a browser on this machine, led here
+ * by a page whose name was made to point to it: its Host gives it away.  A list that was
+ * given holds for everybody.
+ */
+static bool
+host_may(const WtAuth *auth, const WtAuthQuestion *question, bool at_risk)
 {
-	const WtRequest *request = question->request;
-	const char *origin = wt_header_find(request->headers, request->n_headers, "Origin");
-	bool host_allowed = !request->host || host_is_allowed(auth, request->host);
-	bool origin_listed;
-	bool reads = question->route == WT_ROUTE_METRICS;
-	bool local;
+	const char *host = question->request->host;
+
+	if (!question->peer || !host || !(at_risk || auth->allowed_hosts[0] != '\0'))
+		return true;
+	return host_is_allowed(auth, host);
+}
+
+/*
+ * Whether a page of this origin may ask.  A token that names origins lets these in, whatever
+ * the list has; a browser's question before it sends brings no token.
+ */
+static bool
+page_may(const WtAuth *auth, const WtAuthQuestion *question, const WtClient *client,
+		 const Token *token, const char *origin)
+{
+	if (origins_have(auth->cors_origins, origin, question->request, client->secure))
+		return true;
+	if (question->route == WT_ROUTE_OPTIONS)
+		return any_token_has_origin(auth, origin);
+	return token && token->public.origins &&
+		   origins_have(token->public.origins, origin, NULL, false);
+}
+
+/* Who asks for nothing but whether the collector is well: only how much is told. */
+static void
+check_health(WtAuth *auth, const WtAuthQuestion *question, bool local, WtVerdict *verdict)
+{
 	bool brought;
-	Token *token;
+	const Token *token = brought_token(auth, question->request, &brought);
 
-	memset(verdict, 0, sizeof(*verdict));
-	wt_client_find(&auth->trusted_proxies, question->peer, question->secure,
-				   request->headers, request->n_headers, &verdict->client);
-	local = !verdict->client.proxied &&
-			(!question->peer || wt_address_is_loopback(question->peer));
-	origin_listed = origin && origins_have(auth->cors_origins, origin, request,
-										   verdict->client.secure);
+	verdict->may_read =
+		(local && host_may(auth, question, true)) ||
+		(token && token->public.read && token->public.expires_us > question->now_us);
+}
 
-	/* There is nothing to be had, and nothing to be told. */
-	if (question->route == WT_ROUTE_NOT_FOUND || question->route == WT_ROUTE_BAD_METHOD)
-	{
-		verdict->origin = origin_listed ? origin : NULL;
-		return;
-	}
-	if (question->route == WT_ROUTE_HEALTH)
-	{
-		token = brought_token(auth, request, &brought);
-		verdict->may_read =
-			(local && host_allowed) ||
-			(token && token->public.read && token->public.expires_us > question->now_us);
-		verdict->origin = origin_listed ? origin : NULL;
-		return;
-	}
-	/* A list that was given holds for everybody. */
-	if (auth->allowed_hosts[0] != '\0' && question->peer && !host_allowed)
+/* Who sends, or reads. */
+static void
+check_access(WtAuth *auth, const WtAuthQuestion *question, const char *origin, bool local,
+			 WtVerdict *verdict)
+{
+	bool reads = question->route == WT_ROUTE_METRICS;
+	bool open = is_open_to(auth, question, local);
+	bool brought;
+	Token *token = brought_token(auth, question->request, &brought);
+
+	if (!host_may(auth, question, local && open && !token))
 	{
 		refuse(verdict, 421, WT_REASON_HOST,
 			   "this Host is not known here: add it to windtrap.allowed_hosts");
 		return;
 	}
-	if (origin && !origin_listed && !any_token_has_origin(auth, origin))
+	if (origin && !page_may(auth, question, &verdict->client, token, origin))
 	{
 		refuse(verdict, 403, WT_REASON_ORIGIN,
 			   "pages of this origin may not send: add it to windtrap.cors_origins");
@@ -533,46 +535,57 @@ wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
 	verdict->origin = origin;
 	if (question->route == WT_ROUTE_OPTIONS)
 		return;
-
-	token = brought_token(auth, request, &brought);
-	/* A token that names origins lets these in, whatever the list has. */
-	if (origin && !origin_listed &&
-		!(token && token->public.origins &&
-		  origins_have(token->public.origins, origin, NULL, false)))
+	if (open)
 	{
-		verdict->origin = NULL;
-		refuse(verdict, 403, WT_REASON_ORIGIN,
-			   "pages of this origin may not send: add it to windtrap.cors_origins");
-		return;
-	}
-	if (token && !(reads ? local : auth->mode == WT_AUTH_NONE))
-	{
-		check_token(auth, question, token, origin, verdict);
-		return;
-	}
-	if (may_pass_without_token(auth, question, local, host_allowed, verdict))
-	{
+		verdict->may_read = local;
 		verdict->source = token ? token->public.source : question->certificate_name;
-		return;
 	}
-	if (verdict->status != 0)
-		return;
-	if (question->certificate_name && !reads)
-	{
+	else if (token)
+		check_token(auth, question, token, origin, verdict);
+	else if (question->certificate_name && !reads)
 		verdict->source = question->certificate_name;
-		return;
-	}
-	if (!auth->known)
+	else if (!auth->known)
+		refuse(verdict, 503, WT_REASON_UNAVAILABLE, auth->unknown);
+	else
 	{
-		refuse(verdict, 503, WT_REASON_UNAVAILABLE,
-			   "tokens cannot be checked at the moment, try again");
-		return;
+		verdict->authenticate = true;
+		refuse(verdict, 401, WT_REASON_TOKEN,
+			   brought
+				   ? "the token is not known here: it is mistyped, or it was revoked"
+				   : "a token is needed: send it as Authorization: Bearer, X-API-Key, "
+					 "or ?token=");
 	}
-	verdict->authenticate = true;
-	refuse(verdict, 401, WT_REASON_TOKEN,
-		   brought ? "the token is not known here: it is mistyped, or it was revoked"
-				   : "a token is needed: send it as Authorization: Bearer, X-API-Key, or "
-					 "?token=");
+}
+
+void
+wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
+{
+	const WtRequest *request = question->request;
+	const char *origin = wt_header_find(request->headers, request->n_headers, "Origin");
+	bool local;
+
+	memset(verdict, 0, sizeof(*verdict));
+	wt_client_find(&auth->trusted_proxies, question->peer, question->secure,
+				   request->headers, request->n_headers, &verdict->client);
+	local = !verdict->client.proxied &&
+			(!question->peer || wt_address_is_loopback(question->peer));
+	switch (question->route)
+	{
+		case WT_ROUTE_EVENTS:
+		case WT_ROUTE_METRICS:
+		case WT_ROUTE_OPTIONS:
+			check_access(auth, question, origin, local, verdict);
+			return;
+		case WT_ROUTE_HEALTH:
+			check_health(auth, question, local, verdict);
+			break;
+		case WT_ROUTE_NOT_FOUND:
+		case WT_ROUTE_BAD_METHOD:
+			break;
+	}
+	/* What everybody is told, a page that is listed may see. */
+	if (origin && page_may(auth, question, &verdict->client, NULL, origin))
+		verdict->origin = origin;
 }
 
 /*
@@ -588,6 +601,7 @@ wt_auth_create(int64_t *places)
 	if (!auth)
 		return NULL;
 	auth->places = places;
+	auth->unknown = "tokens cannot be checked yet, try again";
 	if (!wt_auth_configure(auth, &settings))
 	{
 		wt_auth_destroy(auth);
@@ -683,12 +697,13 @@ wt_auth_set_tokens(WtAuth *auth, const WtToken *tokens, int n, bool any)
 }
 
 void
-wt_auth_set_unknown(WtAuth *auth)
+wt_auth_set_unknown(WtAuth *auth, const char *sentence)
 {
 	free_tokens(auth->tokens, auth->n_tokens);
 	auth->tokens = NULL;
 	auth->n_tokens = 0;
 	auth->known = false;
+	auth->unknown = sentence;
 }
 
 bool

@@ -103,8 +103,11 @@ extern bool wt_auth_configure(WtAuth *auth, const WtAuthSettings *settings);
  */
 extern bool wt_auth_set_tokens(WtAuth *auth, const WtToken *tokens, int n, bool any);
 
-/* The tokens could not be read: who needs one is told to come back. */
-extern void wt_auth_set_unknown(WtAuth *auth);
+/*
+ * The tokens cannot be read: who needs one is told to come back, by a sentence that says why
+ * and is not copied.
+ */
+extern void wt_auth_set_unknown(WtAuth *auth, const char *sentence);
 
 /* Whether it knows what tokens there are. */
 extern bool wt_auth_knows(const WtAuth *auth);

@@ -321,7 +321,10 @@ load(WtAuth *auth)
 	}
 	changed = true;
 	not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY);
-	wt_auth_set_unknown(auth);
+	wt_auth_set_unknown(auth, error || reading.found
+								  ? "tokens cannot be checked at the moment, try again"
+								  : "the extension windtrap is not installed in the "
+									"database");
 	/* Without the table there is no extension, which others say. */
 	if (error && !failing)
 		ereport(LOG,

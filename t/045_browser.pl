@@ -177,7 +177,7 @@ nothing_stored('other pages');
 #
 # A page that has made its own name point here, and is of one origin with the collector
 #
-for my $case ([ 'nothing is allowed', '', 403 ], [ 'the collector\'s own pages are allowed', 'self', 421 ],
+for my $case ([ 'nothing is allowed', '', 421 ], [ 'the collector\'s own pages are allowed', 'self', 421 ],
 	[ 'all pages are allowed', '*', 421 ])
 {
 	my ($name, $origins, $code) = @$case;
