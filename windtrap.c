@@ -11,7 +11,9 @@
  *	src/store.c		data → row
  *	src/worker.c	moves it along, and answers
  *
- * Beside it src/upkeep.c keeps the table's partitions, and src/launcher.c all processes.
+ * Beside it src/forward.c takes events on to other tables, from src/outbox.c, where the
+ * store has put them; src/upkeep.c keeps the table's partitions, and src/launcher.c all
+ * processes.
  */
 #include "postgres.h"
 
