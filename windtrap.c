@@ -12,7 +12,9 @@
  *	src/stdout.c	row → line of standard output
  *	src/worker.c	moves it along, and answers
  *
- * Beside it src/upkeep.c keeps the table's partitions, and src/launcher.c all processes.
+ * Beside it src/forward.c takes events on to other tables, from src/outbox.c, where the
+ * store has put them; src/upkeep.c keeps the table's partitions, and src/launcher.c all
+ * processes.
  */
 #include "postgres.h"
 

@@ -77,6 +77,7 @@ class Server:
         with open(os.path.join(options.data, "postmaster.pid")) as f:
             self.postmaster = int(f.readline())
         self.url = "http://127.0.0.1:%d/log" % options.http_port
+        self.beside = []  # processes that are part of what is measured, too
 
     def psql(self, *arguments, timeout=120):
         o = self.options
@@ -139,7 +140,7 @@ class Server:
                     total += cpu_seconds(read_stat(pid))
                 except OSError:
                     pass  # it has just ended
-        return total
+        return total + sum(cpu_seconds(read_stat(pid)) for pid in self.beside)
 
     def lsn(self):
         return int(self.sql("SELECT (pg_current_wal_lsn() - '0/0')::bigint"))
@@ -226,6 +227,12 @@ def undisturbed(ours, theirs):
     if len(kept) < min(ENOUGH_ROUNDS, len(pairs)):
         return ours, theirs, "all %d" % len(pairs)
     return [p[0] for p in kept], [p[1] for p in kept], "%d/%d" % (len(kept), len(pairs))
+
+
+def calm(rounds):
+    """The rounds to count of those of one kind."""
+    kept = [r for r in rounds if r["others"] <= DISTURBED]
+    return kept if len(kept) >= min(ENOUGH_ROUNDS, len(rounds)) else rounds
 
 
 def ratio(ours, theirs):
@@ -659,6 +666,7 @@ def section_f(server, rounds, seconds):
     if os.access(os.environ.get("WT_MONGOD", ""), os.X_OK) and server.sql(
             "SELECT count(*) FROM pg_available_extensions WHERE name = 'windtrap_mongo'") == "1":
         mongo = Mongo(scratch)
+        server.beside.append(mongo.process.pid)
         kinds.append(("MongoDB", lambda s: make_mongo(s, mongo)))
     others = Others(server)
     rows = []
@@ -669,16 +677,19 @@ def section_f(server, rounds, seconds):
                 found.append(catch_up(server, bodies, make, others))
                 progress("%s, round %d: %s/s, others %.0f %%" % (
                     name, n + 1, thousands(found[-1]["rate"]), found[-1]["others"]))
+            kept = "%d/%d" % (sum(r["others"] <= DISTURBED for r in found), len(found))
+            found = calm(found)
             rows.append([name, thousands(median(found, "rate")), spread(found),
-                         "%.0f" % median(found, "packed")])
+                         "%.0f" % median(found, "packed"), kept])
     finally:
         if mongo:
+            server.beside.remove(mongo.process.pid)
             mongo.stop()
     print_table("F. Catching up: a backlog of %s varied events, %.0f bytes each as they were sent"
                 % (thousands(BACKLOG), len(corpus) / len(lines)),
                 ["packed: bytes an event takes in the outbox; medians of %d rounds" % rounds, str(others)]
                 + ([] if mongo else ["MongoDB is left out: there is no mongod or no windtrap_mongo"]),
-                ["target", "events/s", "min..max", "packed"], rows)
+                ["target", "events/s", "min..max", "packed", "calm"], rows)
 
     # What ingest pays.  `off` stands before and after each of the others, so that it has as
     # many neighbours as they.
@@ -705,41 +716,56 @@ def section_f(server, rounds, seconds):
         half = {m: [] for m, _ in modes}
         many = {m: [] for m, _ in modes}
         others = Others(server)
-        rate = None
+        no_target()
+        rate = statistics.median(wrk(server, "single.lua", HALF_LOAD_AT, 2, event_file)["rate"]
+                                 for _ in range(3)) / 2
         for n in range(rounds):
             for mode, prepare in modes:
                 forward_to(server, "")
                 server.clear("log", "windtrap.outbox")
                 prepare()
+                cpu = server.worker_cpu()
                 with others:
-                    single[mode].append(wrk(server, "single.lua", HALF_LOAD_AT, seconds, event_file))
-                rate = rate or single["off"][0]["rate"] / 2
+                    r = wrk(server, "single.lua", HALF_LOAD_AT, seconds, event_file)
+                r["cpu"] = (server.worker_cpu() - cpu) * 1e6 / r["requests"]
+                single[mode].append(r)
+                single[mode][-1]["others"] = others.seen[-1]
                 with others:
                     half[mode].append(wrk(server, "single.lua", HALF_LOAD_AT, seconds, event_file,
                                           "%.1f" % rate))
+                half[mode][-1]["others"] = others.seen[-1]
+                cpu = server.worker_cpu()
                 with others:
                     r = wrk(server, "bodies.lua", 4, seconds, bodies)
+                r["cpu"] = (server.worker_cpu() - cpu) * 1e3 / r["requests"]
                 r["rate"] *= 1000
+                r["others"] = others.seen[-1]
                 many[mode].append(r)
                 progress("round %d, %s: %s/s single, p99 %s ms at half load, %s/s in bodies" % (
                     n + 1, mode, thousands(single[mode][-1]["rate"]), ms(half[mode][-1]["p99"]),
                     thousands(r["rate"])))
         forward_to(server, "")
     rows = []
+    off = {"single": calm(single["off"]), "half": calm(half["off"]), "many": calm(many["off"])}
     for mode, _ in modes:
-        rows.append([mode, thousands(median(single[mode], "rate")), spread(single[mode]),
-                     "%.2f" % ratio(single[mode], single["off"]), ms(median(half[mode], "p50")),
-                     ms(median(half[mode], "p99")),
-                     "%.2f" % (median(half[mode], "p99") / median(half["off"], "p99")),
-                     thousands(median(many[mode], "rate")),
-                     "%.2f" % ratio(many[mode], many["off"])])
+        s, h, m = calm(single[mode]), calm(half[mode]), calm(many[mode])
+        rows.append([mode, thousands(median(s, "rate")), spread(s),
+                     "%.2f" % (median(s, "rate") / median(off["single"], "rate")),
+                     "%.1f" % median(s, "cpu"), ms(median(h, "p50")), ms(median(h, "p99")),
+                     "%.2f" % (median(h, "p99") / median(off["half"], "p99")),
+                     thousands(median(m, "rate")),
+                     "%.2f" % (median(m, "rate") / median(off["many"], "rate")),
+                     "%.1f" % median(m, "cpu"),
+                     "%d+%d+%d" % tuple(sum(r["others"] <= DISTURBED for r in x[mode])
+                                        for x in (single, half, many))])
     print_table("F. Ingest while events are forwarded", [
         "single events at %d connections; the same at half of the load of `off` (%s/s); bodies of"
-        % (HALF_LOAD_AT, thousands(rate)), "1000 events at 4 connections; ratios to `off`;",
+        % (HALF_LOAD_AT, thousands(rate)), "1000 events at 4 connections; ratios to `off`; CPU: microseconds of the worker an event;",
         "well: to an ordinary table of the same database; refuses: the table is absent;",
-        "hangs: postgres_fdw to a server that says nothing; medians of %d rounds of %d s"
-        % (rounds, seconds), str(others)],
-        ["target", "single/s", "min..max", "ratio", "p50", "p99", "ratio", "bodies/s", "ratio"], rows)
+        "hangs: postgres_fdw to a server that says nothing; medians of %d rounds of %d s, of those"
+        % (rounds, seconds), "in which others took little of the CPUs (calm: how many)", str(others)],
+        ["target", "single/s", "min..max", "ratio", "CPU", "p50", "p99", "ratio", "bodies/s", "ratio",
+         "CPU", "calm"], rows)
 
 
 def fsync_us(directory):

@@ -146,8 +146,12 @@ note_failure(Failure *failure, const ErrorData *error)
 	const char *message = error->message ? error->message : "unknown error";
 
 	failure->sqlstate = error->sqlerrcode;
-	failure->message =
-		error->detail ? psprintf("%s: %s", message, error->detail) : pstrdup(message);
+	/* Other details may quote the row, which is nobody's who reads the log. */
+	if (error->detail &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_CONNECTION_EXCEPTION)
+		failure->message = psprintf("%s: %s", message, error->detail);
+	else
+		failure->message = pstrdup(message);
 }
 
 /*

@@ -469,15 +469,24 @@ wt_outbox_decode(int64 id, const bytea *events, WtOutboxEvent **decoded)
 bool
 wt_outbox_trim(int64 *deleted)
 {
-	const WtTargets *targets = wt_forward_targets();
 	Oid types[3] = {TEXTARRAYOID, INT8OID, INT4OID};
+	char copies[WT_MAX_TARGETS][WT_TARGET_SIZE];
 	Datum names[WT_MAX_TARGETS];
 	Datum values[3];
+	int n = 0;
 
-	for (int i = 0; i < targets->n; i++)
-		names[i] = CStringGetTextDatum(targets->names[i]);
-	values[0] =
-		PointerGetDatum(construct_array(names, targets->n, TEXTOID, -1, false, 'i'));
+	/*
+	 * The places, and not the setting: this process may not have read yet that a target has
+	 * been added to it, which then would not get what is deleted here.
+	 */
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	for (int i = 0; i < WT_MAX_TARGETS; i++)
+		if (wt_shared->forwarders[i].target[0] != '\0')
+			strlcpy(copies[n++], wt_shared->forwarders[i].target, WT_TARGET_SIZE);
+	LWLockRelease(&wt_shared->lock);
+	for (int i = 0; i < n; i++)
+		names[i] = CStringGetTextDatum(copies[i]);
+	values[0] = PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, 'i'));
 	values[1] = Int64GetDatum(*deleted);
 	values[2] = Int32GetDatum(MAX_DELETED);
 	wt_sql_run(
