@@ -174,6 +174,26 @@ check_password(const WmServerOptions *o, Oid user)
 				  "their user mapping."));
 }
 
+/* libmongoc takes it for granted that what belongs together is there, and crashes. */
+static void
+check_credentials(const WmServerOptions *o)
+{
+	bool x509 =
+		o->auth_mechanism != NULL && strcmp(o->auth_mechanism, "MONGODB-X509") == 0;
+
+	if (x509 && ((!o->ssl && o->uri == NULL) || o->pem_file == NULL))
+		ereport(ERROR, errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				errmsg("MONGODB-X509 needs the server options \"ssl\" and \"pem_file\""));
+	if (!x509 && (o->username == NULL) != (o->password == NULL))
+		ereport(ERROR, errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				errmsg("a user mapping must have both or none of \"username\" and "
+					   "\"password\""));
+	if (!x509 && o->username == NULL && o->auth_mechanism != NULL)
+		ereport(ERROR, errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				errmsg("%s needs the options \"username\" and \"password\"",
+					   o->auth_mechanism));
+}
+
 /* What libmongoc expects texts in. */
 static const char *
 utf8(const char *text)
@@ -229,7 +249,8 @@ make_uri(const WmServerOptions *o)
 		bad_option(uri, "replica_set");
 	if (o->username != NULL && !mongoc_uri_set_username(uri, o->username))
 		bad_option(uri, "username");
-	if (o->password != NULL && o->username != NULL &&
+	if (o->password != NULL &&
+		(o->auth_mechanism == NULL || strcmp(o->auth_mechanism, "MONGODB-X509") != 0) &&
 		!mongoc_uri_set_password(uri, o->password))
 		bad_option(uri, "password");
 	if (o->auth_mechanism != NULL &&
@@ -402,6 +423,7 @@ wm_connect(Oid server_id, Oid user, bool for_writing)
 	initialize();
 	wm_server_options(server, mapping, &o);
 	check_password(&o, user);
+	check_credentials(&o);
 	if (GetDatabaseEncoding() != PG_UTF8)
 	{
 		o.username = o.username != NULL ? utf8(o.username) : NULL;
