@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "bson_writer.h"
 #include "connection.h"
 #include "error.h"
 #include "option.h"
@@ -77,12 +78,6 @@ typedef struct WmCollectionHold
 	MemoryContextCallback callback;
 	mongoc_collection_t *collection;
 } WmCollectionHold;
-
-typedef struct WmReplyHold
-{
-	MemoryContextCallback callback;
-	bson_t reply;
-} WmReplyHold;
 
 static HTAB *connections;
 
@@ -555,11 +550,12 @@ destroy_reply(void *argument)
 bson_t *
 wm_reply(void)
 {
-	WmReplyHold *hold = palloc0(sizeof(WmReplyHold));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+	bson_t *reply = wm_bson_array(1);
 
-	bson_init(&hold->reply);
-	hold->callback.func = destroy_reply;
-	hold->callback.arg = &hold->reply;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &hold->callback);
-	return &hold->reply;
+	bson_init(reply);
+	callback->func = destroy_reply;
+	callback->arg = reply;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return reply;
 }

@@ -481,7 +481,7 @@ static void
 send_chunk(WmModify *m, bool *inserted)
 {
 	MemoryContext old = MemoryContextSwitchTo(m->chunk);
-	bson_t *views = palloc(sizeof(bson_t) * m->n);
+	bson_t *views = wm_bson_array(m->n);
 	const bson_t **documents = palloc(sizeof(bson_t *) * m->n);
 	StringInfoData text;
 	bson_t options;

@@ -125,6 +125,12 @@ $mongo->fail({ times => 1 }, commands => ['find'], closeConnection => 1);
 is(as($admin, q{SELECT count(*) FROM t WHERE v = 'retried'}), '100', 'and so is a query');
 $mongo->heal;
 
+# A write concern that is not met: stored, but not as was asked for.
+server("SET write_concern '3'");
+like(as($admin, q{INSERT INTO t VALUES (500, 'unsafe')}), qr/ERROR: +40003.*stored nevertheless/s, 'too few servers for the write concern');
+server("SET write_concern 'majority'");
+is(as($admin, q{DELETE FROM t WHERE _id = 500 RETURNING v}), 'unsafe', '... and the document is there');
+
 # A user who is no superuser has to bring what he authenticates with.
 $node->safe_psql('postgres', <<"SQL");
 CREATE ROLE u LOGIN;
