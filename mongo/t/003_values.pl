@@ -120,6 +120,25 @@ SKIP:
 }
 $backend->quit;
 
+# A process that gets no more memory: libbson would abort it.
+SKIP:
+{
+	skip 'no prlimit, or a sanitizer', 2 if $ENV{WT_SANITIZE} || !-x '/usr/bin/prlimit';
+	$node->safe_psql('postgres', q{CREATE FOREIGN TABLE big (_id int, v text) SERVER m OPTIONS (database 'd', collection 'big');
+		INSERT INTO big SELECT i, repeat('x', 5000000) FROM generate_series(1, 8) i});
+	my $poor = $node->background_psql('postgres', on_error_stop => 0);
+	$poor->query('SELECT count(*) FROM n');
+	my $poor_pid = $poor->query('SELECT pg_backend_pid()');
+	my ($size) = slurp_file("/proc/$poor_pid/status") =~ /VmSize:\s*(\d+) kB/;
+	PostgreSQL::Test::Utils::system_or_bail('prlimit', '--pid', $poor_pid, '--as=' . ($size + 8192) * 1024 . ':unlimited');
+	$poor->{stderr} = '';
+	$poor->query('SELECT sum(length(v)) FROM big');
+	like($poor->{stderr}, qr/ERROR: +out of memory/, 'too little memory is an error');
+	PostgreSQL::Test::Utils::system_or_bail('prlimit', '--pid', $poor_pid, '--as=unlimited:unlimited');
+	is($poor->query('SELECT sum(length(v)), pg_backend_pid() FROM big'), "40000000|$poor_pid", '... which the session survives');
+	$poor->quit;
+}
+
 # A backend that is told to end does so while it waits.
 $mongo->fail('alwaysOn', commands => ['find'], blockConnection => 1, blockTimeMS => 5000);
 my $waiting = $node->background_psql('postgres', on_error_stop => 0);
