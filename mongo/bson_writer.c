@@ -191,3 +191,10 @@ wm_bson_view(bson_t *view, const StringInfoData *out, int offset)
 						  BSON_UINT32_FROM_LE(size)))
 		elog(ERROR, "not a BSON document");
 }
+
+bson_t *
+wm_bson_array(int n)
+{
+	return (bson_t *) TYPEALIGN(__alignof__(bson_t),
+								palloc(sizeof(bson_t) * n + __alignof__(bson_t)));
+}

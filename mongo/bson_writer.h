@@ -60,4 +60,7 @@ extern int wm_bson_index(int i, char buffer[12]);
 /* The document at offset in out, for libmongoc; valid until more is written. */
 extern void wm_bson_view(bson_t *view, const StringInfoData *out, int offset);
 
+/* Room for n bson_t, which are to be aligned as palloc does not do it. */
+extern bson_t *wm_bson_array(int n);
+
 #endif

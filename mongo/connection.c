@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "bson_writer.h"
 #include "connection.h"
 #include "error.h"
 #include "option.h"
@@ -78,18 +79,78 @@ typedef struct WmCollectionHold
 	mongoc_collection_t *collection;
 } WmCollectionHold;
 
-typedef struct WmReplyHold
-{
-	MemoryContextCallback callback;
-	bson_t reply;
-} WmReplyHold;
-
 static HTAB *connections;
 
-/* Beneath libmongoc: whether CHECK_FOR_INTERRUPTS would raise. */
+/*
+ * libbson aborts the process where malloc fails.  So there is a reserve, which is given
+ * back when that happens: the call of libmongoc's then goes on, its streams fail, and
+ * when it has returned we raise.  Not touched, it costs no memory.
+ */
+#define RESERVE_SIZE ((size_t) 96 * 1024 * 1024)
+
+static void *reserve;
+static bool out_of_memory;
+
+static bool
+give_reserve(void)
+{
+	out_of_memory = true;
+	if (reserve == NULL)
+		return false;
+	free(reserve);
+	reserve = NULL;
+	return true;
+}
+
+static void *
+reserved_malloc(size_t size)
+{
+	void *p = malloc(size);
+
+	return p == NULL && give_reserve() ? malloc(size) : p;
+}
+
+static void *
+reserved_calloc(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	return p == NULL && give_reserve() ? calloc(n, size) : p;
+}
+
+static void *
+reserved_realloc(void *old, size_t size)
+{
+	void *p = realloc(old, size);
+
+	return p == NULL && size > 0 && give_reserve() ? realloc(old, size) : p;
+}
+
+static void *
+reserved_aligned_alloc(size_t alignment, size_t size)
+{
+	void *p = aligned_alloc(alignment, size);
+
+	return p == NULL && give_reserve() ? aligned_alloc(alignment, size) : p;
+}
+
+/* Raises where the reserve was needed; what used it has been given up by then. */
+static void
+check_memory(void)
+{
+	if (!out_of_memory)
+		return;
+	out_of_memory = false;
+	ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+			errdetail("MongoDB's client library needed more than there is."));
+}
+
+/* Beneath libmongoc: whether we, or CHECK_FOR_INTERRUPTS, would raise. */
 static bool
 is_interrupted(void)
 {
+	if (out_of_memory)
+		return true;
 	return InterruptPending && InterruptHoldoffCount == 0 && CritSectionCount == 0 &&
 		   (ProcDiePending || (QueryCancelPending && QueryCancelHoldoffCount == 0));
 }
@@ -141,9 +202,17 @@ static void
 initialize(void)
 {
 	HASHCTL control = {.keysize = sizeof(Oid), .entrysize = sizeof(WmEntry)};
+	bson_mem_vtable_t memory = {.malloc = reserved_malloc,
+								.calloc = reserved_calloc,
+								.realloc = reserved_realloc,
+								.free = free,
+								.aligned_alloc = reserved_aligned_alloc};
 
+	if (reserve == NULL && (reserve = malloc(RESERVE_SIZE)) == NULL)
+		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
 	if (connections != NULL)
 		return;
+	bson_mem_set_vtable(&memory);
 	/* Its counters' file in /dev/shm would outlive a process that is killed. */
 	setenv("MONGOC_DISABLE_SHM", "1", 0);
 	mongoc_init();
@@ -172,6 +241,26 @@ check_password(const WmServerOptions *o, Oid user)
 		errmsg("user name and password are required"),
 		errdetail("Non-superusers must authenticate with a user name and a password of "
 				  "their user mapping."));
+}
+
+/* libmongoc takes it for granted that what belongs together is there, and crashes. */
+static void
+check_credentials(const WmServerOptions *o)
+{
+	bool x509 =
+		o->auth_mechanism != NULL && strcmp(o->auth_mechanism, "MONGODB-X509") == 0;
+
+	if (x509 && ((!o->ssl && o->uri == NULL) || o->pem_file == NULL))
+		ereport(ERROR, errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				errmsg("MONGODB-X509 needs the server options \"ssl\" and \"pem_file\""));
+	if (!x509 && (o->username == NULL) != (o->password == NULL))
+		ereport(ERROR, errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				errmsg("a user mapping must have both or none of \"username\" and "
+					   "\"password\""));
+	if (!x509 && o->username == NULL && o->auth_mechanism != NULL)
+		ereport(ERROR, errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				errmsg("%s needs the options \"username\" and \"password\"",
+					   o->auth_mechanism));
 }
 
 /* What libmongoc expects texts in. */
@@ -229,7 +318,8 @@ make_uri(const WmServerOptions *o)
 		bad_option(uri, "replica_set");
 	if (o->username != NULL && !mongoc_uri_set_username(uri, o->username))
 		bad_option(uri, "username");
-	if (o->password != NULL && o->username != NULL &&
+	if (o->password != NULL &&
+		(o->auth_mechanism == NULL || strcmp(o->auth_mechanism, "MONGODB-X509") != 0) &&
 		!mongoc_uri_set_password(uri, o->password))
 		bad_option(uri, "password");
 	if (o->auth_mechanism != NULL &&
@@ -379,6 +469,7 @@ find_server(WmConnection *c, const WmServerOptions *o, bool for_writing)
 		mongoc_client_destroy(c->client);
 		c->client = NULL;
 		CHECK_FOR_INTERRUPTS();
+		check_memory();
 		if (error.domain != MONGOC_ERROR_SERVER_SELECTION || wm_monotonic_ms() >= until)
 			wm_raise(&error, "could not connect to MongoDB", NULL);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -400,8 +491,11 @@ wm_connect(Oid server_id, Oid user, bool for_writing)
 	bool found;
 
 	initialize();
+	/* Left over from a call that has ended otherwise. */
+	out_of_memory = false;
 	wm_server_options(server, mapping, &o);
 	check_password(&o, user);
+	check_credentials(&o);
 	if (GetDatabaseEncoding() != PG_UTF8)
 	{
 		o.username = o.username != NULL ? utf8(o.username) : NULL;
@@ -449,6 +543,7 @@ wm_check_interrupted(WmConnection *c)
 	{
 		c->stale = true;
 		CHECK_FOR_INTERRUPTS();
+		check_memory();
 	}
 }
 
@@ -459,6 +554,7 @@ wm_fail(WmConnection *c, const bson_error_t *error, const char *doing, const cha
 		c->stale = true;
 	/* A cancellation makes libmongoc fail with whatever it was at. */
 	CHECK_FOR_INTERRUPTS();
+	check_memory();
 	wm_raise(error, doing, detail);
 }
 
@@ -533,11 +629,12 @@ destroy_reply(void *argument)
 bson_t *
 wm_reply(void)
 {
-	WmReplyHold *hold = palloc0(sizeof(WmReplyHold));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+	bson_t *reply = wm_bson_array(1);
 
-	bson_init(&hold->reply);
-	hold->callback.func = destroy_reply;
-	hold->callback.arg = &hold->reply;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &hold->callback);
-	return &hold->reply;
+	bson_init(reply);
+	callback->func = destroy_reply;
+	callback->arg = reply;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return reply;
 }

@@ -40,6 +40,7 @@
 #include "modify.h"
 #include "number.h"
 #include "option.h"
+#include "scan.h"
 
 /* A chunk is sent when it has grown beyond this. */
 #define CHUNK_SIZE (8 * 1024 * 1024)
@@ -480,7 +481,7 @@ static void
 send_chunk(WmModify *m, bool *inserted)
 {
 	MemoryContext old = MemoryContextSwitchTo(m->chunk);
-	bson_t *views = palloc(sizeof(bson_t) * m->n);
+	bson_t *views = wm_bson_array(m->n);
 	const bson_t **documents = palloc(sizeof(bson_t *) * m->n);
 	StringInfoData text;
 	bson_t options;
@@ -776,6 +777,43 @@ wm_update(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot,
 	return n > 0 ? slot : NULL;
 }
 
+/*
+ * Deletes a document and puts what it was into the slot; gives whether there was one.
+ */
+static bool
+delete_returning(WmModify *m, const bson_t *key, TupleTableSlot *slot, const char *label)
+{
+	mongoc_find_and_modify_opts_t *options = mongoc_find_and_modify_opts_new();
+	bson_t *reply = wm_reply();
+	bson_error_t error = {0};
+	bson_iter_t it;
+	bson_t document;
+	uint32 size;
+	const uint8 *data;
+	bool *wanted;
+	bool ok;
+
+	mongoc_find_and_modify_opts_set_flags(options, MONGOC_FIND_AND_MODIFY_REMOVE);
+	ok = mongoc_collection_find_and_modify_with_opts(m->collection, key, options, reply,
+													 &error);
+	mongoc_find_and_modify_opts_destroy(options);
+	if (!ok)
+		wm_fail(m->connection, &error, m->doing, NULL);
+	if (!bson_iter_init_find(&it, reply, "value") || !BSON_ITER_HOLDS_DOCUMENT(&it))
+		return false;
+	bson_iter_document(&it, &size, &data);
+	if (!bson_init_static(&document, data, size))
+		return false;
+	wanted = palloc(sizeof(bool) * Max(m->columns->n, 1));
+	memset(wanted, true, sizeof(bool) * m->columns->n);
+	ExecClearTuple(slot);
+	wm_read_row(&document, m->columns, wanted, label, slot->tts_values, slot->tts_isnull);
+	ExecStoreVirtualTuple(slot);
+	/* What it points to goes with the reply. */
+	ExecMaterializeSlot(slot);
+	return true;
+}
+
 TupleTableSlot *
 wm_delete(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot,
 		  TupleTableSlot *plan_slot)
@@ -783,21 +821,27 @@ wm_delete(EState *estate, ResultRelInfo *rel, TupleTableSlot *slot,
 	WmModify *m = rel->ri_FdwState;
 	MemoryContext old = MemoryContextSwitchTo(m->chunk);
 	StringInfoData bson;
-	bson_t *reply = wm_reply();
 	bson_error_t error = {0};
 	bson_t key;
 	int key_at;
-	int64 n;
+	bool found;
 
 	initStringInfo(&bson);
 	key_at = write_key(m, &bson, plan_slot);
 	wm_bson_view(&key, &bson, key_at);
-	n = count_of(m,
-				 mongoc_collection_delete_one(m->collection, &key, NULL, reply, &error),
-				 &error, reply, "deletedCount");
+	if (rel->ri_projectReturning != NULL)
+		found = delete_returning(m, &key, slot,
+								 RelationGetRelationName(rel->ri_RelationDesc));
+	else
+	{
+		bson_t *reply = wm_reply();
+		bool ok = mongoc_collection_delete_one(m->collection, &key, NULL, reply, &error);
+
+		found = count_of(m, ok, &error, reply, "deletedCount") > 0;
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(m->chunk);
-	return n > 0 ? slot : NULL;
+	return found ? slot : NULL;
 }
 
 void

@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "connection.h"
 #include "convert.h"
+#include "error.h"
 #include "filter.h"
 #include "option.h"
 #include "plan.h"
@@ -60,19 +61,20 @@ add_place(void *argument)
 {
 	WmPlace *place = argument;
 	bson_iter_t id;
-	const char *which = "without _id";
+	const char *which = "with an _id of another kind";
 
-	if (bson_iter_init_find(&id, place->document, "_id") &&
-		(BSON_ITER_HOLDS_OID(&id) || BSON_ITER_HOLDS_INT(&id)))
+	if (!bson_iter_init_find(&id, place->document, "_id"))
+		which = "without _id";
+	else if (BSON_ITER_HOLDS_OID(&id) || BSON_ITER_HOLDS_INT(&id))
 		which = psprintf("with _id %s", wm_describe(&id));
 	else if (BSON_ITER_HOLDS_UTF8(&id))
 	{
 		uint32 length;
 		const char *text = bson_iter_utf8(&id, &length);
 
-		which = pg_verify_mbstr(PG_UTF8, text, (int) length, true)
-					? psprintf("with _id \"%s\"", text)
-					: "whose _id is not UTF-8";
+		/* It must not raise in its turn. */
+		if (pg_verify_mbstr(PG_UTF8, text, (int) length, true))
+			which = psprintf("with _id \"%s\"", wm_printable(text));
 	}
 	if (place->column != NULL)
 		errcontext("column \"%s\" of foreign table \"%s\", document %s",
@@ -210,21 +212,16 @@ write_options(WmScan *s, StringInfo out)
 
 	if (!list_member_int(s->column_list, 0))
 	{
-		bool id = s->column_list == NIL;
-
+		/* MongoDB sends the _id as well; messages name a document by it. */
 		member = wm_bson_begin_document(out, "projection", 10);
 		foreach (cell, s->column_list)
 		{
 			WmColumn *c = &s->columns->column[lfirst_int(cell) - 1];
 
 			wm_bson_int32(out, c->name, c->name_length, 1);
-			id |= c->is_id;
 		}
-		/* Unless it is told not to, MongoDB sends it. */
 		if (s->column_list == NIL)
 			wm_bson_int32(out, "_id", 3, 1);
-		else if (!id)
-			wm_bson_int32(out, "_id", 3, 0);
 		wm_bson_end(out, member);
 	}
 	if (s->sort != NIL)

@@ -18,6 +18,10 @@ MONGOD_VERSION=6.0.5
 say() { printf '== %s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
+# The one that Debian's packages are for; another may come first on the path.
+python=/usr/bin/python3
+[[ -x $python ]] || python=python3
+
 # The newest PostgreSQL on this machine that extensions can be built for;
 # PG_MAJOR picks another, PG_CONFIG one that is not a Debian package.
 find_pg_config() {
@@ -225,7 +229,7 @@ start_mongod() {
 	local data=$1
 	shift
 	mkdir -p "$data"
-	mongo_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	mongo_port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	"$WT_MONGOD" --dbpath "$data" --port "$mongo_port" --bind_ip 127.0.0.1 \
 		--unixSocketPrefix "$data" --logpath "$data/log" --logappend --pidfilepath "$data/pid" \
 		--wiredTigerCacheSizeGB 0.25 --setParameter enableTestCommands=1 \
