@@ -29,6 +29,7 @@ OBJS = \
 	src/framing.o \
 	src/identity.o \
 	src/inflate.o \
+	src/insert.o \
 	src/json.o \
 	src/jsonb_writer.o \
 	src/launcher.o \

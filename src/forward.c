@@ -27,11 +27,10 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "pgstat.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -44,11 +43,10 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 #include "forward.h"
 #include "forward_status.h"
-#include "identity.h"
+#include "insert.h"
 #include "log_table.h"
 #include "outbox.h"
 #include "settings.h"
@@ -210,6 +208,8 @@ transact(void (*what)(Load *), Load *load, const char *activity, Failure *failur
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	QueryCancelPending = false;
 	wt_forward_in_progress = false;
+	/* Those that the owner's code has taken would last as long as this process. */
+	LockReleaseSession(USER_LOCKMETHOD);
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return ok;
@@ -540,9 +540,9 @@ conflict_clause(Relation relation, AttrNumber id)
 	return "";
 }
 
-/* Finds the target and locks it; gives the statement for it, and whose it is. */
+/* Finds the target and locks it; gives the statement for it, what it is, and whose. */
 static char *
-make_statement(Load *load, Oid *owner)
+make_statement(Load *load, Oid *found, Oid *owner)
 {
 	RangeVar *name = wt_log_table_name(me->target);
 	Oid oid = RangeVarGetRelid(name, RowExclusiveLock, false);
@@ -562,6 +562,7 @@ make_statement(Load *load, Oid *owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s is not durable: it is unlogged or temporary", me->target)));
+	*found = oid;
 	*owner = RelationGetForm(relation)->relowner;
 	initStringInfo(&columns);
 	initStringInfo(&values);
@@ -596,103 +597,32 @@ make_statement(Load *load, Oid *owner)
 	return statement.data;
 }
 
-static void
-fill_tuplestore(Tuplestorestate *store, TupleDesc desc, const Event *events, int n)
-{
-	bool nulls[3] = {false, false, false};
-
-	for (int i = 0; i < n; i++)
-	{
-		Datum values[3];
-
-		values[0] = TimestampTzGetDatum(events[i].event.event_timestamp);
-		values[1] = JsonbPGetDatum(events[i].event.data);
-		values[2] = Int32GetDatum(events[i].event.status);
-		tuplestore_putvalues(store, desc, values, nulls);
-	}
-}
-
 /* Inserts events into the target, and what that sets off. */
 static void
 insert_events(Load *load, const Event *events, int n)
 {
-	EphemeralNamedRelationData relation = {0};
-	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
-	Tuplestorestate *store;
-	TupleDesc desc;
+	Tuplestorestate *rows;
+	SPIPlanPtr plan;
 	char *statement;
+	Oid relation;
 	Oid owner;
-	Oid saved_role;
-	int saved_context;
-	int nest_level;
-	int rc;
 
 	SPI_connect();
-	desc = CreateTemplateTupleDesc(3);
-	TupleDescInitEntry(desc, 1, "event_timestamp", TIMESTAMPTZOID, -1, 0);
-	TupleDescInitEntry(desc, 2, "data", JSONBOID, -1, 0);
-	TupleDescInitEntry(desc, 3, "status", INT4OID, -1, 0);
-	store = tuplestore_begin_heap(false, false, LOAD_MEMORY);
-	fill_tuplestore(store, desc, events, n);
-	relation.md.name = load_name;
-	relation.md.reliddesc = InvalidOid;
-	relation.md.tupdesc = desc;
-	relation.md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation.md.enrtuples = (double) n;
-	relation.reldata = store;
-	rc = SPI_register_relation(&relation);
-	if (rc != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register the load: %s", SPI_result_code_string(rc));
-
-	statement = make_statement(load, &owner);
-	wt_become(owner, &saved_role, &saved_context);
-	nest_level = NewGUCNestLevel();
-	/* For the reason that store.c gives. */
-	AfterTriggerSetState(&constraints);
-	rc = SPI_execute(statement, false, 0);
-	if (rc < 0)
-		elog(ERROR, "could not insert: %s", SPI_result_code_string(rc));
-	tuplestore_end(store);
+	rows = tuplestore_begin_heap(false, false, LOAD_MEMORY);
+	for (int i = 0; i < n; i++)
+		wt_insert_put(rows, events[i].event.event_timestamp, events[i].event.data,
+					  events[i].event.status);
+	wt_insert_register(load_name, rows, n);
+	statement = make_statement(load, &relation, &owner);
+	plan = wt_insert_prepare(statement, &relation, owner);
+	wt_insert_execute(plan, owner);
+	tuplestore_end(rows);
 	SPI_finish();
-	AtEOXact_GUC(false, nest_level);
-	wt_restore(saved_role, saved_context);
 }
 
 /*
  * Delivery
  */
-
-/*
- * Whether an error is the event's fault; what is known to be the target's is not.  As in
- * store.c, what is not known is: anything can be raised for a row.
- */
-static bool
-is_fault_of_event(const Load *load, int sqlstate)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_CONNECTION_EXCEPTION:
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-		case ERRCODE_INVALID_TRANSACTION_STATE:
-		case ERRCODE_INVALID_SQL_STATEMENT_NAME:
-		case ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION:
-		case ERRCODE_INVALID_CATALOG_NAME:
-		case ERRCODE_INVALID_SCHEMA_NAME:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_CONFIG_FILE_ERROR:
-		case ERRCODE_FDW_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
-			return false;
-		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
-			/* Row-level security says no with the code of a missing privilege. */
-			return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && load->row_security;
-	}
-	return true;
-}
 
 static const char *
 event_id(const Event *event)
@@ -727,7 +657,7 @@ insert_in_subtransaction(Load *load, const Event *events, int n, const char **me
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (!is_fault_of_event(load, error->sqlerrcode))
+		if (!wt_insert_fault_of_row(error->sqlerrcode, load->row_security))
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
@@ -907,10 +837,12 @@ deliver(Load *load, Failure *failure)
 		with_conflict_clause = false;
 		ok = transact(deliver_straight, load, "forwarding events", failure);
 	}
-	if (ok || wt_forward_stopping || !is_fault_of_event(load, failure->sqlstate))
+	if (ok || wt_forward_stopping ||
+		!wt_insert_fault_of_row(failure->sqlstate, load->row_security))
 		return ok;
 	ok = transact(deliver_by_halves, load, "forwarding events", failure);
-	if (ok || wt_forward_stopping || !is_fault_of_event(load, failure->sqlstate))
+	if (ok || wt_forward_stopping ||
+		!wt_insert_fault_of_row(failure->sqlstate, load->row_security))
 		return ok;
 	/* Only at the commit it turns out that one is at fault: halve the loads themselves. */
 	if (load->n > 1)

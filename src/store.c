@@ -24,7 +24,6 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -51,10 +50,10 @@
 #include "utils/syscache.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 #include "compat.h"
 #include "identity.h"
+#include "insert.h"
 #include "log_table.h"
 #include "outbox.h"
 #include "settings.h"
@@ -99,7 +98,6 @@ static struct
 	SPIPlanPtr plan;
 } target;
 
-static TupleDesc batch_desc;
 static char failure[256];
 static bool callbacks_registered;
 
@@ -149,16 +147,8 @@ on_watch(void)
 static void
 initialize(void)
 {
-	MemoryContext old;
-
 	if (callbacks_registered)
 		return;
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	batch_desc = CreateTemplateTupleDesc(3);
-	TupleDescInitEntry(batch_desc, 1, "event_timestamp", TIMESTAMPTZOID, -1, 0);
-	TupleDescInitEntry(batch_desc, 2, "data", JSONBOID, -1, 0);
-	TupleDescInitEntry(batch_desc, 3, "status", INT4OID, -1, 0);
-	MemoryContextSwitchTo(old);
 	CacheRegisterRelcacheCallback(forget_target, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_target_anyway, (Datum) 0);
 	callbacks_registered = true;
@@ -220,31 +210,6 @@ check_partitions(Oid relation)
 }
 
 /*
- * The statement names its table, and PostgreSQL analyzes it again whenever something has
- * changed: its name may mean another table by then, since whoever owns the schema can rename
- * it and make another one, and a lock on the table does not keep him.  What he has put into
- * that one must not run as the owner of ours.  So each time the statement is analyzed this
- * looks, at the first column it refers to, whether it is about the target.
- */
-static Node *
-check_target(ParseState *state, ColumnRef *column)
-{
-	while (state->parentParseState)
-		state = state->parentParseState;
-	if (!state->p_target_relation ||
-		RelationGetRelid(state->p_target_relation) != target.relation)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("the log table has just been replaced")));
-	return NULL;
-}
-
-static void
-set_up_parser(ParseState *state, void *arg)
-{
-	state->p_pre_columnref_hook = check_target;
-}
-
-/*
  * Finds the table, locks it, and prepares the statement; needs SPI connected, and the
  * batch registered.
  *
@@ -256,8 +221,6 @@ static void
 look_up_target(void)
 {
 	RangeVar *name = wt_log_table_name(wt_table);
-	Oid saved_role;
-	int saved_context;
 	SPIPlanPtr plan;
 
 	if (target.plan)
@@ -283,15 +246,10 @@ look_up_target(void)
 	target.row_security =
 		check_enable_rls(target.relation, target.owner, true) == RLS_ENABLED;
 
-	wt_become(target.owner, &saved_role, &saved_context);
-	plan = SPI_prepare_params(psprintf("INSERT INTO %s (event_timestamp, data, status) "
-									   "SELECT event_timestamp, data, status FROM %s",
-									   wt_log_table_quote(name), batch_name),
-							  set_up_parser, NULL, 0);
-	if (!plan)
-		elog(ERROR, "could not prepare the insertion into %s: %s",
-			 wt_log_table_quote(name), SPI_result_code_string(SPI_result));
-	wt_restore(saved_role, saved_context);
+	plan = wt_insert_prepare(psprintf("INSERT INTO %s (event_timestamp, data, status) "
+									  "SELECT event_timestamp, data, status FROM %s",
+									  wt_log_table_quote(name), batch_name),
+							 &target.relation, target.owner);
 	SPI_keepplan(plan);
 	target.plan = plan;
 	strlcpy(target.name, wt_table, sizeof(target.name));
@@ -309,19 +267,10 @@ start_watch(int timeout)
 static void
 fill_batch(Tuplestorestate *batch, WtRow *const *rows, int n_rows)
 {
-	bool nulls[3] = {false, false, false};
-
 	for (int i = 0; i < n_rows; i++)
-	{
-		Datum values[3];
-
-		if (rows[i]->result != WT_STORE_PENDING)
-			continue;
-		values[0] = TimestampTzGetDatum(rows[i]->event_timestamp);
-		values[1] = JsonbPGetDatum(rows[i]->data);
-		values[2] = Int32GetDatum(rows[i]->status);
-		tuplestore_putvalues(batch, batch_desc, values, nulls);
-	}
+		if (rows[i]->result == WT_STORE_PENDING)
+			wt_insert_put(batch, rows[i]->event_timestamp, rows[i]->data,
+						  rows[i]->status);
 }
 
 /*
@@ -350,45 +299,16 @@ find_target(void)
 static void
 insert_rows(WtRow *const *rows, int n_rows)
 {
-	EphemeralNamedRelationData relation = {0};
-	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
 	Tuplestorestate *batch;
-	Oid saved_role;
-	int saved_context;
-	int nest_level;
-	int64 temporary = wt_count_temporary();
-	int rc;
 
 	SPI_connect();
 	batch = tuplestore_begin_heap(false, false, BATCH_MEMORY);
 	fill_batch(batch, rows, n_rows);
-	relation.md.name = batch_name;
-	relation.md.reliddesc = InvalidOid;
-	relation.md.tupdesc = batch_desc;
-	relation.md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation.md.enrtuples = (double) n_rows;
-	relation.reldata = batch;
-	rc = SPI_register_relation(&relation);
-	if (rc != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register the batch: %s", SPI_result_code_string(rc));
-
+	wt_insert_register(batch_name, batch, n_rows);
 	find_target();
-	wt_become(target.owner, &saved_role, &saved_context);
-	nest_level = NewGUCNestLevel();
-
-	/*
-	 * Deferred triggers would fire at COMMIT, and there, before PostgreSQL 18, as the
-	 * session's user: make them fire with the statement, while that is the owner.
-	 */
-	AfterTriggerSetState(&constraints);
-	rc = SPI_execute_plan(target.plan, NULL, NULL, false, 0);
-	if (rc < 0)
-		elog(ERROR, "could not insert: %s", SPI_result_code_string(rc));
+	wt_insert_execute(target.plan, target.owner);
 	tuplestore_end(batch);
 	SPI_finish();
-	AtEOXact_GUC(false, nest_level);
-	wt_restore(saved_role, saved_context);
-	wt_refuse_temporary(temporary);
 }
 
 /*
@@ -445,42 +365,12 @@ refuse_without_standby(void)
 	not_at_standbys = 0;
 }
 
-/*
- * Whether an error is the event's fault: would the next try of the same event end in the
- * same way while others pass?  What is not known to be of the server, the schema or the
- * moment is: a trigger can raise whatever code it likes.
- */
+/* A row for which there is no partition is not at fault: the table is not ready for it. */
 static bool
 is_fault_of_row(const Failure *error)
 {
-	int sqlstate = error->sqlstate;
-
-	/* A row for which there is no partition: the table is not ready for it. */
-	if (error->no_partition)
-		return false;
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_CONNECTION_EXCEPTION:
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-		case ERRCODE_INVALID_TRANSACTION_STATE:
-		case ERRCODE_INVALID_SQL_STATEMENT_NAME:
-		case ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION:
-		case ERRCODE_INVALID_CATALOG_NAME:
-		case ERRCODE_INVALID_SCHEMA_NAME:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_CONFIG_FILE_ERROR:
-		case ERRCODE_FDW_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
-			return false;
-		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
-			/* Row-level security says no with the code of a missing privilege. */
-			return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && target.row_security;
-	}
-	return true;
+	return !error->no_partition &&
+		   wt_insert_fault_of_row(error->sqlstate, target.row_security);
 }
 
 static void

@@ -26,6 +26,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "sql.h"
 #include "tokens.h"
 #include "transact.h"
 
@@ -282,7 +283,7 @@ read_tokens(void *arg)
 	reading->found = OidIsValid(token_table);
 	if (!reading->found)
 		return;
-	wt_set_local("search_path", "pg_catalog, pg_temp");
+	wt_sql_set_local("search_path", "pg_catalog, pg_temp");
 	SPI_connect();
 	if (SPI_execute("SELECT id, digest, scope, source, array_to_string(origins, ','), "
 					"rate, expires, revoked IS NULL FROM windtrap.token",
@@ -349,7 +350,7 @@ write_use(void *arg)
 					  TimestampTzGetDatum(use->used_us - EPOCH_SHIFT)};
 
 	XactReadOnly = false;
-	wt_set_local("search_path", "pg_catalog, pg_temp");
+	wt_sql_set_local("search_path", "pg_catalog, pg_temp");
 	SPI_connect();
 	/* Several workers may have seen it used in the same minute. */
 	if (SPI_execute_with_args(

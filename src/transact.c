@@ -9,21 +9,14 @@
 #include "pgstat.h"
 #include "storage/lock.h"
 #include "utils/backend_status.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
+#include "sql.h"
 #include "transact.h"
 
 volatile bool wt_transaction_in_progress = false;
-
-void
-wt_set_local(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
-							 true, 0, false);
-}
 
 ErrorData *
 wt_transact(void (*what)(void *arg), void *arg, const char *activity, int timeout)
@@ -38,8 +31,8 @@ wt_transact(void (*what)(void *arg), void *arg, const char *activity, int timeou
 		pgstat_report_activity(STATE_RUNNING, activity);
 		StartTransactionCommand();
 		enable_timeout_after(STATEMENT_TIMEOUT, timeout);
-		wt_set_local("lock_timeout", "1s");
-		wt_set_local("synchronous_commit", "off");
+		wt_sql_set_local("lock_timeout", "1s");
+		wt_sql_set_local("synchronous_commit", "off");
 		PushActiveSnapshot(GetTransactionSnapshot());
 		MemoryContextSwitchTo(context);
 		what(arg);

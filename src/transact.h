@@ -27,7 +27,4 @@ extern volatile bool wt_transaction_in_progress;
 extern ErrorData *wt_transact(void (*what)(void *arg), void *arg, const char *activity,
 							  int timeout);
 
-/* Sets a setting until the end of the transaction. */
-extern void wt_set_local(const char *name, const char *value);
-
 #endif
