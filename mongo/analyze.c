@@ -16,6 +16,7 @@
 #include "analyze.h"
 #include "bson_writer.h"
 #include "column.h"
+#include "compat.h"
 #include "connection.h"
 #include "option.h"
 #include "scan.h"
@@ -85,7 +86,7 @@ sample_rows(Relation relation, int level, HeapTuple *rows, int n_wanted, double 
 														  &pipeline, NULL, NULL));
 	while (n < n_wanted && mongoc_cursor_next(wm_cursor_of(cursor), &document))
 	{
-		vacuum_delay_point();
+		wm_vacuum_delay_point();
 		MemoryContextSwitchTo(row_context);
 		wm_read_row(document, columns, wanted, RelationGetRelationName(relation), values,
 					nulls);

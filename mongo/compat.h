@@ -65,6 +65,15 @@
 #define wm_collation_is_c(collation) lc_collate_is_c(collation)
 #endif
 
+/* 18 has divided explain.h, and asks for what a delay is. */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#define wm_vacuum_delay_point() vacuum_delay_point(true)
+#else
+#define wm_vacuum_delay_point() vacuum_delay_point()
+#endif
+
 /* 18 has unsigned bytes for binary data in base64. */
 #if PG_VERSION_NUM >= 180000
 #define wm_b64_encode(source, size, out, room)                                           \

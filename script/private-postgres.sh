@@ -105,7 +105,7 @@ copy_sources() {
 # Goes on with the calling script inside the work directory.  PostgreSQL refuses
 # to run as root; root's part therefore is done by the postgres user.
 enter_work_directory() {
-	local root script user as=() options=()
+	local root script user without as=() options=()
 	script=$(realpath "$0")
 	root=$(dirname "$(dirname "$script")")
 	if [[ -n ${WT_WORK:-} && $root == "$WT_WORK/src" ]]; then
@@ -114,7 +114,13 @@ enter_work_directory() {
 	fi
 
 	[[ ${script##*/} != test ]] || options=(--test)
-	"$root/script/bootstrap" "${options[@]}"
+	# A MongoDB server is fetched for those who use one.
+	without=${WT_WITHOUT_MONGO:-}
+	case "${script##*/} ${1:-}" in
+	"test " | "test mongo" | "test tap") ;;
+	*) [[ " $* " == *" --mongo "* ]] || without=1 ;;
+	esac
+	WT_WITHOUT_MONGO=$without "$root/script/bootstrap" "${options[@]}"
 	user=$( ((EUID)) && id -un || echo postgres)
 	WT_WORK=$(choose_work_directory "$root" "$user")
 	WT_MONGOD=$(choose_mongod "$root" "$user")
@@ -211,15 +217,18 @@ build_windtrap() {
 	local options=(-s "PG_CONFIG=$STAGED_CONFIG" with_llvm=no)
 	[[ -z ${WT_SANITIZE:-} ]] ||
 		options+=('COPT=-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1')
+	local have_mongoc=1
+	pkg-config --exists libmongoc-1.0 || pkg-config --exists mongoc2 || have_mongoc=
+	[[ $have_mongoc ]] || say "without windtrap_mongo: there is no libmongoc"
 	say "building${WT_SANITIZE:+ with the address and undefined-behaviour sanitizers}"
 	(
 		flock 9 # two scripts at once must not build over each other
 		make "${options[@]}" -j"$(nproc)"
-		make -C mongo "${options[@]}" -j"$(nproc)"
+		[[ ! $have_mongoc ]] || make -C mongo "${options[@]}" -j"$(nproc)"
 		# What is not a symlink is ours; remove what an earlier version installed.
 		find "$WT_WORK/stage" -type f ! -path "${STAGED_CONFIG%/*}/*" ! -path "$WT_WORK/stage/stamp" -delete
 		make "${options[@]}" install
-		make -C mongo "${options[@]}" install
+		[[ ! $have_mongoc ]] || make -C mongo "${options[@]}" install
 	) 9<"$WT_WORK"
 }
 

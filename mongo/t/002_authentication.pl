@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../../t";
 
 use Test::More;
+use Time::HiRes qw(time);
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -124,6 +125,14 @@ is(as($admin, q{INSERT INTO t SELECT i, 'retried' FROM generate_series(100, 199)
 $mongo->fail({ times => 1 }, commands => ['find'], closeConnection => 1);
 is(as($admin, q{SELECT count(*) FROM t WHERE v = 'retried'}), '100', 'and so is a query');
 $mongo->heal;
+
+# A server that accepts a connection and then does not shake hands.
+$mongo->freeze;
+my $begun = time;
+like(as($admin, q{SET statement_timeout = 500; SELECT * FROM t}), qr/ERROR: +57014/, 'waiting for TLS can be cancelled');
+cmp_ok(time - $begun, '<', 4, '... at once');
+$mongo->thaw;
+is(as($admin), 'ok', 'and thawed');
 
 # A write concern that is not met: stored, but not as was asked for.
 server("SET write_concern '3'");

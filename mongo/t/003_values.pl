@@ -90,6 +90,23 @@ is(ask(q{SELECT __doc - '_id' FROM docs WHERE _id = 'kinds'}),
 	  . '"pointer": {"$dbPointer": {"$id": {"$oid": "000000000000000000000000"}, "$ref": "c"}}, "undefined": {"$undefined": true}}',
 	'what BSON no longer has');
 
+# A database of another encoding: names and values are UTF-8 in MongoDB.
+$node->safe_psql('postgres', q{CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
+$node->safe_psql('latin', <<"SQL");
+SET client_encoding = 'UTF8';
+CREATE EXTENSION windtrap_mongo;
+CREATE SERVER m FOREIGN DATA WRAPPER windtrap_mongo OPTIONS (port '$port');
+CREATE USER MAPPING FOR CURRENT_USER SERVER m;
+CREATE FOREIGN TABLE l (_id text, "größe" text, j jsonb) SERVER m OPTIONS (database 'd', collection 'latin');
+INSERT INTO l VALUES ('ü', 'ß', '{"ä": "ö"}');
+SQL
+is($mongo->count('d', 'latin', qq({"_id":"\\u00fc","gr\\u00f6\\u00dfe":"\\u00df","j.\\u00e4":"\\u00f6"})), 1, 'LATIN1 is written as UTF-8');
+is($node->safe_psql('latin', q{SET client_encoding = 'UTF8'; SELECT * FROM l WHERE _id = 'ü' AND "größe" IN ('ß') AND j->>'ä' = 'ö'}),
+	'ü|ß|{"ä": "ö"}', '... and read back');
+$mongo->command('d', qq({"insert":"latin","documents":[{"_id":"euro","j":"\\u20ac"}]}));
+like((eval { $node->safe_psql('latin', q{SELECT j FROM l WHERE _id = 'euro'}) } // $@), qr/no equivalent in encoding "LATIN1"/,
+	'what the encoding does not have is an error');
+
 # Memory: of rescans, of errors in the middle of a scan, of chunks.
 my $backend = $node->background_psql('postgres', on_error_stop => 0);
 my $pid = $backend->query('SELECT pg_backend_pid()');
