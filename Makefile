@@ -26,6 +26,7 @@ OBJS = \
 	src/json.o \
 	src/jsonb_writer.o \
 	src/launcher.o \
+	src/lingering.o \
 	src/listener.o \
 	src/log_table.o \
 	src/metrics.o \

@@ -10,8 +10,6 @@
  *	doomed		a connection that has been shut down and that MHD is about to close
  *	held		a request that waits, suspended, until others have left the memory that its
  *				body needs
- *	lingering	a closed connection whose sender is still sending: closing its socket
- *				at once would reset it, and the sender would never see the answer
  *
  * The sockets that listen are ours, not MHD's, and connections are handed to MHD after
  * accept: so a reload can open and close sockets while connections stay, there can be
@@ -27,7 +25,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -43,6 +40,7 @@
 #include "answer.h"
 #include "compat.h"
 #include "framing.h"
+#include "lingering.h"
 #include "listener.h"
 
 /*
@@ -69,10 +67,6 @@
 
 /* Bodies up to here find room when larger ones do not, bytes. */
 #define MODEST_BODY (64 * 1024)
-
-/* How long, ms, and how many closed connections are drained at one time. */
-#define LINGER_TIMEOUT 2000
-#define MAX_LINGERING 64
 
 /* After accept has failed for want of descriptors or memory, wait, ms. */
 #define ACCEPT_PAUSE 100
@@ -118,7 +112,7 @@ struct Connection
 	int64_t since;	  /* when the phase began, ms of the monotonic clock */
 	Request *request; /* the current one, if any */
 	bool doomed;
-	bool linger; /* drain it when MHD closes it */
+	bool linger; /* drain it when MHD closes it, see lingering.h */
 	bool has_ip;
 	char ip[INET6_ADDRSTRLEN];
 };
@@ -152,12 +146,6 @@ struct Request
 	bool standing; /* response is one of the listener's, not the request's own */
 };
 
-typedef struct Lingering
-{
-	int fd;
-	int64_t until;
-} Lingering;
-
 struct WtListener
 {
 	struct MHD_Daemon *daemon;
@@ -174,8 +162,7 @@ struct WtListener
 	int n_connections;
 	int n_doomed;
 	List phases[N_PHASES];
-	Lingering lingering[MAX_LINGERING];
-	int n_lingering;
+	WtLingering lingering;
 
 	Request *queue_first;
 	Request *queue_last;
@@ -519,26 +506,8 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 	listener->n_connections--;
 	if (!c)
 		return;
-	if (c->linger && listener->n_lingering < MAX_LINGERING)
-	{
-		int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
-		struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
-
-		event.data.u64 = (uint64_t) listener->n_lingering;
-		if (fd >= 0)
-		{
-			shutdown(fd, SHUT_WR);
-			if (epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
-			{
-				listener->lingering[listener->n_lingering].fd = fd;
-				listener->lingering[listener->n_lingering].until =
-					listener->now + LINGER_TIMEOUT;
-				listener->n_lingering++;
-			}
-			else
-				close(fd);
-		}
-	}
+	if (c->linger)
+		wt_linger(&listener->lingering, c->fd, listener->now);
 	if (c->doomed)
 		listener->n_doomed--;
 	set_phase(c, PHASE_NONE);
@@ -1068,6 +1037,7 @@ wt_listener_create(const WtListenerSettings *settings, WtCounters *counters,
 		goto failed;
 	listener->mhd_fd = info->epoll_fd;
 	listener->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	listener->lingering.poll_fd = listener->poll_fd;
 	if (listener->poll_fd < 0 ||
 		epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, listener->mhd_fd, &event) != 0)
 		goto failed;
@@ -1152,9 +1122,8 @@ wt_listener_timeout(WtListener *listener)
 		if (c && c->since + phase_limit(listener, (Phase) phase) < next)
 			next = c->since + phase_limit(listener, (Phase) phase);
 	}
-	for (int i = 0; i < listener->n_lingering; i++)
-		if (listener->lingering[i].until < next)
-			next = listener->lingering[i].until;
+	if (wt_lingering_next(&listener->lingering) < next)
+		next = wt_lingering_next(&listener->lingering);
 	if (listener->accept_after > 0 && listener->accept_after < next)
 		next = listener->accept_after;
 	if (next == INT64_MAX)
@@ -1222,48 +1191,6 @@ accept_connections(WtListener *listener)
 									  length);
 		}
 	}
-}
-
-static void
-end_lingering(WtListener *listener, int i)
-{
-	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
-
-	close(listener->lingering[i].fd);
-	listener->n_lingering--;
-	if (i == listener->n_lingering)
-		return;
-	/* The last one takes its place, and its number. */
-	listener->lingering[i] = listener->lingering[listener->n_lingering];
-	event.data.u64 = (uint64_t) i;
-	epoll_ctl(listener->poll_fd, EPOLL_CTL_MOD, listener->lingering[i].fd, &event);
-}
-
-/* Reads and forgets what a closed connection's sender still sends; false: it is over. */
-static bool
-drain(int fd)
-{
-	static char sink[64 * 1024];
-
-	for (int i = 0; i < 16; i++)
-	{
-		ssize_t n = recv(fd, sink, sizeof(sink), MSG_DONTWAIT);
-
-		if (n < 0)
-			return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-		if (n == 0)
-			return false;
-	}
-	return true;
-}
-
-static void
-drain_lingering(WtListener *listener)
-{
-	for (int i = listener->n_lingering - 1; i >= 0; i--)
-		if (!drain(listener->lingering[i].fd) ||
-			listener->lingering[i].until <= listener->now)
-			end_lingering(listener, i);
 }
 
 static void
@@ -1351,8 +1278,8 @@ wt_listener_run(WtListener *listener)
 	MHD_run(listener->daemon);
 	end_stalled(listener);
 	end_overdue(listener);
-	if (listener->n_lingering > 0)
-		drain_lingering(listener);
+	if (listener->lingering.n > 0)
+		wt_lingering_drain(&listener->lingering, listener->now);
 	listener->counters->connections = (uint64_t) listener->n_connections;
 	wt_count_max(&listener->counters->max_connections, listener->counters->connections);
 	listener->counters->bytes_in_flight = listener->inflight;
@@ -1451,8 +1378,7 @@ wt_listener_destroy(WtListener *listener)
 		MHD_run(listener->daemon);
 		MHD_stop_daemon(listener->daemon);
 	}
-	while (listener->n_lingering > 0)
-		end_lingering(listener, listener->n_lingering - 1);
+	wt_lingering_end(&listener->lingering);
 	if (listener->accepted)
 		MHD_destroy_response(listener->accepted);
 	if (listener->accepted_and_close)
