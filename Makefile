@@ -38,6 +38,7 @@ OBJS = \
 	src/stats.o \
 	src/store.o \
 	src/text.o \
+	src/tls.o \
 	src/upkeep.o \
 	src/upkeep_worker.o \
 	src/uuid.o \
@@ -50,7 +51,7 @@ TAP_TESTS = 1
 EXTRA_CLEAN = $(OBJS:.o=.d)
 
 PG_CONFIG ?= pg_config
-LIBRARIES = libmicrohttpd zlib libzstd
+LIBRARIES = gnutls libmicrohttpd zlib libzstd
 PG_CPPFLAGS = -I$(srcdir)/src $(shell pkg-config --cflags $(LIBRARIES))
 # The warnings that PostgreSQL itself builds with come from PGXS; these are ours.
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wshadow=compatible-local -Wstrict-prototypes \

@@ -10,6 +10,12 @@
  *	doomed		a connection that has been shut down and that MHD is about to close
  *	held		a request that waits, suspended, until others have left the memory that its
  *				body needs
+ *	parked		a connection with TLS that waits, suspended, for the next bytes before its
+ *				first request: MHD would run in circles until they come
+ *
+ * Two daemons of MHD share the callbacks and all else: one for plain connections, one for
+ * TLS.  What TLS needs is given to each session as it begins (see tls.h), so that a reload
+ * changes it for the connections that come, and leaves those that are open alone.
  *
  * The sockets that listen are ours, not MHD's, and connections are handed to MHD after
  * accept: so a reload can open and close sockets while connections stay, there can be
@@ -25,6 +31,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -115,6 +122,16 @@ struct Connection
 	bool linger; /* drain it when MHD closes it, see lingering.h */
 	bool has_ip;
 	char ip[INET6_ADDRSTRLEN];
+
+	/* TLS; all NULL and false without. */
+	WtTls *tls;
+	struct gnutls_session_int *session;
+	Connection *next_tried; /* in the listener's list of those that are tried */
+	bool parked;
+	bool greeted;	   /* its first byte has been seen */
+	bool peer_checked; /* and these two say who it is, or why it is not */
+	WtTlsPeer peer;
+	char *peer_text;
 };
 
 struct Request
@@ -146,11 +163,19 @@ struct Request
 	bool standing; /* response is one of the listener's, not the request's own */
 };
 
+enum
+{
+	DAEMON_PLAIN,
+	DAEMON_TLS, /* NULL until it is needed */
+	N_DAEMONS
+};
+
 struct WtListener
 {
-	struct MHD_Daemon *daemon;
-	int mhd_fd;	 /* MHD's epoll descriptor */
-	int poll_fd; /* ours: MHD's, the listening sockets, the lingering connections */
+	struct MHD_Daemon *daemons[N_DAEMONS];
+	WtTls *tls; /* for new connections; NULL: they are plain */
+	/* An epoll descriptor: MHD's own, the listening sockets, lingering and parked ones. */
+	int poll_fd;
 	WtListenerSettings settings;
 	WtCounters *counters;
 	WtSockets sockets;
@@ -163,6 +188,9 @@ struct WtListener
 	int n_doomed;
 	List phases[N_PHASES];
 	WtLingering lingering;
+	Connection *started; /* what MHD has made of the last socket that it was given */
+	Connection *tried;	 /* not parked any more, and perhaps about to be again */
+	bool resumed;		 /* MHD has something to do, and does not say so */
 
 	Request *queue_first;
 	Request *queue_last;
@@ -184,7 +212,10 @@ struct WtListener
 	char *health; /* reason for not being well; NULL: well */
 };
 
-/* What an epoll event of poll_fd is about; lingering ones carry their index instead. */
+/*
+ * What an epoll event of poll_fd is about.  Lingering ones carry their index instead, and
+ * parked connections their address, which is larger.
+ */
 #define POLL_MHD UINT64_MAX
 #define POLL_SOCKETS (UINT64_MAX - 1)
 
@@ -275,10 +306,39 @@ phase_limit(const WtListener *listener, Phase phase)
 	return phase == PHASE_HELD ? HOLD_TIMEOUT : listener->settings.request_timeout;
 }
 
+/*
+ * Takes a connection that waits for bytes before its first request out of MHD's hands.
+ * While a handshake waits, MHD (0.9.75) believes that there is something to read and asks
+ * to be run again at once: a single byte would keep the processor busy.
+ */
+static void
+park(Connection *c)
+{
+	struct epoll_event event = {.data = {.ptr = c}};
+
+	event.events = wt_tls_wants_to_write(c->session) ? EPOLLOUT : EPOLLIN;
+	if (epoll_ctl(c->listener->poll_fd, EPOLL_CTL_ADD, c->fd, &event) != 0)
+		return;
+	c->parked = true;
+	MHD_suspend_connection(c->mhd);
+}
+
+/* Gives it back. */
+static void
+unpark(Connection *c)
+{
+	epoll_ctl(c->listener->poll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+	c->parked = false;
+	c->listener->resumed = true;
+	MHD_resume_connection(c->mhd);
+}
+
 /* Ends a connection from outside of MHD, which sees it end and closes it. */
 static void
 doom(Connection *c)
 {
+	if (c->parked)
+		unpark(c);
 	set_phase(c, PHASE_NONE);
 	c->doomed = true;
 	c->listener->n_doomed++;
@@ -435,14 +495,12 @@ refuse(Request *r, int status, WtReason reason, const char *sentence, const char
 }
 
 /*
- * Answers in the middle of a body, where MHD takes no response: straight to the socket,
- * which holds nothing of a response yet.  The caller ends the connection.
+ * Answers behind MHD's back, straight to the socket or the session, which hold nothing of a
+ * response yet.  The caller ends the connection.
  */
 static void
-refuse_in_body(Request *r, int status, const char *phrase, WtReason reason,
-			   const char *sentence)
+answer_directly(Connection *c, int status, const char *phrase, const char *sentence)
 {
-	Connection *c = r->connection;
 	char body[WT_ANSWER_SIZE];
 	char head[256];
 	char message[sizeof(head) + sizeof(body)];
@@ -456,8 +514,19 @@ refuse_in_body(Request *r, int status, const char *phrase, WtReason reason,
 	memcpy(message, head, (size_t) n);
 	memcpy(message + n, body, length);
 	/* It fits into an empty send buffer; where it does not, the sender is gone. */
-	(void) !send(c->fd, message, (size_t) n + length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (c->greeted)
+		wt_tls_send_last(c->session, message, (size_t) n + length);
+	else
+		(void) !send(c->fd, message, (size_t) n + length, MSG_NOSIGNAL | MSG_DONTWAIT);
 	c->linger = true;
+}
+
+/* Answers in the middle of a body, where MHD takes no response; as answer_directly. */
+static void
+refuse_in_body(Request *r, int status, const char *phrase, WtReason reason,
+			   const char *sentence)
+{
+	answer_directly(r->connection, status, phrase, sentence);
 	r->status = status;
 	r->reason = reason;
 }
@@ -482,6 +551,7 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 		listener->n_connections++;
 		c = calloc(1, sizeof(Connection));
 		*context = c;
+		listener->started = c;
 		if (!c) /* on_uri sees to it that the connection ends */
 			return;
 		c->listener = listener;
@@ -511,6 +581,17 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 	if (c->doomed)
 		listener->n_doomed--;
 	set_phase(c, PHASE_NONE);
+	for (Connection **p = &listener->tried; *p; p = &(*p)->next_tried)
+	{
+		if (*p == c)
+		{
+			*p = c->next_tried;
+			break;
+		}
+	}
+	if (c->tls)
+		wt_tls_release(c->tls);
+	free(c->peer_text);
 	free(c);
 	*context = NULL;
 }
@@ -658,6 +739,34 @@ check_framing(struct MHD_Connection *mhd, const Request *r, const char *version)
 	return wt_framing_check_headers(r->public.headers, r->public.n_headers);
 }
 
+/* Who has come by TLS, as far as a certificate says it; asked once for a connection. */
+static WtTlsPeer
+check_peer(Connection *c)
+{
+	char text[WT_CERTIFICATE_NAME_SIZE];
+
+	if (!c->tls)
+		return WT_TLS_PEER_ANONYMOUS;
+	if (!c->peer_checked)
+	{
+		c->peer_checked = true;
+		c->peer = wt_tls_peer(c->tls, c->session, text);
+		if (c->peer != WT_TLS_PEER_ANONYMOUS)
+			c->peer_text = strdup(text);
+		/* Without memory for its name it cannot be told from others. */
+		if (c->peer == WT_TLS_PEER_KNOWN && !c->peer_text)
+			c->peer = WT_TLS_PEER_REFUSED;
+	}
+	return c->peer;
+}
+
+/* One from the time before TLS was switched on (or off), which has it (or has it not). */
+static bool
+is_outdated(const Connection *c)
+{
+	return c->has_ip && (c->tls != NULL) != (c->listener->tls != NULL);
+}
+
 static enum MHD_Result
 answer_health(WtListener *listener, Request *r)
 {
@@ -760,6 +869,19 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	r->through_proxy = find_header(public, "Via") || find_header(public, "Forwarded") ||
 					   find_header(public, "X-Forwarded-For");
 #endif
+	if (is_outdated(r->connection))
+		r->through_proxy = true; /* what follows comes by a new connection */
+	public->secure = r->connection->tls != NULL;
+	if (check_peer(r->connection) == WT_TLS_PEER_REFUSED)
+	{
+		char sentence[WT_CERTIFICATE_NAME_SIZE + 64];
+
+		snprintf(sentence, sizeof(sentence), "the client certificate is refused: %s",
+				 r->connection->peer_text ? r->connection->peer_text : "out of memory");
+		return refuse(r, MHD_HTTP_FORBIDDEN, WT_REASON_CERTIFICATE, sentence, NULL, true);
+	}
+	if (r->connection->peer == WT_TLS_PEER_KNOWN)
+	public->certificate_name = r->connection->peer_text;
 	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
 	public->host = find_header(public, "Host");
 	public->content_type = find_header(public, "Content-Type");
@@ -1006,46 +1128,99 @@ make_standing_responses(WtListener *listener)
 		   listener->healthy_and_close;
 }
 
+/*
+ * MHD wants to have a certificate from somewhere.  Sessions have been given their own
+ * before they could ask for this one.
+ */
+static int
+no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
+			   int n_authorities, const gnutls_pk_algorithm_t *algorithms,
+			   int n_algorithms, gnutls_pcert_st **certificate, unsigned int *length,
+			   gnutls_privkey_t *key)
+{
+	(void) session, (void) authorities, (void) n_authorities, (void) algorithms;
+	(void) n_algorithms, (void) certificate, (void) length, (void) key;
+	return -1;
+}
+
+static bool
+start_daemon(WtListener *listener, int which)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = POLL_MHD}};
+	struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *) (uintptr_t) no_certificate},
+		{MHD_OPTION_END, 0, NULL}};
+	const union MHD_DaemonInfo *info;
+	struct MHD_Daemon *daemon;
+
+	/* MHD's own limit on connections is out of the way: ours can be changed. */
+	daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_SUSPEND_RESUME |
+			(which == DAEMON_TLS ? MHD_USE_TLS : 0U),
+		0, NULL, NULL, on_request, listener, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+		listener, MHD_OPTION_NOTIFY_COMPLETED, on_request_over, listener,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, listener,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_LIMIT, 1000000U, WT_MHD_STRICT, 1, MHD_OPTION_ARRAY,
+		which == DAEMON_TLS ? tls : plain, MHD_OPTION_END);
+	info = daemon ? MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (!info || epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, info->epoll_fd, &event) != 0)
+	{
+		if (daemon)
+			MHD_stop_daemon(daemon);
+		return false;
+	}
+	listener->daemons[which] = daemon;
+	return true;
+}
+
+static void
+run_daemons(WtListener *listener)
+{
+	listener->resumed = false;
+	for (int i = 0; i < N_DAEMONS; i++)
+		if (listener->daemons[i])
+			MHD_run(listener->daemons[i]);
+}
+
+/* ms until a daemon wants to be run; -1: it waits for its descriptor alone. */
+static int64_t
+daemons_timeout(const WtListener *listener)
+{
+	int64_t timeout = listener->resumed ? 0 : -1;
+	MHD_UNSIGNED_LONG_LONG one;
+
+	for (int i = 0; i < N_DAEMONS; i++)
+		if (listener->daemons[i] &&
+			MHD_get_timeout(listener->daemons[i], &one) == MHD_YES &&
+			(timeout < 0 || (int64_t) one < timeout))
+			timeout = (int64_t) one;
+	return timeout;
+}
+
 WtListener *
 wt_listener_create(const WtListenerSettings *settings, WtCounters *counters,
 				   void (*panic)(const char *reason))
 {
 	WtListener *listener = calloc(1, sizeof(WtListener));
-	const union MHD_DaemonInfo *info;
-	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = POLL_MHD}};
 
 	if (!listener)
 		return NULL;
 	listener->settings = *settings;
 	listener->counters = counters;
-	listener->poll_fd = -1;
 	listener->now = monotonic_ms();
 	panic_callback = panic;
 	MHD_set_panic_func(on_panic, NULL);
-	/* MHD's own limit on connections is out of the way: ours can be changed. */
-	listener->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_SUSPEND_RESUME, 0, NULL, NULL,
-		on_request, listener, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
-		MHD_OPTION_NOTIFY_COMPLETED, on_request_over, listener,
-		MHD_OPTION_URI_LOG_CALLBACK, on_target, listener,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
-		MHD_OPTION_CONNECTION_LIMIT, 1000000U, WT_MHD_STRICT, 1, MHD_OPTION_END);
-	if (!listener->daemon || !make_standing_responses(listener))
-		goto failed;
-	info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	if (!info)
-		goto failed;
-	listener->mhd_fd = info->epoll_fd;
 	listener->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	listener->lingering.poll_fd = listener->poll_fd;
-	if (listener->poll_fd < 0 ||
-		epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, listener->mhd_fd, &event) != 0)
-		goto failed;
+	if (listener->poll_fd < 0 || !start_daemon(listener, DAEMON_PLAIN) ||
+		!make_standing_responses(listener))
+	{
+		wt_listener_destroy(listener);
+		return NULL;
+	}
 	return listener;
-
-failed:
-	wt_listener_destroy(listener);
-	return NULL;
 }
 
 void
@@ -1079,6 +1254,37 @@ wt_listener_open(WtListener *listener, const char *addresses, int port, int flag
 	return ok;
 }
 
+bool
+wt_listener_use_tls(WtListener *listener, const WtTlsSettings *settings,
+					WtTlsError *error)
+{
+	WtTls *old = listener->tls;
+	WtTls *tls = NULL;
+	Connection *next;
+
+	if (settings && !(tls = wt_tls_load(settings, old, error)))
+		return false;
+	if (tls && !listener->daemons[DAEMON_TLS] && !start_daemon(listener, DAEMON_TLS))
+	{
+		wt_tls_release(tls);
+		snprintf(error->message, sizeof(error->message),
+				 MHD_is_feature_supported(MHD_FEATURE_TLS) == MHD_YES
+					 ? "could not start TLS"
+					 : "this libmicrohttpd has been built without TLS");
+		return false;
+	}
+	listener->tls = tls;
+	if (old)
+		wt_tls_release(old);
+	for (Connection *c = listener->phases[PHASE_IDLE].first; c; c = next)
+	{
+		next = c->next;
+		if (is_outdated(c))
+			doom(c);
+	}
+	return true;
+}
+
 void
 wt_listener_describe(const WtListener *listener, char *text, size_t size)
 {
@@ -1107,14 +1313,14 @@ is_full(const WtListener *listener)
 int
 wt_listener_timeout(WtListener *listener)
 {
-	MHD_UNSIGNED_LONG_LONG mhd_timeout;
 	int64_t now = monotonic_ms();
 	int64_t next = INT64_MAX;
+	int64_t mhd = daemons_timeout(listener);
 
 	if (listener->queue_first)
 		return 0;
-	if (MHD_get_timeout(listener->daemon, &mhd_timeout) == MHD_YES)
-		next = now + (int64_t) mhd_timeout;
+	if (mhd >= 0)
+		next = now + mhd;
 	for (int phase = 0; phase < N_PHASES; phase++)
 	{
 		const Connection *c = listener->phases[phase].first;
@@ -1156,6 +1362,86 @@ make_room(WtListener *listener)
 		doom(c);
 }
 
+/* Prepares a connection's session; its handshake begins with the client's first bytes. */
+static void
+begin_tls(WtListener *listener, Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+	c->session = info ? info->tls_session : NULL;
+	if (!c->session || !wt_tls_begin(listener->tls, c->session))
+	{
+		doom(c);
+		return;
+	}
+	c->tls = wt_tls_hold(listener->tls);
+	park(c);
+}
+
+/* A parked connection is ready to go on: lets MHD try. */
+static void
+try_parked(WtListener *listener, Connection *c)
+{
+	unsigned char first;
+
+	if (!c->greeted && recv(c->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
+	{
+		/* Who speaks plain HTTP, to the wrong port or too early, can be told so. */
+		if (first >= 'A' && first <= 'Z')
+		{
+			answer_directly(c, 400, "Bad Request",
+							"this port speaks TLS: send to https:// instead of http://");
+			wt_count_request(listener->counters, 400, WT_REASON_MALFORMED);
+			doom(c);
+			return;
+		}
+		c->greeted = true;
+	}
+	unpark(c);
+	c->next_tried = listener->tried;
+	listener->tried = c;
+}
+
+/* After MHD has been run: those that wait on, for all that it has done, are parked. */
+static void
+park_tried(WtListener *listener)
+{
+	Connection *c = listener->tried;
+	Connection *next;
+
+	listener->tried = NULL;
+	for (; c; c = next)
+	{
+		next = c->next_tried;
+		c->next_tried = NULL;
+		if (c->phase != PHASE_NEW) /* it is at its first request, or doomed */
+			continue;
+		if (wt_tls_has_unread(c->session)) /* MHD is about to read it */
+		{
+			c->next_tried = listener->tried;
+			listener->tried = c;
+		}
+		else
+			park(c);
+	}
+}
+
+/* Gives a socket to MHD: of TCP ones, by TLS where that is in use. */
+static void
+add_connection(WtListener *listener, int fd, const struct sockaddr_storage *address,
+			   socklen_t length)
+{
+	bool secure = listener->tls && address->ss_family != AF_UNIX;
+
+	listener->started = NULL;
+	/* MHD closes the socket where it fails. */
+	if (MHD_add_connection(listener->daemons[secure ? DAEMON_TLS : DAEMON_PLAIN], fd,
+						   (const struct sockaddr *) address, length) == MHD_YES &&
+		secure && listener->started)
+		begin_tls(listener, listener->started);
+}
+
 static void
 accept_connections(WtListener *listener)
 {
@@ -1186,9 +1472,7 @@ accept_connections(WtListener *listener)
 					continue;
 				break;
 			}
-			/* MHD closes the socket where it fails. */
-			(void) MHD_add_connection(listener->daemon, fd, (struct sockaddr *) &address,
-									  length);
+			add_connection(listener, fd, &address, length);
 		}
 	}
 }
@@ -1224,11 +1508,10 @@ end_overdue(WtListener *listener)
 static void
 end_stalled(WtListener *listener)
 {
-	MHD_UNSIGNED_LONG_LONG timeout;
 	Connection *next;
 
 	if (listener->n_callbacks != listener->last_n_callbacks ||
-		MHD_get_timeout(listener->daemon, &timeout) != MHD_YES || timeout > 0)
+		daemons_timeout(listener) != 0)
 	{
 		listener->last_n_callbacks = listener->n_callbacks;
 		listener->n_stalls = 0;
@@ -1242,7 +1525,9 @@ end_stalled(WtListener *listener)
 		int unread = 0;
 
 		next = c->next;
-		if (!c->request->chunked || ioctl(c->fd, FIONREAD, &unread) != 0 || unread == 0)
+		if (!c->request->chunked || ioctl(c->fd, FIONREAD, &unread) != 0)
+			continue;
+		if (unread == 0 && !(c->session && wt_tls_has_unread(c->session)))
 			continue;
 		refuse_in_body(c->request, 400, "Bad Request", WT_REASON_MALFORMED,
 					   "the chunked body cannot be read: a line of it is too long");
@@ -1253,8 +1538,9 @@ end_stalled(WtListener *listener)
 void
 wt_listener_run(WtListener *listener)
 {
-	struct epoll_event events[16];
+	struct epoll_event events[64];
 	bool accepting;
+	bool knocking = false;
 	int n;
 
 	listener->now = monotonic_ms();
@@ -1265,17 +1551,19 @@ wt_listener_run(WtListener *listener)
 				(!is_full(listener) || who_makes_room(listener) != NULL);
 	poll_sockets(listener, accepting);
 
-	n = epoll_wait(listener->poll_fd, events, 16, 0);
+	n = epoll_wait(listener->poll_fd, events, 64, 0);
 	for (int i = 0; i < n; i++)
 	{
 		if (events[i].data.u64 == POLL_SOCKETS)
-		{
-			accept_connections(listener);
-			break;
-		}
+			knocking = true;
+		else if (events[i].data.u64 != POLL_MHD && events[i].data.u64 >= WT_MAX_LINGERING)
+			try_parked(listener, events[i].data.ptr);
 	}
+	if (knocking)
+		accept_connections(listener);
 	release_held(listener, false);
-	MHD_run(listener->daemon);
+	run_daemons(listener);
+	park_tried(listener);
 	end_stalled(listener);
 	end_overdue(listener);
 	if (listener->lingering.n > 0)
@@ -1369,15 +1657,19 @@ wt_listener_destroy(WtListener *listener)
 {
 	if (listener->poll_fd >= 0)
 		wt_listener_close_sockets(listener);
-	if (listener->daemon)
-	{
-		/* MHD aborts where a connection is suspended: let go, and suspend no more. */
-		listener->closing = true;
-		release_held(listener, true);
-		refuse_queued(listener);
-		MHD_run(listener->daemon);
-		MHD_stop_daemon(listener->daemon);
-	}
+	/* MHD aborts where a connection is suspended: let go, and suspend no more. */
+	listener->closing = true;
+	release_held(listener, true);
+	for (Connection *c = listener->phases[PHASE_NEW].first; c; c = c->next)
+		if (c->parked)
+			unpark(c);
+	refuse_queued(listener);
+	run_daemons(listener);
+	for (int i = 0; i < N_DAEMONS; i++)
+		if (listener->daemons[i])
+			MHD_stop_daemon(listener->daemons[i]);
+	if (listener->tls)
+		wt_tls_release(listener->tls);
 	wt_lingering_end(&listener->lingering);
 	if (listener->accepted)
 		MHD_destroy_response(listener->accepted);

@@ -18,6 +18,7 @@
 #include "counters.h"
 #include "request.h"
 #include "sockets.h"
+#include "tls.h"
 
 typedef struct WtListener WtListener;
 
@@ -54,6 +55,14 @@ extern void wt_listener_configure(WtListener *listener,
 /* As wt_sockets_open, for the listener's sockets. */
 extern bool wt_listener_open(WtListener *listener, const char *addresses, int port,
 							 int flags, WtSocketsError *error);
+
+/*
+ * From now on new TCP connections speak TLS as settings say; NULL: they are plain.  Those
+ * that are open go on with the certificate that they have; where TLS is switched on or off,
+ * they end after their next answer.  On failure (false, *error filled) all is as it was.
+ */
+extern bool wt_listener_use_tls(WtListener *listener, const WtTlsSettings *settings,
+								WtTlsError *error);
 
 /* What it listens on, as text. */
 extern void wt_listener_describe(const WtListener *listener, char *text, size_t size);

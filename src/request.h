@@ -8,6 +8,7 @@
 #ifndef WT_REQUEST_H
 #define WT_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,8 @@ typedef struct WtRequest
 	const char *path;  /* as it was sent, without the query string */
 	const char *query; /* as it was sent, without the question mark; NULL: none */
 	const char *ip;	   /* the peer's address; NULL on a Unix-domain socket */
+	bool secure;	   /* it came by TLS */
+	const char *certificate_name; /* the name in the client's valid one; NULL: none */
 	const WtHeader *headers;
 	int n_headers;
 

@@ -23,6 +23,10 @@ char *wt_database;
 int wt_workers;
 char *wt_listen_addresses;
 int wt_port;
+char *wt_tls_cert_file;
+char *wt_tls_key_file;
+char *wt_tls_ca_file;
+int wt_tls_min_version;
 char *wt_table;
 int wt_max_connections;
 int wt_max_body_size;
@@ -32,6 +36,12 @@ int wt_max_inflight;
 int wt_request_timeout;
 bool wt_quarantine_single;
 int wt_retention_size;
+
+static const struct config_enum_entry tls_versions[] = {{"TLSv1.2", 12, false},
+														{"TLSv1.3", 13, false},
+														{"1.2", 12, true},
+														{"1.3", 13, true},
+														{NULL, 0, false}};
 
 static char *retention_text;
 static const Interval *retention;
@@ -379,6 +389,31 @@ wt_settings_define(void)
 	/* The TCP port of all those addresses. */
 	DefineCustomIntVariable("windtrap.port", "TCP port to listen on for events.", NULL,
 							&wt_port, 8000, 1, 65535, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * The certificate that the collector shows, with those between it and a root, and its
+	 * private key: PEM files, their paths relative to the data directory.  All TCP sockets
+	 * speak TLS when they are set, and nothing else.  Every reload reads them anew.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.tls_cert_file", "File of the server's certificate; TLS is on with it.",
+		NULL, &wt_tls_cert_file, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+		"windtrap.tls_key_file", "File of the private key of the server's certificate.",
+		NULL, &wt_tls_key_file, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * Authorities that certificates of clients are verified with.  With it clients are
+	 * asked for one; none is fine, an invalid one is refused.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.tls_ca_file", "File of the authorities for certificates of clients.",
+		NULL, &wt_tls_ca_file, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/* The oldest version of TLS that is spoken. */
+	DefineCustomEnumVariable("windtrap.tls_min_version", "Minimum version of TLS.", NULL,
+							 &wt_tls_min_version, 12, tls_versions, PGC_SIGHUP, 0, NULL,
+							 NULL, NULL);
 
 	/*
 	 * The table that events are inserted into; it has the columns event_timestamp, data
