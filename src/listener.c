@@ -63,8 +63,11 @@
 /* A request waits so long for memory, ms, before it is refused. */
 #define HOLD_TIMEOUT 1000
 
-/* Runs in which MHD may do nothing but ask for the next one. */
+/* Runs in which MHD may do nothing but ask for the next one, and those of them that follow
+ * each other at once; to the others there is a pause, ms. */
 #define MAX_STALLS 50
+#define MAX_FAST_STALLS 15
+#define STALL_PAUSE 5
 
 /* A connection may take this long, ms, to its first request even in a full house. */
 #define SLOW_START 1000
@@ -333,12 +336,16 @@ unpark(Connection *c)
 	MHD_resume_connection(c->mhd);
 }
 
-/* Ends a connection from outside of MHD, which sees it end and closes it. */
+/*
+ * Ends a connection from outside of MHD, which sees it end and closes it; where it has no
+ * room to read on it does not look, so its own timeout, in s, has to do.
+ */
 static void
 doom(Connection *c)
 {
 	if (c->parked)
 		unpark(c);
+	MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
 	set_phase(c, PHASE_NONE);
 	c->doomed = true;
 	c->listener->n_doomed++;
@@ -1319,6 +1326,9 @@ wt_listener_timeout(WtListener *listener)
 
 	if (listener->queue_first)
 		return 0;
+	/* Where it only wants to be run, and does nothing: not too often. */
+	if (mhd == 0 && listener->n_stalls > MAX_FAST_STALLS)
+		mhd = STALL_PAUSE;
 	if (mhd >= 0)
 		next = now + mhd;
 	for (int phase = 0; phase < N_PHASES; phase++)
@@ -1387,11 +1397,13 @@ try_parked(WtListener *listener, Connection *c)
 
 	if (!c->greeted && recv(c->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
 	{
-		/* Who speaks plain HTTP, to the wrong port or too early, can be told so. */
-		if (first >= 'A' && first <= 'Z')
+		/* Not the beginning of a handshake: who speaks plain HTTP can be told so. */
+		if (first != 0x16)
 		{
-			answer_directly(c, 400, "Bad Request",
-							"this port speaks TLS: send to https:// instead of http://");
+			if (first >= 'A' && first <= 'Z')
+				answer_directly(
+					c, 400, "Bad Request",
+					"this port speaks TLS: send to https:// instead of http://");
 			wt_count_request(listener->counters, 400, WT_REASON_MALFORMED);
 			doom(c);
 			return;
