@@ -14,7 +14,10 @@ OBJS = \
 	$(WIN32RES) \
 	windtrap.o \
 	src/answer.o \
+	src/auth.o \
 	src/batch.o \
+	src/cidr.o \
+	src/client.o \
 	src/control.o \
 	src/counters.o \
 	src/decode.o \
@@ -27,31 +30,40 @@ OBJS = \
 	src/jsonb_writer.o \
 	src/launcher.o \
 	src/lingering.o \
+	src/list.o \
+	src/line.o \
 	src/listener.o \
 	src/log_table.o \
 	src/metrics.o \
+	src/move_rows.o \
 	src/quarantine.o \
+	src/refused.o \
+	src/refused_view.o \
 	src/route.o \
 	src/settings.o \
 	src/shared.o \
+	src/sink.o \
 	src/sockets.o \
 	src/stats.o \
+	src/stdout.o \
 	src/store.o \
 	src/text.o \
 	src/tls.o \
+	src/tokens.o \
+	src/transact.o \
 	src/upkeep.o \
 	src/upkeep_worker.o \
 	src/uuid.o \
 	src/worker.o
 
-REGRESS = extension settings log_table privileges upkeep
+REGRESS = extension settings log_table privileges tokens upkeep
 ISOLATION = create_log_table
 TAP_TESTS = 1
 
 EXTRA_CLEAN = $(OBJS:.o=.d)
 
 PG_CONFIG ?= pg_config
-LIBRARIES = gnutls libmicrohttpd zlib libzstd
+LIBRARIES = libmicrohttpd gnutls zlib libzstd
 PG_CPPFLAGS = -I$(srcdir)/src $(shell pkg-config --cflags $(LIBRARIES))
 # The warnings that PostgreSQL itself builds with come from PGXS; these are ours.
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wshadow=compatible-local -Wstrict-prototypes \

@@ -57,7 +57,8 @@ CREATE FUNCTION windtrap.worker_status(
     OUT port integer,
     OUT state text,
     OUT since timestamptz,
-    OUT last_error text)
+    OUT last_error text,
+    OUT stdout_error text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'windtrap_status'
@@ -67,7 +68,8 @@ COMMENT ON FUNCTION windtrap.worker_status() IS
 'the rows of the view windtrap.status';
 
 CREATE VIEW windtrap.status AS
-SELECT worker, pid, database, addresses, port, state, since, last_error
+SELECT worker, pid, database, addresses, port, state, since, last_error,
+       stdout_error
 FROM windtrap.worker_status();
 
 COMMENT ON VIEW windtrap.status IS 'each worker: where it listens, and how it does';
@@ -81,6 +83,8 @@ COMMENT ON COLUMN windtrap.status.state IS
 COMMENT ON COLUMN windtrap.status.since IS 'when the state began';
 COMMENT ON COLUMN windtrap.status.last_error IS
 'why it cannot listen, or could not store the last batch; null: it can';
+COMMENT ON COLUMN windtrap.status.stdout_error IS
+'why it writes no lines to windtrap.stdout; null: it does, or shall not';
 
 CREATE FUNCTION windtrap.worker_stats(
     OUT worker integer,
@@ -101,7 +105,9 @@ CREATE FUNCTION windtrap.worker_stats(
     OUT request_ms_avg double precision,
     OUT connections bigint,
     OUT connections_max bigint,
-    OUT bytes_in_flight bigint)
+    OUT bytes_in_flight bigint,
+    OUT stdout_written bigint,
+    OUT stdout_dropped bigint)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'windtrap_stats'
@@ -113,7 +119,7 @@ CREATE VIEW windtrap.stats AS
 SELECT worker, since, requests, requests_by_code, requests_refused, events_accepted,
        events_quarantined, events_refused, bytes_received, bytes_decoded, transactions,
        batch_events_avg, batch_events_max, commit_ms_avg, commit_ms_max, request_ms_avg,
-       connections, connections_max, bytes_in_flight
+       connections, connections_max, bytes_in_flight, stdout_written, stdout_dropped
 FROM windtrap.worker_stats();
 
 COMMENT ON VIEW windtrap.stats IS
@@ -140,6 +146,10 @@ COMMENT ON COLUMN windtrap.stats.request_ms_avg IS
 COMMENT ON COLUMN windtrap.stats.connections IS 'connections that are open';
 COMMENT ON COLUMN windtrap.stats.connections_max IS 'the most that were open at one time';
 COMMENT ON COLUMN windtrap.stats.bytes_in_flight IS 'bytes of request bodies in memory';
+COMMENT ON COLUMN windtrap.stats.stdout_written IS
+'events written as lines to windtrap.stdout';
+COMMENT ON COLUMN windtrap.stats.stdout_dropped IS
+'events committed and not written to windtrap.stdout, since nobody read it, or not fast enough';
 
 CREATE FUNCTION windtrap.all_metrics(
     OUT name text,
@@ -169,7 +179,171 @@ LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'windtrap_reset_stats'
 SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION windtrap.reset_stats() IS 'sets the counters of windtrap.stats, windtrap.metrics and /metrics to 0';
+COMMENT ON FUNCTION windtrap.reset_stats() IS 'sets the counters of windtrap.stats, windtrap.metrics and /metrics to 0; what windtrap.refused remembers stays';
+
+CREATE FUNCTION windtrap.refused_requests(
+    OUT "time" timestamptz,
+    OUT ip inet,
+    OUT method text,
+    OUT path text,
+    OUT status integer,
+    OUT reason text,
+    OUT user_agent text,
+    OUT times bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 4096
+AS 'MODULE_PATHNAME', 'windtrap_refused_requests'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.refused_requests() IS
+'the rows of the view windtrap.refused, the newest first';
+
+CREATE VIEW windtrap.refused AS
+SELECT "time", ip, method, path, status, reason, user_agent, times
+FROM windtrap.refused_requests();
+
+COMMENT ON VIEW windtrap.refused IS
+'the last 4,096 requests that were refused with a code of 4xx, the newest first; in memory alone, until the server restarts';
+COMMENT ON COLUMN windtrap.refused."time" IS 'when it was refused; of several alike the last one';
+COMMENT ON COLUMN windtrap.refused.ip IS
+'the client; null on a Unix-domain socket';
+COMMENT ON COLUMN windtrap.refused.method IS
+'its method, cut to 20 bytes; null where the head could not be read. In this and the other texts bytes that are no printable text, and backslashes, are shown as \xNN';
+COMMENT ON COLUMN windtrap.refused.path IS
+'its path as it was sent, cut to 200 bytes, without the query string';
+COMMENT ON COLUMN windtrap.refused.status IS 'the code that it was answered with';
+COMMENT ON COLUMN windtrap.refused.reason IS 'why it was refused, as windtrap.metrics names it';
+COMMENT ON COLUMN windtrap.refused.user_agent IS
+'its User-Agent, cut to 120 bytes; null where there was none';
+COMMENT ON COLUMN windtrap.refused.times IS 'how many alike came soon after each other';
+
+CREATE FUNCTION windtrap.refused_by_client(
+    OUT ip inet,
+    OUT reason text,
+    OUT count bigint,
+    OUT first timestamptz,
+    OUT last timestamptz)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1024
+AS 'MODULE_PATHNAME', 'windtrap_refused_by_client'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.refused_by_client() IS
+'the rows of the view windtrap.refused_clients, the one seen last first';
+
+CREATE VIEW windtrap.refused_clients AS
+SELECT ip, reason, count, first, last FROM windtrap.refused_by_client();
+
+COMMENT ON VIEW windtrap.refused_clients IS
+'how often each client was refused for each reason, the one seen last first; 1,024 of them at most, of whom those not seen for long are forgotten';
+COMMENT ON COLUMN windtrap.refused_clients.ip IS 'the client; null on a Unix-domain socket';
+COMMENT ON COLUMN windtrap.refused_clients.reason IS 'why, as windtrap.metrics names it';
+COMMENT ON COLUMN windtrap.refused_clients.count IS 'how often, since it was first seen';
+COMMENT ON COLUMN windtrap.refused_clients.first IS 'when it was first seen';
+COMMENT ON COLUMN windtrap.refused_clients.last IS 'when it was last seen';
+
+-- Digests only: the text of a token is kept nowhere.
+CREATE TABLE windtrap.token (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    digest bytea NOT NULL UNIQUE CHECK (octet_length(digest) = 32),
+    scope text NOT NULL CHECK (scope IN ('ingest', 'read', 'all')),
+    source text CHECK (octet_length(source) BETWEEN 1 AND 128),
+    origins text[],
+    rate integer CHECK (rate > 0),
+    created timestamptz NOT NULL DEFAULT now(),
+    expires timestamptz,
+    last_used timestamptz,
+    revoked timestamptz);
+
+CREATE UNIQUE INDEX token_name_key ON windtrap.token (name) WHERE revoked IS NULL;
+
+COMMENT ON TABLE windtrap.token IS
+'who may send and read; made by windtrap.create_token(), seen in windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.id IS 'its number, by which workers know it';
+COMMENT ON COLUMN windtrap.token.name IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.digest IS 'SHA-256 of the token''s text';
+COMMENT ON COLUMN windtrap.token.scope IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.source IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.origins IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.rate IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.created IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.expires IS 'see windtrap.tokens';
+COMMENT ON COLUMN windtrap.token.last_used IS 'see windtrap.tokens; written by the workers';
+COMMENT ON COLUMN windtrap.token.revoked IS 'see windtrap.tokens';
+COMMENT ON SEQUENCE windtrap.token_id_seq IS 'numbers of tokens';
+
+SELECT pg_extension_config_dump('windtrap.token', '');
+SELECT pg_extension_config_dump('windtrap.token_id_seq', '');
+
+CREATE FUNCTION windtrap.tokens_changed() RETURNS trigger
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'windtrap_tokens_changed'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.tokens_changed() IS
+'trigger: has the workers read the tokens again when the transaction commits';
+
+-- Not when only last_used is written, which the workers do.
+CREATE TRIGGER token_changed AFTER INSERT OR DELETE OR TRUNCATE ON windtrap.token
+    EXECUTE FUNCTION windtrap.tokens_changed();
+CREATE TRIGGER token_updated
+    AFTER UPDATE OF name, digest, scope, source, origins, rate, expires, revoked
+    ON windtrap.token EXECUTE FUNCTION windtrap.tokens_changed();
+
+-- With its owner's rights, so that whoever is granted it need not be able to read digests.
+CREATE FUNCTION windtrap.create_token(
+    name text,
+    scope text DEFAULT 'ingest',
+    source text DEFAULT NULL,
+    origins text[] DEFAULT NULL,
+    rate integer DEFAULT NULL,
+    expires timestamptz DEFAULT NULL)
+RETURNS text
+LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER
+AS 'MODULE_PATHNAME', 'windtrap_create_token'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.create_token(text, text, text, text[], integer, timestamptz) IS
+'makes a token and returns its text, which is shown this once; scope is ingest, read or all, source is stored with its events, origins are the pages that may use it, rate is in requests a second';
+
+CREATE FUNCTION windtrap.revoke_token(name text) RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE windtrap.token AS t SET revoked = now()
+     WHERE t.name = revoke_token.name AND t.revoked IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no token "%s"', revoke_token.name),
+            HINT = 'See windtrap.tokens for those that there are.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION windtrap.revoke_token(text) IS
+'has a token let nobody in any more; its name is free again';
+
+CREATE VIEW windtrap.tokens AS
+SELECT name,
+       CASE WHEN revoked IS NOT NULL THEN 'revoked'
+            WHEN expires <= now() THEN 'expired'
+            ELSE 'active' END AS state,
+       scope, source, origins, rate, created, expires, last_used, revoked
+  FROM windtrap.token;
+
+COMMENT ON VIEW windtrap.tokens IS 'the tokens, without anything that would let one in';
+COMMENT ON COLUMN windtrap.tokens.name IS 'what it is called; of those in force there is one of a name';
+COMMENT ON COLUMN windtrap.tokens.state IS 'active, expired or revoked';
+COMMENT ON COLUMN windtrap.tokens.scope IS 'ingest: may send; read: may see how the collector does; all';
+COMMENT ON COLUMN windtrap.tokens.source IS 'what is stored as "source" with its events';
+COMMENT ON COLUMN windtrap.tokens.origins IS 'the web pages that may use it; null: everybody may';
+COMMENT ON COLUMN windtrap.tokens.rate IS 'requests a second that it may send; null: no limit';
+COMMENT ON COLUMN windtrap.tokens.created IS 'when it was made';
+COMMENT ON COLUMN windtrap.tokens.expires IS 'when it ends by itself; null: never';
+COMMENT ON COLUMN windtrap.tokens.last_used IS 'when it was last used, within a minute';
+COMMENT ON COLUMN windtrap.tokens.revoked IS 'when it was revoked';
 
 CREATE FUNCTION windtrap.log_table() RETURNS regclass
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
@@ -195,19 +369,9 @@ CREATE FUNCTION windtrap.quarantined(
     OUT encoding text,
     OUT data jsonb)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF windtrap.log_table() IS NULL THEN
-        RETURN;
-    END IF;
-    RETURN QUERY EXECUTE format(
-        'SELECT l.event_timestamp, l.data->>''id'', l.data->>''error'', l.data->>''raw'', '
-        'l.data->>''encoding'', l.data FROM %s AS l WHERE l.status = 422 AND l.data ? ''raw''',
-        windtrap.log_table());
-END
-$$;
+LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_quarantined'
+SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.quarantined() IS 'the rows of the view windtrap.quarantine';
 
@@ -229,39 +393,9 @@ CREATE FUNCTION windtrap.retry_quarantined(
     OUT id text,
     OUT error text)
 RETURNS SETOF record
-LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    one record;
-    parsed jsonb;
-BEGIN
-    FOR one IN SELECT q.event_timestamp, q.id, q.raw, q.encoding, q.data
-                 FROM windtrap.quarantined() AS q
-                WHERE ids IS NULL OR q.id = ANY (ids)
-    LOOP
-        id := one.id;
-        BEGIN
-            parsed := windtrap.parse_event(
-                CASE WHEN one.encoding = 'base64' THEN decode(one.raw, 'base64')
-                     ELSE convert_to(one.raw, getdatabaseencoding()::name) END);
-            error := parsed->>'error';
-            IF error IS NULL THEN
-                EXECUTE format(
-                    'UPDATE %s SET status = 0, data = $1 '
-                    'WHERE event_timestamp = $2 AND status = 422 AND data->>''id'' = $3',
-                    windtrap.log_table())
-                USING (one.data - 'raw' - 'error' - 'encoding') || parsed,
-                      one.event_timestamp, one.id;
-            END IF;
-        EXCEPTION WHEN OTHERS THEN
-            -- A trigger raises what it likes; this event stays, and the others go on.
-            error := SQLERRM;
-        END;
-        RETURN NEXT;
-    END LOOP;
-END
-$$;
+LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_retry_quarantined'
+SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.retry_quarantined(text[]) IS
 'parses events in quarantine (all, or those with these ids) again, after a repair of their raw or of the table, and moves them to status 0; error is why one stays';
@@ -272,13 +406,21 @@ REVOKE ALL ON FUNCTION windtrap.stop() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.create_log_table(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.retry_quarantined(text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.upkeep(timestamptz, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.tokens_changed() FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.create_token(text, text, text, text[], integer, timestamptz)
+    FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.revoke_token(text) FROM PUBLIC;
 -- An error can quote what stands in the table.
 REVOKE ALL ON FUNCTION windtrap.worker_status() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.worker_stats() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.all_metrics() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.reset_stats() FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.refused_requests() FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.refused_by_client() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION windtrap.refused_requests(), windtrap.refused_by_client() TO pg_monitor;
+GRANT SELECT ON windtrap.refused, windtrap.refused_clients TO pg_monitor;
 GRANT EXECUTE ON FUNCTION windtrap.worker_status(), windtrap.worker_stats(),
     windtrap.all_metrics() TO pg_monitor;
-GRANT SELECT ON windtrap.status, windtrap.stats, windtrap.metrics TO pg_monitor;
+GRANT SELECT ON windtrap.status, windtrap.stats, windtrap.metrics, windtrap.tokens TO pg_monitor;
 GRANT SELECT ON windtrap.quarantine TO PUBLIC;
 GRANT USAGE ON SCHEMA windtrap TO PUBLIC;

@@ -9,6 +9,7 @@
  *	src/decode.c	request → event
  *	src/enrich.c	event → data
  *	src/store.c		data → row
+ *	src/stdout.c	row → line of standard output
  *	src/worker.c	moves it along, and answers
  *
  * Beside it src/upkeep.c keeps the table's partitions, and src/launcher.c all processes.

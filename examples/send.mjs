@@ -2,20 +2,25 @@
 //
 //     node examples/send.mjs '{"app":"shop","event":"order paid","order":4711}'
 //
-// 200 says that the event is committed; on 503, or when the connection breaks, send it
-// again; anything else says that this event will never be stored as it is.
+// 200 says that the event is committed; on 408, 429 and 503, or when the connection breaks,
+// send it again; anything else says that this event will never be stored as it is.  Where a
+// token is needed, it is taken from WINDTRAP_TOKEN.
 
-export async function send(event, url = "http://127.0.0.1:8000/log", tries = 10) {
+const env = globalThis.process?.env ?? {};
+const headers = { "Content-Type": "application/json" };
+if (env.WINDTRAP_TOKEN) headers.Authorization = `Bearer ${env.WINDTRAP_TOKEN}`;
+
+export async function send(event, url = env.WINDTRAP_URL ?? "http://127.0.0.1:8000/log", tries = 10) {
     for (let attempt = 0; attempt < tries; attempt++) {
         let pause = 1;
         try {
             const answer = await fetch(url, {
                 method: "POST",
-                headers: { "Content-Type": "application/json" },
+                headers,
                 body: JSON.stringify(event),
             });
             if (answer.ok) return await answer.json();
-            if (answer.status !== 503)
+            if (![408, 429, 503].includes(answer.status))
                 throw Object.assign(new Error(await answer.text()), { refused: true });
             pause = Number(answer.headers.get("Retry-After") ?? 1);
         } catch (error) {

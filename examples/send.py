@@ -3,17 +3,20 @@
 
     python3 examples/send.py '{"app": "middleware", "event": "upgrade completed"}'
 
-Only the standard library.  200 says that the event is committed; 503 and a connection
-that breaks say that it may not be: send it again.  Anything else says that this event
-will never be stored as it is.
+Only the standard library.  200 says that the event is committed; 408, 429, 503 and a
+connection that breaks say that it may not be: send it again.  Anything else says that this
+event will never be stored as it is.  Where a token is needed, it is taken from
+WINDTRAP_TOKEN.
 """
 import json
+import os
 import sys
 import time
 import urllib.error
 import urllib.request
 
-URL = "http://127.0.0.1:8000/log"
+URL = os.environ.get("WINDTRAP_URL", "http://127.0.0.1:8000/log")
+TOKEN = os.environ.get("WINDTRAP_TOKEN")
 
 
 def send(event, url=URL, tries=10):
@@ -22,12 +25,14 @@ def send(event, url=URL, tries=10):
         data=json.dumps(event).encode(),
         headers={"Content-Type": "application/json"},
     )
+    if TOKEN:
+        request.add_header("Authorization", f"Bearer {TOKEN}")
     for attempt in range(tries):
         try:
             with urllib.request.urlopen(request, timeout=35) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            if error.code != 503:
+            if error.code not in (408, 429, 503):
                 raise SystemExit(f"refused ({error.code}): {error.read().decode()}")
             pause = float(error.headers.get("Retry-After", 1))
         except OSError:

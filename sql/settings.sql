@@ -53,6 +53,32 @@ ALTER SYSTEM SET windtrap.redact_headers = 'X-Secret, X-Session';
 ALTER SYSTEM SET windtrap.redact_headers = 'X-Secret=1';
 ALTER SYSTEM SET windtrap.redact_headers = 'Ünï';
 
+-- Who may: a mode, lists of origins, of hosts, of addresses.
+ALTER SYSTEM SET windtrap.auth = 'password';
+ALTER SYSTEM SET windtrap.cors_origins = 'https://a.example, http://b.example:8080, https://*.c.example, http://[::1]:3000, app://x, self, null';
+ALTER SYSTEM SET windtrap.cors_origins = '*';
+ALTER SYSTEM SET windtrap.cors_origins = 'a.example';
+ALTER SYSTEM SET windtrap.cors_origins = 'https://a.example/';
+ALTER SYSTEM SET windtrap.cors_origins = 'https://a.example:port';
+ALTER SYSTEM SET windtrap.cors_origins = 'https://a*.example';
+ALTER SYSTEM SET windtrap.cors_origins = 'https://';
+ALTER SYSTEM SET windtrap.allowed_hosts = 'logs.example.com, *.internal';
+ALTER SYSTEM SET windtrap.allowed_hosts = 'logs.example.com:8000';
+ALTER SYSTEM SET windtrap.allowed_hosts = '*';
+ALTER SYSTEM SET windtrap.trusted_proxies = '127.0.0.1, 10.0.0.0/8, ::1, 2001:db8::/32, unix';
+ALTER SYSTEM SET windtrap.trusted_proxies = '10.0.0.0/33';
+ALTER SYSTEM SET windtrap.trusted_proxies = '10.0.0';
+ALTER SYSTEM SET windtrap.trusted_proxies = 'proxy.example.com';
+ALTER SYSTEM SET windtrap.trusted_proxies = '10.0.0.0/';
+ALTER SYSTEM SET windtrap.trusted_proxies = '::1/129';
+-- Lines: off, on, or an absolute path.
+ALTER SYSTEM SET windtrap.stdout = 'on';
+ALTER SYSTEM SET windtrap.stdout = '/var/log/windtrap/events.log';
+ALTER SYSTEM SET windtrap.stdout = 'events.log';
+ALTER SYSTEM SET windtrap.stdout = '/var/log/';
+ALTER SYSTEM SET windtrap.stdout = '';
+ALTER SYSTEM RESET windtrap.stdout;
+
 -- Numbers: with units, within their bounds.
 ALTER SYSTEM SET windtrap.max_body_size = '8MB';
 ALTER SYSTEM SET windtrap.max_event_size = '64MB';
@@ -74,6 +100,8 @@ LOAD 'windtrap';
 SELECT name, setting, boot_val, pending_restart
 FROM pg_settings WHERE name LIKE 'windtrap.%' AND setting <> boot_val
 ORDER BY name COLLATE "C";
+ALTER SYSTEM RESET windtrap.allowed_hosts;
+ALTER SYSTEM RESET windtrap.cors_origins;
 ALTER SYSTEM RESET windtrap.database;
 ALTER SYSTEM RESET windtrap.listen_addresses;
 ALTER SYSTEM RESET windtrap.max_body_size;
@@ -81,6 +109,7 @@ ALTER SYSTEM RESET windtrap.redact_headers;
 ALTER SYSTEM RESET windtrap.request_timeout;
 ALTER SYSTEM RESET windtrap.store_headers;
 ALTER SYSTEM RESET "windtrap.table";
+ALTER SYSTEM RESET windtrap.trusted_proxies;
 SELECT pg_reload_conf();
 \c -
 LOAD 'windtrap';

@@ -31,6 +31,7 @@
 #include "metrics.h"
 #include "settings.h"
 #include "shared.h"
+#include "stdout.h"
 #include "store.h"
 
 /* One turn: small jobs, rows, bytes of rows, and decoding in ms. */
@@ -504,11 +505,15 @@ take_large_jobs(Turn *turn)
 	}
 }
 
-/* For wt_store_rows: lets the listener answer what needs no storing. */
+/*
+ * For wt_store_rows: lets the listener answer what needs no storing, and goes on with the lines
+ * of the batch before.
+ */
 static void
 run_listener(void *listener)
 {
 	wt_listener_run(listener);
+	wt_stdout_flush();
 }
 
 static void
@@ -533,6 +538,7 @@ store_turn(WtListener *listener, Turn *turn, int timeout,
 				rows[i]->result = WT_STORE_PENDING;
 		wt_store_rows(rows, n, &callbacks, RETRY_TIMEOUT);
 	}
+	wt_stdout_write(rows, n);
 }
 
 /*

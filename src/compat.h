@@ -54,6 +54,23 @@
 #define wt_create_wait_event_set(context, n) CreateWaitEventSet(context, n)
 #endif
 
+/* 16 asks whether only summarizing indexes are meant. */
+#if PG_VERSION_NUM >= 160000
+#define wt_insert_index_tuples(target, slot, estate)                                     \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false)
+#else
+#define wt_insert_index_tuples(target, slot, estate)                                     \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
+#endif
+
+/* 16 asks whether columns may be missing. */
+#if PG_VERSION_NUM >= 160000
+#define wt_build_attrmap(source, target)                                                 \
+	build_attrmap_by_name_if_req(source, target, false)
+#else
+#define wt_build_attrmap(source, target) build_attrmap_by_name_if_req(source, target)
+#endif
+
 #endif /* PG_VERSION_NUM */
 
 #ifdef MHD_VERSION

@@ -26,6 +26,11 @@ const char *const wt_reason_names[WT_N_REASONS] = {
 	[WT_REASON_TABLE] = "table",
 	[WT_REASON_UNAVAILABLE] = "unavailable",
 	[WT_REASON_MEMORY] = "memory",
+	[WT_REASON_TOKEN] = "token",
+	[WT_REASON_SCOPE] = "scope",
+	[WT_REASON_ORIGIN] = "origin",
+	[WT_REASON_HOST] = "host",
+	[WT_REASON_RATE] = "rate",
 };
 
 const int wt_codes[WT_N_CODES] = {200, 202, 204, 400, 401, 403, 404, 405, 408, 411,

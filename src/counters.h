@@ -32,6 +32,11 @@ typedef enum WtReason
 	WT_REASON_TABLE,	   /* the table refuses the event */
 	WT_REASON_UNAVAILABLE, /* it could not be stored now */
 	WT_REASON_MEMORY,
+	WT_REASON_TOKEN,  /* none, or one that is not known */
+	WT_REASON_SCOPE,  /* the token is for something else */
+	WT_REASON_ORIGIN, /* pages of this origin may not */
+	WT_REASON_HOST,	  /* a name that is not this collector's */
+	WT_REASON_RATE,	  /* more requests than the token may send */
 	WT_N_REASONS
 } WtReason;
 
@@ -59,6 +64,8 @@ typedef struct WtCounters
 	uint64_t events_quarantined;
 	uint64_t bytes_received;  /* of bodies */
 	uint64_t bytes_decoded;	  /* of bodies, inflated */
+	uint64_t stdout_written;  /* lines; a torn one counts when it is complete */
+	uint64_t stdout_dropped;  /* lines */
 	WtHistogram request_us;	  /* from the request line to the answer */
 	WtHistogram commit_us;	  /* of a transaction */
 	WtHistogram batch_events; /* rows of a transaction */

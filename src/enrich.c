@@ -2,8 +2,8 @@
  * enrich.c
  *		Event + request → data, the jsonb of a row.  No I/O.
  *
- * The row is what the design says: id, time, timezone, ip, host, method, path, args,
- * headers, json.  Empty members are left out: bytes are what ingest costs.
+ * The row is what the design says: id, time, timezone, ip, source, host, method, path,
+ * args, headers, json.  Empty members are left out: bytes are what ingest costs.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@
 #define REDACTED "[redacted]"
 
 /* Names of members, in jsonb's order: shorter first, then by bytes. */
-#define ENVELOPE_MEMBERS 13
+#define ENVELOPE_MEMBERS 14
 
 /* What is kept of an event in quarantine, bytes: jsonb holds strings of up to 256 MB. */
 #define MAX_RAW (128 * 1024 * 1024)
@@ -33,6 +33,7 @@ struct WtEnvelope
 	char time[64];
 	const char *timezone;
 	const char *host;
+	const char *source;
 	const char *path;
 	StringInfoData args;	/* a container; empty: no query string */
 	StringInfoData headers; /* likewise */
@@ -235,6 +236,7 @@ wt_enrich_request(const WtRequest *request)
 		(TimestampTz) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 	format_time(envelope, request->received_us);
 	envelope->host = request->host ? stored_string(request->host) : NULL;
+	envelope->source = request->source ? stored_string(request->source) : NULL;
 	envelope->path = stored_string(request->path);
 	initStringInfo(&envelope->args);
 	write_args(envelope, request->query);
@@ -310,6 +312,7 @@ write_data(const WtEnvelope *envelope, const WtJson *json, const char *error,
 	add_string(members, &n, "time", envelope->time);
 	add_string(members, &n, "error", error);
 	add_string(members, &n, "method", envelope->request->method);
+	add_string(members, &n, "source", envelope->source);
 	add_container(members, &n, "headers", &envelope->headers);
 	add_string(members, &n, "encoding", encoding);
 	add_string(members, &n, "timezone", envelope->timezone);

@@ -38,13 +38,6 @@ has_control(const char *s, size_t length)
 	return false;
 }
 
-static bool
-is_named(const WtHeader *h, const char *name)
-{
-	return h->name_length == strlen(name) &&
-		   strncasecmp(h->name, name, h->name_length) == 0;
-}
-
 const char *
 wt_framing_check_headers(const WtHeader *headers, int n_headers)
 {
@@ -61,19 +54,19 @@ wt_framing_check_headers(const WtHeader *headers, int n_headers)
 				   "have";
 		if (has_control(h->value, h->value_length))
 			return "the value of a header has a control character";
-		if (is_named(h, "Content-Length"))
+		if (wt_header_is(h, "Content-Length"))
 		{
 			lengths++;
 			if (h->value_length == 0 || strspn(h->value, "0123456789") != h->value_length)
 				return "Content-Length is not a number";
 		}
-		else if (is_named(h, "Transfer-Encoding"))
+		else if (wt_header_is(h, "Transfer-Encoding"))
 		{
 			encodings++;
 			if (strcasecmp(h->value, "chunked") != 0)
 				return "the only Transfer-Encoding that is understood is chunked";
 		}
-		else if (is_named(h, "Host"))
+		else if (wt_header_is(h, "Host"))
 			hosts++;
 	}
 	if (lengths > 1)

@@ -14,4 +14,14 @@
 extern void wt_become(Oid role, Oid *saved_role, int *saved_context);
 extern void wt_restore(Oid saved_role, int saved_context);
 
+/*
+ * A security-restricted operation may make no temporary table, but functions and types in
+ * pg_temp it may; and a type there stands in for the system's of the same name, for
+ * whoever uses the session next.  What wt_count_temporary gave before, wt_refuse_temporary
+ * compares with afterwards, and raises where there is more now.  Without a temporary
+ * schema, as our own processes are, both cost nothing.
+ */
+extern int64 wt_count_temporary(void);
+extern void wt_refuse_temporary(int64 before);
+
 #endif

@@ -29,7 +29,6 @@
 #define _GNU_SOURCE /* accept4 */
 #endif
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <gnutls/abstract.h>
 #include <microhttpd.h>
@@ -88,6 +87,9 @@
 #define MAX_FREE_REQUESTS 256
 #define MAX_FREE_BODY (64 * 1024)
 
+/* For so long a browser need not ask again whether a page may send, s. */
+#define PREFLIGHT_MAX_AGE "600"
+
 /* The first piece of memory for a body. */
 #define MIN_BODY 1024
 
@@ -122,19 +124,19 @@ struct Connection
 	int64_t since;	  /* when the phase began, ms of the monotonic clock */
 	Request *request; /* the current one, if any */
 	bool doomed;
-	bool linger; /* drain it when MHD closes it, see lingering.h */
-	bool has_ip;
-	char ip[INET6_ADDRSTRLEN];
+	bool linger;   /* drain it when MHD closes it, see lingering.h */
+	bool has_peer; /* false: it came by a Unix-domain socket */
+	WtAddress peer;
 
 	/* TLS; all NULL and false without. */
 	WtTls *tls;
 	struct gnutls_session_int *session;
 	Connection *next_tried; /* in the listener's list of those that are tried */
 	bool parked;
-	bool greeted;	   /* its first byte has been seen */
-	bool peer_checked; /* and these two say who it is, or why it is not */
-	WtTlsPeer peer;
-	char *peer_text;
+	bool greeted;			/* its first byte has been seen */
+	bool certificate_known; /* and these two say whose it is, or what is wrong with it */
+	WtTlsPeer certificate;
+	char *certificate_text;
 };
 
 struct Request
@@ -159,6 +161,9 @@ struct Request
 	bool answered;
 	int status; /* of the answer; 0: there is none yet */
 	WtReason reason;
+	char ip[INET6_ADDRSTRLEN];
+	char source[WT_MAX_SOURCE + 1];
+	const char *origin; /* a page of this origin may see the answer; NULL: no page may */
 	int64_t begun_us;	/* by the monotonic clock */
 	int64_t begun;		/* the same as the phases have it, ms */
 	int64_t held_since; /* ms; 0: it has not been held */
@@ -181,6 +186,8 @@ struct WtListener
 	int poll_fd;
 	WtListenerSettings settings;
 	WtCounters *counters;
+	WtAuth *auth;
+	WtRefused *refused; /* NULL: they are not remembered */
 	WtSockets sockets;
 	bool closing;		  /* no request is suspended any more */
 	bool polling_sockets; /* the listening sockets are in poll_fd */
@@ -435,24 +442,48 @@ busy_status(int status)
 	return status == MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
+/* The headers that hang on the request. */
+static void
+add_request_headers(struct MHD_Response *response, const Request *r)
+{
+	if (r->through_proxy)
+		MHD_add_response_header(response, "Connection", "close");
+	if (!r->origin)
+		return;
+	MHD_add_response_header(response, "Access-Control-Allow-Origin", r->origin);
+	MHD_add_response_header(response, "Access-Control-Allow-Credentials", "true");
+	MHD_add_response_header(response, "Access-Control-Expose-Headers", "Retry-After");
+	MHD_add_response_header(response, "Vary", "Origin");
+}
+
 static struct MHD_Response *
-make_answer(const WtAnswer *answer)
+make_answer(const WtAnswer *answer, const Request *r)
 {
 	struct MHD_Response *response =
 		make_response(answer->type, answer->body, answer->length);
 
-	if (response && busy_status(answer->status))
+	if (!response)
+		return NULL;
+	add_request_headers(response, r);
+	if (busy_status(answer->status))
 		MHD_add_response_header(response, "Retry-After", "1");
 	return response;
+}
+
+static struct MHD_Response *
+make_error(int status, const char *sentence, const Request *r)
+{
+	char body[WT_ANSWER_SIZE];
+	WtAnswer answer = {.status = status, .body = body};
+
+	answer.length = wt_answer_error(body, sentence);
+	return make_answer(&answer, r);
 }
 
 static const char *
 find_header(const WtRequest *request, const char *name)
 {
-	for (int i = 0; i < request->n_headers; i++)
-		if (strcasecmp(request->headers[i].name, name) == 0)
-			return request->headers[i].value;
-	return NULL;
+	return wt_header_find(request->headers, request->n_headers, name);
 }
 
 static bool
@@ -483,22 +514,75 @@ answer_head(Request *r, int status, bool close)
 
 /* Answers with an error from the callback for the head. */
 static enum MHD_Result
-refuse(Request *r, int status, WtReason reason, const char *sentence, const char *allow,
-	   bool close)
+refuse(Request *r, int status, WtReason reason, const char *sentence, bool close)
 {
-	char body[WT_ANSWER_SIZE];
-	WtAnswer answer = {.status = status, .body = body};
-
-	answer.length = wt_answer_error(body, sentence);
 	r->reason = reason;
-	r->response = make_answer(&answer);
+	r->response = make_error(status, sentence, r);
 	if (!r->response)
 		return MHD_NO;
-	if (allow)
-		MHD_add_response_header(r->response, "Allow", allow);
-	if (close || r->through_proxy)
+	if (close && !r->through_proxy)
 		MHD_add_response_header(r->response, "Connection", "close");
 	return answer_head(r, status, close);
+}
+
+/* The path does not take the method. */
+static enum MHD_Result
+refuse_method(Request *r, const char *allow)
+{
+	char sentence[64];
+
+	snprintf(sentence, sizeof(sentence), "this path takes %s", allow);
+	r->reason = WT_REASON_METHOD;
+	r->response = make_error(MHD_HTTP_METHOD_NOT_ALLOWED, sentence, r);
+	if (!r->response)
+		return MHD_NO;
+	MHD_add_response_header(r->response, "Allow", allow);
+	return answer_head(r, MHD_HTTP_METHOD_NOT_ALLOWED, false);
+}
+
+/* Who sends may not. */
+static enum MHD_Result
+refuse_by(Request *r, const WtVerdict *verdict)
+{
+	r->reason = verdict->reason;
+	r->response = make_error(verdict->status, verdict->sentence, r);
+	if (!r->response)
+		return MHD_NO;
+	if (verdict->authenticate)
+		MHD_add_response_header(r->response, "WWW-Authenticate",
+								"Bearer realm=\"windtrap\"");
+	if (verdict->retry_after > 0)
+	{
+		char seconds[16];
+
+		snprintf(seconds, sizeof(seconds), "%d", verdict->retry_after);
+		MHD_add_response_header(r->response, "Retry-After", seconds);
+	}
+	return answer_head(r, verdict->status, false);
+}
+
+/* What the path takes; where a browser asks for a page that may send, that it may. */
+static enum MHD_Result
+answer_options(Request *r, const char *allow)
+{
+	const char *headers = find_header(&r->public, "Access-Control-Request-Headers");
+
+	r->response = make_response(NULL, "", 0);
+	if (!r->response)
+		return MHD_NO;
+	MHD_add_response_header(r->response, "Allow", allow);
+	add_request_headers(r->response, r);
+	if (r->origin && find_header(&r->public, "Access-Control-Request-Method"))
+	{
+		MHD_add_response_header(r->response, "Access-Control-Allow-Methods", allow);
+		if (headers)
+			MHD_add_response_header(r->response, "Access-Control-Allow-Headers", headers);
+		if (find_header(&r->public, "Access-Control-Request-Private-Network"))
+			MHD_add_response_header(r->response, "Access-Control-Allow-Private-Network",
+									"true");
+		MHD_add_response_header(r->response, "Access-Control-Max-Age", PREFLIGHT_MAX_AGE);
+	}
+	return answer_head(r, MHD_HTTP_NO_CONTENT, false);
 }
 
 /*
@@ -568,14 +652,7 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 		c->fd = info->connect_fd;
 		info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 		address = info ? info->client_addr : NULL;
-		if (address && address->sa_family == AF_INET)
-			c->has_ip =
-				inet_ntop(AF_INET, &((const struct sockaddr_in *) address)->sin_addr,
-						  c->ip, sizeof(c->ip)) != NULL;
-		else if (address && address->sa_family == AF_INET6)
-			c->has_ip =
-				inet_ntop(AF_INET6, &((const struct sockaddr_in6 *) address)->sin6_addr,
-						  c->ip, sizeof(c->ip)) != NULL;
+		c->has_peer = wt_address_of_socket(address, &c->peer);
 		set_phase(c, PHASE_NEW);
 		return;
 	}
@@ -598,7 +675,7 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 	}
 	if (c->tls)
 		wt_tls_release(c->tls);
-	free(c->peer_text);
+	free(c->certificate_text);
 	free(c);
 	*context = NULL;
 }
@@ -748,40 +825,62 @@ check_framing(struct MHD_Connection *mhd, const Request *r, const char *version)
 
 /* Who has come by TLS, as far as a certificate says it; asked once for a connection. */
 static WtTlsPeer
-check_peer(Connection *c)
+check_certificate(Connection *c)
 {
 	char text[WT_CERTIFICATE_NAME_SIZE];
 
 	if (!c->tls)
 		return WT_TLS_PEER_ANONYMOUS;
-	if (!c->peer_checked)
+	if (!c->certificate_known)
 	{
-		c->peer_checked = true;
-		c->peer = wt_tls_peer(c->tls, c->session, text);
-		if (c->peer != WT_TLS_PEER_ANONYMOUS)
-			c->peer_text = strdup(text);
+		c->certificate_known = true;
+		c->certificate = wt_tls_peer(c->tls, c->session, text);
+		if (c->certificate != WT_TLS_PEER_ANONYMOUS)
+			c->certificate_text = strdup(text);
 		/* Without memory for its name it cannot be told from others. */
-		if (c->peer == WT_TLS_PEER_KNOWN && !c->peer_text)
-			c->peer = WT_TLS_PEER_REFUSED;
+		if (c->certificate == WT_TLS_PEER_KNOWN && !c->certificate_text)
+			c->certificate = WT_TLS_PEER_REFUSED;
 	}
-	return c->peer;
+	return c->certificate;
 }
 
 /* One from the time before TLS was switched on (or off), which has it (or has it not). */
 static bool
 is_outdated(const Connection *c)
 {
-	return c->has_ip && (c->tls != NULL) != (c->listener->tls != NULL);
+	return c->has_peer && (c->tls != NULL) != (c->listener->tls != NULL);
 }
 
+static const char accepted[] = "{\"accepted\":1}\n";
+static const char healthy[] = "{\"status\":\"ok\"}\n";
+
+/* Gives a request one of the listener's responses, or, where it has headers of its own,
+ * one like it. */
+static void
+set_standing_response(Request *r, struct MHD_Response *keep, struct MHD_Response *close,
+					  const char *body)
+{
+	if (r->origin)
+	{
+		r->response = make_response(NULL, body, strlen(body));
+		if (r->response)
+			add_request_headers(r->response, r);
+		return;
+	}
+	r->response = r->through_proxy ? close : keep;
+	r->standing = true;
+}
+
+/* The reason for not being well can quote an error of the database: not for everybody. */
 static enum MHD_Result
-answer_health(WtListener *listener, Request *r)
+answer_health(WtListener *listener, Request *r, bool may_read)
 {
 	if (listener->health)
 		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_UNAVAILABLE,
-					  listener->health, NULL, false);
-	r->response = r->through_proxy ? listener->healthy_and_close : listener->healthy;
-	r->standing = true;
+					  may_read ? listener->health : "events cannot be stored now", false);
+	set_standing_response(r, listener->healthy, listener->healthy_and_close, healthy);
+	if (!r->response)
+		return MHD_NO;
 	return answer_head(r, MHD_HTTP_OK, false);
 }
 
@@ -812,7 +911,7 @@ refuse_for_overload(Request *r, size_t length)
 	static const char sentence[] = "too many events are waiting to be stored, try again";
 
 	if (r->public.body_length == 0 && length == 0)
-		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, sentence, NULL,
+		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, sentence,
 					  true);
 	refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD, sentence);
 	return MHD_NO;
@@ -852,72 +951,105 @@ release_held(WtListener *listener, bool all)
 	}
 }
 
+/* Asks who may, and notes what came out of it. */
+static void
+ask_auth(WtListener *listener, Request *r, WtRoute route, WtVerdict *verdict)
+{
+	const WtAuthQuestion question = {
+		.request = &r->public,
+		.route = route,
+		.peer = r->connection->has_peer ? &r->connection->peer : NULL,
+		.secure = r->connection->tls != NULL,
+		.certificate_name = r->connection->certificate == WT_TLS_PEER_KNOWN
+								? r->connection->certificate_text
+								: NULL,
+		.now_us = wall_clock_us(),
+		.monotonic_us = r->begun_us,
+	};
+
+	wt_auth_check(listener->auth, &question, verdict);
+	r->origin = verdict->origin;
+	r->public.ip = NULL;
+	if (verdict->client.has_address)
+	{
+		memcpy(r->ip, verdict->client.ip, sizeof(r->ip));
+		r->public.ip = r->ip;
+	}
+	/* A change of tokens may come before the request is stored. */
+	if (verdict->source)
+	{
+		snprintf(r->source, sizeof(r->source), "%s", verdict->source);
+		r->public.source = r->source;
+	}
+}
+
 /* The head of the request is complete; the body, if any, is to come. */
 static enum MHD_Result
 on_head(WtListener *listener, Request *r, const char *method, const char *version)
 {
 	struct MHD_Connection *mhd = r->connection->mhd;
 	WtRequest *public = &r->public;
+	WtVerdict verdict;
+	WtRoute route;
 	const char *wrong;
 	const char *allow;
 	const char *length;
 
 	public->method = method;
-	public->ip = r->connection->has_ip ? r->connection->ip : NULL;
+	if (r->connection->has_peer)
+	{
+		wt_address_format(&r->connection->peer, r->ip, sizeof(r->ip));
+		public->ip = r->ip;
+	}
 	if (MHD_get_connection_values(mhd, MHD_HEADER_KIND, add_header, r) < 0 ||
 		MHD_get_connection_values(mhd, MHD_HEADER_KIND, NULL, NULL) != public->n_headers)
 		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_MEMORY,
-					  "out of memory, try again", NULL, true);
+					  "out of memory, try again", true);
 	public->headers = r->headers;
 	wrong = check_framing(mhd, r, version);
 	if (wrong)
-		return refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED, wrong, NULL, true);
+		return refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED, wrong, true);
 #if WT_MHD_FRAMING_IS_LOOSE
 	r->through_proxy = find_header(public, "Via") || find_header(public, "Forwarded") ||
 					   find_header(public, "X-Forwarded-For");
 #endif
 	if (is_outdated(r->connection))
 		r->through_proxy = true; /* what follows comes by a new connection */
-	public->secure = r->connection->tls != NULL;
-	if (check_peer(r->connection) == WT_TLS_PEER_REFUSED)
+	if (check_certificate(r->connection) == WT_TLS_PEER_REFUSED)
 	{
 		char sentence[WT_CERTIFICATE_NAME_SIZE + 64];
 
 		snprintf(sentence, sizeof(sentence), "the client certificate is refused: %s",
-				 r->connection->peer_text ? r->connection->peer_text : "out of memory");
-		return refuse(r, MHD_HTTP_FORBIDDEN, WT_REASON_CERTIFICATE, sentence, NULL, true);
+				 r->connection->certificate_text ? r->connection->certificate_text
+												 : "out of memory");
+		return refuse(r, MHD_HTTP_FORBIDDEN, WT_REASON_CERTIFICATE, sentence, true);
 	}
-	if (r->connection->peer == WT_TLS_PEER_KNOWN)
-	public->certificate_name = r->connection->peer_text;
 	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
 	public->host = find_header(public, "Host");
 	public->content_type = find_header(public, "Content-Type");
 	public->content_encoding = find_header(public, "Content-Encoding");
 
 	split_target(r);
-	switch (wt_route_find(method, public->path, &allow))
+	route = wt_route_find(method, public->path, &allow);
+	ask_auth(listener, r, route, &verdict);
+	if (verdict.status != 0)
+		return refuse_by(r, &verdict);
+	switch (route)
 	{
 		case WT_ROUTE_EVENTS:
-			break;
 		case WT_ROUTE_METRICS:
-			public
-			->route = WT_ROUTE_METRICS;
 			break;
 		case WT_ROUTE_HEALTH:
-			return answer_health(listener, r);
+			return answer_health(listener, r, verdict.may_read);
+		case WT_ROUTE_OPTIONS:
+			return answer_options(r, allow);
 		case WT_ROUTE_NOT_FOUND:
 			return refuse(r, MHD_HTTP_NOT_FOUND, WT_REASON_NOT_FOUND,
-						  "there is nothing at this path: POST events to /log", NULL,
-						  false);
+						  "there is nothing at this path: POST events to /log", false);
 		case WT_ROUTE_BAD_METHOD:
-		{
-			char sentence[64];
-
-			snprintf(sentence, sizeof(sentence), "this path takes %s", allow);
-			return refuse(r, MHD_HTTP_METHOD_NOT_ALLOWED, WT_REASON_METHOD, sentence,
-						  allow, false);
-		}
+			return refuse_method(r, allow);
 	}
+	public->route = route;
 
 	length = find_header(public, "Content-Length");
 	if (length && strtoull(length, NULL, 10) > listener->settings.max_body_size)
@@ -928,7 +1060,7 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 				 "the body is larger than windtrap.max_body_size, %zu bytes",
 				 listener->settings.max_body_size);
 		return refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, WT_REASON_BODY_TOO_LARGE, sentence,
-					  NULL, true);
+					  true);
 	}
 	r->announced = length ? (size_t) strtoull(length, NULL, 10) : 0;
 	if (!has_room(listener, r))
@@ -989,7 +1121,7 @@ on_complete(WtListener *listener, Request *r)
 		listener->favoured = NULL;
 	if (listener->closing)
 		return refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_UNAVAILABLE, stopping,
-					  NULL, true);
+					  true);
 	r->public.body = r->body ? r->body : "";
 	r->public.received_us = wall_clock_us();
 	set_phase(r->connection, PHASE_NONE);
@@ -1050,6 +1182,33 @@ on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *m
 }
 
 /*
+ * Remembers a request that was refused.  Where MHD has refused it, its head may be there in
+ * part; the target is a copy of our own.
+ */
+static void
+remember_refused(const WtListener *listener, Request *r)
+{
+	WtRefusal refusal = {.time_us = wall_clock_us(),
+						 .ip = r->public.ip,
+						 .method = r->public.method,
+						 .status = r->status,
+						 .reason = r->reason};
+
+	if (!refusal.ip && r->connection->has_peer)
+	{
+		wt_address_format(&r->connection->peer, r->ip, sizeof(r->ip));
+		refusal.ip = r->ip;
+	}
+	if (!r->public.path)
+		split_target(r);
+	refusal.path = r->public.path;
+	refusal.user_agent = wt_header_find(r->headers, r->public.n_headers, "User-Agent");
+	if (refusal.user_agent)
+		refusal.user_agent_length = strlen(refusal.user_agent);
+	wt_refused_add(listener->refused, &refusal);
+}
+
+/*
  * A request that ended without an answer of ours may have had one of MHD's own.  (What MHD
  * answers before it has read the request line, 414 that is, shows nowhere.)
  */
@@ -1073,6 +1232,8 @@ count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 	wt_count_request(listener->counters, r->status, r->reason);
 	wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
 					 (uint64_t) (monotonic_us() - r->begun_us));
+	if (listener->refused && r->status >= 400 && r->status < 500)
+		remember_refused(listener, r);
 }
 
 static void
@@ -1124,9 +1285,6 @@ make_standing_response(const char *body, bool close)
 static bool
 make_standing_responses(WtListener *listener)
 {
-	static const char accepted[] = "{\"accepted\":1}\n";
-	static const char healthy[] = "{\"status\":\"ok\"}\n";
-
 	listener->accepted = make_standing_response(accepted, false);
 	listener->accepted_and_close = make_standing_response(accepted, true);
 	listener->healthy = make_standing_response(healthy, false);
@@ -1207,7 +1365,7 @@ daemons_timeout(const WtListener *listener)
 }
 
 WtListener *
-wt_listener_create(const WtListenerSettings *settings, WtCounters *counters,
+wt_listener_create(const WtListenerSettings *settings, WtCounters *counters, WtAuth *auth,
 				   void (*panic)(const char *reason))
 {
 	WtListener *listener = calloc(1, sizeof(WtListener));
@@ -1216,6 +1374,7 @@ wt_listener_create(const WtListenerSettings *settings, WtCounters *counters,
 		return NULL;
 	listener->settings = *settings;
 	listener->counters = counters;
+	listener->auth = auth;
 	listener->now = monotonic_ms();
 	panic_callback = panic;
 	MHD_set_panic_func(on_panic, NULL);
@@ -1228,6 +1387,12 @@ wt_listener_create(const WtListenerSettings *settings, WtCounters *counters,
 		return NULL;
 	}
 	return listener;
+}
+
+void
+wt_listener_remember(WtListener *listener, WtRefused *refused)
+{
+	listener->refused = refused;
 }
 
 void
@@ -1621,9 +1786,7 @@ wt_listener_answer(WtListener *listener, WtRequest *request, const WtAnswer *ans
 
 	(void) listener;
 	r->reason = answer->reason;
-	r->response = make_answer(answer);
-	if (r->response && r->through_proxy)
-		MHD_add_response_header(r->response, "Connection", "close");
+	r->response = make_answer(answer, r);
 	resume(r, answer->status);
 }
 
@@ -1632,8 +1795,7 @@ wt_listener_accept(WtListener *listener, WtRequest *request)
 {
 	Request *r = (Request *) request;
 
-	r->response = r->through_proxy ? listener->accepted_and_close : listener->accepted;
-	r->standing = true;
+	set_standing_response(r, listener->accepted, listener->accepted_and_close, accepted);
 	resume(r, MHD_HTTP_OK);
 }
 

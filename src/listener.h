@@ -15,7 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth.h"
 #include "counters.h"
+#include "refused.h"
 #include "request.h"
 #include "sockets.h"
 #include "tls.h"
@@ -41,12 +43,16 @@ typedef struct WtAnswer
 } WtAnswer;
 
 /*
- * A new listener without sockets, which counts in *counters.  panic is called where MHD finds itself beyond
- * repair, and must not return.  NULL where memory or descriptors are wanting.
+ * A new listener without sockets, which counts in *counters and asks auth who may; both must
+ * outlive it.  panic is called where MHD finds itself beyond repair, and must not return.
+ * NULL where memory or descriptors are wanting.
  */
 extern WtListener *wt_listener_create(const WtListenerSettings *settings,
-									  WtCounters *counters,
+									  WtCounters *counters, WtAuth *auth,
 									  void (*panic)(const char *reason));
+
+/* Where refused requests are remembered from now on; NULL: nowhere. */
+extern void wt_listener_remember(WtListener *listener, WtRefused *refused);
 
 /* New limits, for what comes from now on. */
 extern void wt_listener_configure(WtListener *listener,
@@ -96,7 +102,10 @@ extern void wt_listener_answer(WtListener *listener, WtRequest *request,
 /* The answer to an event that is committed: 200 {"accepted":1}; nothing is copied. */
 extern void wt_listener_accept(WtListener *listener, WtRequest *request);
 
-/* What /health answers: NULL for 200, else the reason for 503, which is copied. */
+/*
+ * What /health answers: NULL for 200, else the reason for 503, which is copied.  Only who may
+ * read is told the reason.
+ */
 extern void wt_listener_set_health(WtListener *listener, const char *reason);
 
 /* Requests that were received in part or in full and have no answer yet. */

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -16,15 +17,18 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "identity.h"
 #include "log_table.h"
 #include "settings.h"
 
@@ -140,11 +144,36 @@ create_partition(const RangeVar *table, TimestampTz day)
 		wt_log_table_quote(table), wt_bound(day), wt_bound(day + USECS_PER_DAY)));
 }
 
+void
+wt_hold_schema(Oid schema)
+{
+	Oid types[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(schema)};
+	MemoryContext context = CurrentMemoryContext;
+	Oid saved_role;
+	int saved_context;
+	int rc;
+
+	/* No one else may lock rows of the catalog; and this is all that runs. */
+	wt_become(BOOTSTRAP_SUPERUSERID, &saved_role, &saved_context);
+	rc = SPI_execute_with_args("SELECT FROM pg_catalog.pg_namespace "
+							   "WHERE oid OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
+							   1, types, values, NULL, false, 0);
+	wt_restore(saved_role, saved_context);
+	MemoryContextSwitchTo(context);
+	if (rc != SPI_OK_SELECT || SPI_processed != 1)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA),
+						errmsg("the schema has just been dropped")));
+	/* What it was called until a moment ago does not count. */
+	AcceptInvalidationMessages();
+}
+
 bool
 wt_log_table_create(const RangeVar *table)
 {
 	const char *quoted = wt_log_table_quote(table);
 	TimestampTz today = wt_day_of(GetCurrentTimestamp());
+	Oid schema = get_namespace_oid(table->schemaname, false);
 	Oid existing;
 
 	DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum(CREATE_LOCK));
@@ -156,6 +185,13 @@ wt_log_table_create(const RangeVar *table)
 		wt_log_table_check(existing);
 		return false;
 	}
+
+	PreventCommandIfReadOnly("CREATE TABLE");
+	wt_hold_schema(schema);
+	if (get_namespace_oid(table->schemaname, false) != schema)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("the schema \"%s\" has just been replaced", table->schemaname)));
 
 	run(psprintf("CREATE TABLE %s (event_timestamp pg_catalog.timestamptz NOT NULL, "
 				 "data pg_catalog.jsonb%s NOT NULL, "
@@ -213,6 +249,19 @@ wt_log_table_check(Oid relation)
 				 errmsg("the table \"%s\" is not durable: it is unlogged or temporary",
 						get_rel_name(relation)),
 				 errhint("Use ALTER TABLE ... SET LOGGED.")));
+}
+
+Oid
+wt_log_table_owner(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
 }
 
 /* windtrap.create_log_table(name text DEFAULT 'log') RETURNS regclass */

@@ -25,6 +25,17 @@ extern char *wt_log_table_quote(const RangeVar *table);
 extern void wt_log_table_check(Oid relation);
 
 /*
+ * Keeps a schema from being renamed or dropped until the transaction ends, so that names
+ * with it mean what they meant: its owner, who need not be the table's, could put another
+ * one in its place between two statements, and have what is in that run as somebody else.
+ * Needs SPI connected; raises where the schema is gone.
+ */
+extern void wt_hold_schema(Oid schema);
+
+/* Who owns a relation; InvalidOid: it is gone. */
+extern Oid wt_log_table_owner(Oid relation);
+
+/*
  * Makes the log table with its first partitions, unless it exists, as the current user.
  * Needs a transaction with SPI connected.  Two that do it at one time wait for each
  * other.  Gives whether it was made; raises as CREATE TABLE does.

@@ -15,17 +15,23 @@ typedef struct Route
 	const char *allow; /* all methods of the path */
 } Route;
 
+#define LOG_METHODS "POST, HEAD, OPTIONS"
+#define READ_METHODS "GET, HEAD, OPTIONS"
+
 /*
  * HEAD on the events' path answers as /health does: senders probe their sink's URL
  * with it before they send.
  */
 static const Route routes[] = {
-	{"/log", "POST", WT_ROUTE_EVENTS, "POST, HEAD"},
-	{"/log", "HEAD", WT_ROUTE_HEALTH, "POST, HEAD"},
-	{"/metrics", "GET", WT_ROUTE_METRICS, "GET, HEAD"},
-	{"/metrics", "HEAD", WT_ROUTE_METRICS, "GET, HEAD"},
-	{"/health", "GET", WT_ROUTE_HEALTH, "GET, HEAD"},
-	{"/health", "HEAD", WT_ROUTE_HEALTH, "GET, HEAD"},
+	{"/log", "POST", WT_ROUTE_EVENTS, LOG_METHODS},
+	{"/log", "HEAD", WT_ROUTE_HEALTH, LOG_METHODS},
+	{"/log", "OPTIONS", WT_ROUTE_OPTIONS, LOG_METHODS},
+	{"/metrics", "GET", WT_ROUTE_METRICS, READ_METHODS},
+	{"/metrics", "HEAD", WT_ROUTE_METRICS, READ_METHODS},
+	{"/metrics", "OPTIONS", WT_ROUTE_OPTIONS, READ_METHODS},
+	{"/health", "GET", WT_ROUTE_HEALTH, READ_METHODS},
+	{"/health", "HEAD", WT_ROUTE_HEALTH, READ_METHODS},
+	{"/health", "OPTIONS", WT_ROUTE_OPTIONS, READ_METHODS},
 };
 
 WtRoute

@@ -16,7 +16,10 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "auth.h"
+#include "cidr.h"
 #include "compat.h"
+#include "list.h"
 #include "settings.h"
 
 char *wt_database;
@@ -34,8 +37,13 @@ int wt_max_event_size;
 int wt_max_batch_events;
 int wt_max_inflight;
 int wt_request_timeout;
+char *wt_trusted_proxies;
+int wt_auth_mode;
+char *wt_cors_origins;
+char *wt_allowed_hosts;
 bool wt_quarantine_single;
 int wt_retention_size;
+char *wt_stdout;
 
 static const struct config_enum_entry tls_versions[] = {{"TLSv1.2", 12, false},
 														{"TLSv1.3", 13, false},
@@ -65,31 +73,6 @@ static const HeaderList *redacted_headers;
 static const char *const secret_headers[] = {"authorization", "cookie",
 											 "proxy-authorization", "x-api-key"};
 
-/*
- * Gives the next item of a comma-separated list at *p without the white space around
- * it, and moves *p past it; false at the end.
- */
-static bool
-next_item(const char **p, const char **item, size_t *length)
-{
-	const char *start = *p;
-	const char *end;
-
-	if (!start)
-		return false;
-	end = strchr(start, ',');
-	*p = end ? end + 1 : NULL;
-	if (!end)
-		end = start + strlen(start);
-	while (start < end && isspace((unsigned char) *start))
-		start++;
-	while (end > start && isspace((unsigned char) end[-1]))
-		end--;
-	*item = start;
-	*length = (size_t) (end - start);
-	return true;
-}
-
 static bool
 check_listen_addresses(char **newval, void **extra, GucSource source)
 {
@@ -98,7 +81,7 @@ check_listen_addresses(char **newval, void **extra, GucSource source)
 	const char *item;
 	size_t n;
 
-	while (next_item(&p, &item, &n))
+	while (wt_list_next(&p, &item, &n))
 	{
 		if (n == 0)
 		{
@@ -260,6 +243,33 @@ wt_retention(void)
 	return retention;
 }
 
+/* What the name of standard output is elsewhere means "on" here, with all that this checks. */
+#define DEV_STDOUT "/dev/stdout"
+
+static bool
+check_stdout(char **newval, void **extra, GucSource source)
+{
+	const char *value = *newval;
+	bool on;
+
+	if (parse_bool(value, &on))
+		return true;
+	if (value[0] == '/' && value[strlen(value) - 1] != '/' && strlen(value) < MAXPGPATH)
+		return true;
+	GUC_check_errdetail("It is \"on\", \"off\" or the absolute path of a fifo or file.");
+	return false;
+}
+
+const char *
+wt_stdout_target(void)
+{
+	bool on;
+
+	if (parse_bool(wt_stdout, &on))
+		return on ? "" : NULL;
+	return strcmp(wt_stdout, DEV_STDOUT) == 0 ? "" : wt_stdout;
+}
+
 /* Makes a HeaderList of a list's text; words: whether "all" and "none" are words. */
 static bool
 check_header_list(const char *text, bool words, void **extra)
@@ -276,7 +286,7 @@ check_header_list(const char *text, bool words, void **extra)
 		return false;
 	list->all = false;
 	out = list->names;
-	while (next_item(&p, &item, &n))
+	while (wt_list_next(&p, &item, &n))
 	{
 		if (n == 0)
 			continue;
@@ -356,6 +366,67 @@ wt_header_is_redacted(const char *name)
 			return true;
 	return list_has(redacted_headers, name);
 }
+
+static bool
+check_trusted_proxies(char **newval, void **extra, GucSource source)
+{
+	WtCidrList list = {0};
+	const char *bad;
+	size_t n;
+
+	if (wt_cidr_list_parse(*newval, &list, &bad, &n))
+	{
+		wt_cidr_list_free(&list);
+		return true;
+	}
+	if (bad)
+		GUC_check_errdetail("\"%.*s\" is not an IP address, nor a range of them such as "
+							"10.0.0.0/8, nor \"unix\".",
+							(int) n, bad);
+	return false;
+}
+
+/* Every item of a list is one; what is what that is, for the error. */
+static bool
+check_items(const char *list, bool (*is_valid)(const char *item, size_t length),
+			const char *what)
+{
+	const char *p = list;
+	const char *item;
+	size_t n;
+
+	while (wt_list_next(&p, &item, &n))
+	{
+		if (n == 0 || is_valid(item, n))
+			continue;
+		GUC_check_errdetail("\"%.*s\" is not %s.", (int) n, item, what);
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_cors_origins(char **newval, void **extra, GucSource source)
+{
+	return check_items(*newval, wt_auth_origin_is_valid,
+					   "an origin such as https://app.example.com or "
+					   "https://*.example.com, nor \"self\", \"null\" or \"*\"");
+}
+
+static bool
+check_allowed_hosts(char **newval, void **extra, GucSource source)
+{
+	return check_items(*newval, wt_auth_host_is_valid,
+					   "a host name such as logs.example.com or *.example.com, without "
+					   "port");
+}
+
+static const struct config_enum_entry auth_modes[] = {
+	{"auto", WT_AUTH_AUTO, false},
+	{"token", WT_AUTH_TOKEN, false},
+	{"none", WT_AUTH_NONE, false},
+	{NULL, 0, false},
+};
 
 void
 wt_settings_define(void)
@@ -474,6 +545,42 @@ wt_settings_define(void)
 							GUC_UNIT_MS, NULL, NULL, NULL);
 
 	/*
+	 * Who needs a token.  auto: all but clients on this machine, and these too from the
+	 * first token on; token: all; none: nobody.
+	 */
+	DefineCustomEnumVariable("windtrap.auth", "Who needs a token to send events.", NULL,
+							 &wt_auth_mode, WT_AUTH_AUTO, auth_modes, PGC_SIGHUP, 0, NULL,
+							 NULL, NULL);
+
+	/*
+	 * Web pages that may send: their origins, as https://app.example.com, a star for any
+	 * labels before a domain, "self" for pages from the same host and port, "null" for
+	 * those without an origin, "*" for all.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.cors_origins", "Origins of the web pages that may send events.", NULL,
+		&wt_cors_origins, "", PGC_SIGHUP, GUC_LIST_INPUT, check_cors_origins, NULL, NULL);
+
+	/*
+	 * Host names that requests may be addressed to.  Empty: any, but on this machine's own
+	 * addresses those who bring no token must name localhost or an address.
+	 */
+	DefineCustomStringVariable("windtrap.allowed_hosts",
+							   "Host names that requests may be addressed to.", NULL,
+							   &wt_allowed_hosts, "", PGC_SIGHUP, GUC_LIST_INPUT,
+							   check_allowed_hosts, NULL, NULL);
+
+	/*
+	 * Reverse proxies in front, as IP addresses and ranges of them.  What they say of the
+	 * client that they speak for is believed; of others it is not.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.trusted_proxies",
+		"Addresses of reverse proxies whose word on the client's address is taken.", NULL,
+		&wt_trusted_proxies, "", PGC_SIGHUP, GUC_LIST_INPUT, check_trusted_proxies, NULL,
+		NULL);
+
+	/*
 	 * Events of a batch that cannot be stored as they are always go into quarantine, rows
 	 * of status 422.  Whether those that are sent alone, and are answered 400, 413 or 422,
 	 * go there too.
@@ -517,6 +624,18 @@ wt_settings_define(void)
 							   "Further request headers stored without their value.",
 							   NULL, &redact_headers, "", PGC_SIGHUP, GUC_LIST_INPUT,
 							   check_redact_headers, assign_redact_headers, NULL);
+
+	/*
+	 * Whether each committed event is also written as a line of JSON: to the server's
+	 * standard output, or to the fifo or file at an absolute path, which the server's
+	 * operating system user opens; so who may set this can have lines appended to any
+	 * file of that user's.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.stdout",
+		"Write events also to standard output: off, on, or the path of a fifo or file.",
+		NULL, &wt_stdout, "off", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_stdout, NULL,
+		NULL);
 
 	MarkGUCPrefixReserved("windtrap");
 }

@@ -22,9 +22,14 @@ extern int wt_max_event_size; /* bytes */
 extern int wt_max_batch_events;
 extern int wt_max_inflight;	   /* kB */
 extern int wt_request_timeout; /* ms */
-extern int wt_retention_size;  /* MB; 0: no limit */
+extern int wt_auth_mode;	   /* WtAuthMode */
+extern char *wt_cors_origins;
+extern char *wt_allowed_hosts;
+extern char *wt_trusted_proxies; /* a list for wt_cidr_list_parse */
+extern int wt_retention_size;	 /* MB; 0: no limit */
 
 extern bool wt_quarantine_single;
+extern char *wt_stdout;
 
 /* Most workers that windtrap.workers can ask for. */
 #define WT_MAX_WORKERS 16
@@ -34,6 +39,12 @@ extern void wt_settings_define(void);
 
 /* How long events are kept: windtrap.retention, NULL: for ever. */
 extern const Interval *wt_retention(void);
+
+/*
+ * Where windtrap.stdout says that lines go: NULL: nowhere; "": standard output; else an absolute
+ * path.
+ */
+extern const char *wt_stdout_target(void);
 
 /* Whether a header, its name in lower case, is kept at all, and with its value. */
 extern bool wt_header_is_stored(const char *name);

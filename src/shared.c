@@ -55,6 +55,7 @@ wt_shared_attach(void)
 	if (!found)
 	{
 		memset(wt_shared, 0, sizeof(WtShared));
+		wt_shared->refused = DSM_HANDLE_INVALID;
 		wt_shared->counting_since = GetCurrentTimestamp();
 		LWLockInitialize(&wt_shared->lock, LWLockNewTrancheId());
 	}
@@ -106,6 +107,7 @@ wt_status_begin(int number, Oid database)
 	my_status->database = database;
 	my_status->port = 0;
 	my_status->addresses[0] = '\0';
+	my_status->stdout_error[0] = '\0';
 	my_status->state = WT_STATE_STARTING;
 	my_status->since = GetCurrentTimestamp();
 	LWLockRelease(&wt_shared->lock);
@@ -129,6 +131,14 @@ wt_status_set_error(const char *error)
 {
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	strlcpy(my_status->error, error ? error : "", WT_ERROR_SIZE);
+	LWLockRelease(&wt_shared->lock);
+}
+
+void
+wt_status_set_stdout_error(const char *error)
+{
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	strlcpy(my_status->stdout_error, error ? error : "", WT_ERROR_SIZE);
 	LWLockRelease(&wt_shared->lock);
 }
 
@@ -194,8 +204,8 @@ windtrap_status(PG_FUNCTION_ARGS)
 	for (int i = 0; i < WT_MAX_WORKERS; i++)
 	{
 		const WtWorkerStatus *w = &workers[i];
-		Datum values[8];
-		bool nulls[8] = {0};
+		Datum values[9];
+		bool nulls[9] = {0};
 		int n = 0;
 
 		if (w->state == WT_STATE_NONE)
@@ -213,6 +223,8 @@ windtrap_status(PG_FUNCTION_ARGS)
 		values[n++] = CStringGetTextDatum(state_name(w->state));
 		values[n++] = TimestampTzGetDatum(w->since);
 		values[n] = text_or_null(w->error, &nulls[n]);
+		n++;
+		values[n] = text_or_null(w->stdout_error, &nulls[n]);
 		n++;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

@@ -9,10 +9,13 @@
 #define WT_SHARED_H
 
 #include "datatype/timestamp.h"
+#include "storage/dsm.h"
 #include "storage/lwlock.h"
 
+#include "auth.h"
 #include "counters.h"
 #include "settings.h"
+#include "sink.h"
 
 typedef enum WtState
 {
@@ -37,6 +40,7 @@ typedef struct WtWorkerStatus
 	char addresses[WT_ADDRESSES_SIZE];
 	TimestampTz since; /* when the state began */
 	char error[WT_ERROR_SIZE];
+	char stdout_error[WT_ERROR_SIZE]; /* why it drops lines */
 } WtWorkerStatus;
 
 typedef struct WtShared
@@ -50,12 +54,18 @@ typedef struct WtShared
 	int upkeep_pid;		  /* 0: none */
 	WtWorkerStatus workers[WT_MAX_WORKERS];
 
+	WtSinkShared sink; /* of windtrap.stdout; without the lock */
+
 	/* Written by their workers, without the lock; they outlive them. */
 	WtCounters counters[WT_MAX_WORKERS];
 	/* What they were when they were last reset; under the lock. */
 	uint64 baseline[WT_MAX_WORKERS][WT_N_COUNTERS];
 	TimestampTz counting_since;
 	volatile uint64 generation; /* resets so far */
+
+	int64 rates
+		[WT_RATE_PLACES]; /* how far tokens are used up, see auth.c; without the lock */
+	dsm_handle refused; /* the record of refused requests; DSM_HANDLE_INVALID: none yet */
 } WtShared;
 
 extern WtShared *wt_shared;
@@ -74,6 +84,8 @@ extern void wt_status_begin(int number, Oid database);
 extern void wt_status_set_state(WtState state);
 /* Reports an error, a plain sentence; NULL: there is none any more. */
 extern void wt_status_set_error(const char *error);
+/* The same for lines that are dropped. */
+extern void wt_status_set_stdout_error(const char *error);
 extern void wt_status_set_address(const char *addresses, int port);
 
 /* What this worker counts in. */

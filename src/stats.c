@@ -118,6 +118,12 @@ visit_counters(const Visitor *v, const WtCounters *c)
 	visit_number(v, WT_STAT_COUNTER, "decoded_bytes_total",
 				 "Bytes of request bodies decoded, after inflation.", NULL, NULL,
 				 (double) c->bytes_decoded);
+	visit_number(v, WT_STAT_COUNTER, "stdout_written_total",
+				 "Committed events written as lines to windtrap.stdout.", NULL, NULL,
+				 (double) c->stdout_written);
+	visit_number(v, WT_STAT_COUNTER, "stdout_dropped_total",
+				 "Committed events not written to windtrap.stdout.", NULL, NULL,
+				 (double) c->stdout_dropped);
 	visit_histogram(v, "request_duration_seconds",
 					"Time from a request's first line to its answer.", &c->request_us,
 					wt_time_bounds, 1e6);
@@ -253,8 +259,8 @@ windtrap_stats(PG_FUNCTION_ARGS)
 		WtCounters c;
 		uint64 requests = 0;
 		uint64 transactions;
-		Datum values[19];
-		bool nulls[19] = {false};
+		Datum values[21];
+		bool nulls[21] = {false};
 		int n = 0;
 
 		read_counters(i, &c);
@@ -286,6 +292,8 @@ windtrap_stats(PG_FUNCTION_ARGS)
 		values[n++] = Int64GetDatum((int64) c.connections);
 		values[n++] = Int64GetDatum((int64) c.max_connections);
 		values[n++] = Int64GetDatum((int64) c.bytes_in_flight);
+		values[n++] = Int64GetDatum((int64) c.stdout_written);
+		values[n++] = Int64GetDatum((int64) c.stdout_dropped);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -26,15 +26,18 @@
 #include "commands/dbcommands.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "nodes/makefuncs.h"
+#include "parser/parse_node.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "storage/lwlock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -215,13 +218,29 @@ check_partitions(Oid relation)
 	}
 }
 
-/* Whether the plan is one over the target, and not over another table of its name. */
-static bool
-plan_is_of_target(SPIPlanPtr plan)
+/*
+ * The statement names its table, and PostgreSQL analyzes it again whenever something has
+ * changed: its name may mean another table by then, since whoever owns the schema can rename
+ * it and make another one, and a lock on the table does not keep him.  What he has put into
+ * that one must not run as the owner of ours.  So each time the statement is analyzed this
+ * looks, at the first column it refers to, whether it is about the target.
+ */
+static Node *
+check_target(ParseState *state, ColumnRef *column)
 {
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+	while (state->parentParseState)
+		state = state->parentParseState;
+	if (!state->p_target_relation ||
+		RelationGetRelid(state->p_target_relation) != target.relation)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the log table has just been replaced")));
+	return NULL;
+}
 
-	return list_member_oid(source->relationOids, target.relation);
+static void
+set_up_parser(ParseState *state, void *arg)
+{
+	state->p_pre_columnref_hook = check_target;
 }
 
 /*
@@ -236,7 +255,6 @@ static void
 look_up_target(void)
 {
 	RangeVar *name = wt_log_table_name(wt_table);
-	HeapTuple tuple;
 	Oid saved_role;
 	int saved_context;
 	SPIPlanPtr plan;
@@ -254,29 +272,25 @@ look_up_target(void)
 		target.valid = true;
 		target.relation = RangeVarGetRelid(name, RowExclusiveLock, false);
 	}
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(target.relation));
-	if (!HeapTupleIsValid(tuple))
+	target.owner = wt_log_table_owner(target.relation);
+	if (!OidIsValid(target.owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the table %s was just dropped", wt_log_table_quote(name))));
-	target.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 	wt_log_table_check(target.relation);
 	check_partitions(target.relation);
 	target.row_security =
 		check_enable_rls(target.relation, target.owner, true) == RLS_ENABLED;
 
 	wt_become(target.owner, &saved_role, &saved_context);
-	plan = SPI_prepare(psprintf("INSERT INTO %s (event_timestamp, data, status) "
-								"SELECT event_timestamp, data, status FROM %s",
-								wt_log_table_quote(name), batch_name),
-					   0, NULL);
+	plan = SPI_prepare_params(psprintf("INSERT INTO %s (event_timestamp, data, status) "
+									   "SELECT event_timestamp, data, status FROM %s",
+									   wt_log_table_quote(name), batch_name),
+							  set_up_parser, NULL, 0);
 	if (!plan)
 		elog(ERROR, "could not prepare the insertion into %s: %s",
 			 wt_log_table_quote(name), SPI_result_code_string(SPI_result));
 	wt_restore(saved_role, saved_context);
-	if (!plan_is_of_target(plan))
-		target.valid = false;
 	SPI_keepplan(plan);
 	target.plan = plan;
 	strlcpy(target.name, wt_table, sizeof(target.name));
@@ -341,6 +355,7 @@ insert_rows(WtRow *const *rows, int n_rows)
 	Oid saved_role;
 	int saved_context;
 	int nest_level;
+	int64 temporary = wt_count_temporary();
 	int rc;
 
 	SPI_connect();
@@ -372,6 +387,7 @@ insert_rows(WtRow *const *rows, int n_rows)
 	SPI_finish();
 	AtEOXact_GUC(false, nest_level);
 	wt_restore(saved_role, saved_context);
+	wt_refuse_temporary(temporary);
 }
 
 /*
@@ -474,8 +490,17 @@ note_failure(Failure *failed, const ErrorData *error)
 	/* A constraint has a name; what plpgsql raises names no table. */
 	failed->no_partition = error->sqlerrcode == ERRCODE_CHECK_VIOLATION &&
 						   error->table_name && !error->constraint_name;
-	strlcpy(failed->message, error->message ? error->message : "unknown error",
-			sizeof(failed->message));
+	if (error->message)
+	{
+		/* A trigger can raise megabytes, and half a character is none. */
+		int length = pg_mbcliplen(error->message, (int) strlen(error->message),
+								  sizeof(failed->message) - 1);
+
+		memcpy(failed->message, error->message, (size_t) length);
+		failed->message[length] = '\0';
+	}
+	else
+		strlcpy(failed->message, "unknown error", sizeof(failed->message));
 }
 
 /* Marks the pending rows. */
@@ -525,7 +550,7 @@ insert_in_subtransaction(WtRow *const *rows, int n_rows, char **message)
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		target.valid = false;
-		*message = error->message;
+		*message = pstrdup(failed.message);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -624,6 +649,8 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		disable_timeout(watch, false);
 		QueryCancelPending = false;
 		wt_store_in_progress = false;
+		/* A trigger's advisory locks would last as long as this process. */
+		LockReleaseSession(USER_LOCKMETHOD);
 		MemoryContextSwitchTo(context);
 
 		if (!standbys_have(XactLastCommitEnd, level))
@@ -650,6 +677,7 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		QueryCancelPending = false;
 		AbortCurrentTransaction();
 		wt_store_in_progress = false;
+		LockReleaseSession(USER_LOCKMETHOD);
 		MemoryContextSwitchTo(context);
 
 		/* Whatever it was, look at the table again before the next try. */
@@ -699,7 +727,8 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 	was_valid = target.valid;
 	ok = attempt(pending, n, false, callbacks, timeout, &error);
 	/* A plan can be of a table that is gone or has changed: look at what there is now. */
-	if (!ok && was_valid && !error.committed &&
+	if (!ok && !error.committed &&
+		(was_valid || error.sqlstate == ERRCODE_UNDEFINED_TABLE) &&
 		(error.no_partition ||
 		 ERRCODE_TO_CATEGORY(error.sqlstate) == ERRCODE_INVALID_SCHEMA_NAME ||
 		 ERRCODE_TO_CATEGORY(error.sqlstate) ==

@@ -74,6 +74,56 @@ wt_text_valid_prefix(const char *text, size_t length)
 	return length;
 }
 
+/*
+ * Whether a character of n bytes may be shown as it is.  C1 controls end or begin a
+ * terminal's commands as ESC does; marks of direction and of no width make a line read
+ * otherwise than it is.
+ */
+static bool
+is_harmless(const unsigned char *p, int n)
+{
+	uint32_t c;
+
+	if (n == 1)
+		return p[0] >= 0x20 && p[0] != 0x7F && p[0] != '\\';
+	c = p[0] & (0xFFu >> (n + 1));
+	for (int i = 1; i < n; i++)
+		c = c << 6 | (p[i] & 0x3F);
+	return c >= 0xA0 && c != 0xAD && c != 0x61C && (c < 0x200B || c > 0x200F) &&
+		   (c < 0x2028 || c > 0x202E) && (c < 0x2060 || c > 0x206F) && c != 0xFEFF &&
+		   (c < 0xFFF9 || c > 0xFFFF) && (c < 0xE0000 || c > 0xE0FFF);
+}
+
+size_t
+wt_text_escape(const char *text, size_t length, bool ascii_only, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *p = (const unsigned char *) text;
+	size_t written = 0;
+
+	for (size_t i = 0; i < length;)
+	{
+		int n = wt_utf8_sequence(p + i, length - i);
+		bool plain = n > 0 && !(ascii_only && n > 1) && is_harmless(p + i, n);
+
+		if (n == 0)
+			n = 1;
+		for (; n > 0; n--, i++)
+		{
+			if (plain)
+			{
+				out[written++] = text[i];
+				continue;
+			}
+			out[written++] = '\\';
+			out[written++] = 'x';
+			out[written++] = digits[p[i] >> 4];
+			out[written++] = digits[p[i] & 0xF];
+		}
+	}
+	return written;
+}
+
 int
 wt_utf8_encode(uint32_t c, char *out)
 {

@@ -24,6 +24,14 @@ extern int wt_utf8_sequence(const unsigned char *p, size_t left);
  */
 extern size_t wt_text_valid_prefix(const char *text, size_t length);
 
+/*
+ * Copies bytes of any kind so that they can be stored and shown: what is not UTF-8, control
+ * characters, characters that change how others are displayed, and backslashes become \xNN,
+ * each byte of them; with ascii_only all but ASCII do.  out has room for 4 bytes for each;
+ * gives the number of bytes written, without a NUL.
+ */
+extern size_t wt_text_escape(const char *text, size_t length, bool ascii_only, char *out);
+
 /* The value of a hexadecimal digit; -1 where c is none. */
 static inline int
 wt_hex_digit(char c)

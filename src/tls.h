@@ -61,7 +61,8 @@ extern bool wt_tls_has_unread(struct gnutls_session_int *session);
 extern void wt_tls_send_last(struct gnutls_session_int *session, const char *message,
 							 size_t length);
 
-#define WT_CERTIFICATE_NAME_SIZE 257
+/* What a source can be long, and a NUL. */
+#define WT_CERTIFICATE_NAME_SIZE 129
 
 typedef enum WtTlsPeer
 {

@@ -66,6 +66,7 @@
 #include "compat.h"
 #include "identity.h"
 #include "log_table.h"
+#include "move_rows.h"
 #include "settings.h"
 #include "upkeep.h"
 
@@ -82,7 +83,7 @@ PG_FUNCTION_INFO_V1(windtrap_upkeep);
 /* Weak locks, and rows that others have locked: nobody waits behind us. */
 #define LOCK_TIMEOUT "1s"
 
-/* Blocks of the default partition that one statement moves or deletes: 8 MB. */
+/* Blocks of the default partition that one statement deletes from: 8 MB. */
 #define BLOCKS_AT_ONCE 1024
 
 /*
@@ -104,9 +105,7 @@ typedef struct LogTable
 {
 	RangeVar *name;
 	Oid relation;
-	Oid owner;
 	Oid tablespace;
-	char *columns;		   /* those that can be inserted into, quoted */
 	Oid default_partition; /* InvalidOid: there is none, or it is no ordinary table */
 	BlockNumber default_blocks;
 	int n_spans;
@@ -120,6 +119,7 @@ typedef struct Scope
 	Oid role;
 	int context;
 	int nest_level;
+	int64 temporary;
 } Scope;
 
 static void
@@ -130,29 +130,45 @@ set_guc(const char *name, const char *value)
 							 0, false);
 }
 
-/* Does what follows as the table's owner, with SPI, safe from odd settings. */
-static void
-enter(Oid owner, Scope *scope)
+/*
+ * Does what follows as the table's owner, with SPI, safe from odd settings; false: there
+ * is no such table.  Not even looking at how it is partitioned can be done before: the
+ * functions in an expression of its key are the owner's, and PostgreSQL runs them when it
+ * reads it.
+ */
+static bool
+enter(Oid relation, Scope *scope)
 {
+	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
+	Oid owner = wt_log_table_owner(relation);
+
+	if (!OidIsValid(owner))
+		return false;
 	scope->caller = CurrentMemoryContext;
+	scope->temporary = wt_count_temporary();
 	SPI_connect();
+
+	/*
+	 * Deferred triggers would fire at COMMIT, and there as the session's user, which
+	 * PostgreSQL refuses: make them fire with the statement.  Those that wait already are
+	 * the caller's.
+	 */
+	AfterTriggerSetState(&constraints);
 	wt_become(owner, &scope->role, &scope->context);
 	scope->nest_level = NewGUCNestLevel();
 	set_guc("search_path", "pg_catalog, pg_temp");
 	/* Rows that a policy hides would be left behind: rather fail. */
 	set_guc("row_security", "off");
 	set_guc("lock_timeout", LOCK_TIMEOUT);
+	return true;
 }
 
 static void
 leave(const Scope *scope)
 {
-	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
-
-	/* Deferred triggers would fire at COMMIT, and there as the session's user. */
-	AfterTriggerSetState(&constraints);
 	AtEOXact_GUC(false, scope->nest_level);
 	wt_restore(scope->role, scope->context);
+	wt_refuse_temporary(scope->temporary);
 	SPI_finish();
 }
 
@@ -178,11 +194,17 @@ int64_result(uint64 row, int column)
 	return is_null ? 0 : DatumGetInt64(value);
 }
 
+/* The name of a relation for use in a statement, which it will be until this transaction ends. */
 static char *
 quoted_name(Oid relation)
 {
 	char *name = get_rel_name(relation);
 
+	if (name)
+	{
+		wt_hold_schema(get_rel_namespace(relation));
+		name = get_rel_name(relation);
+	}
 	if (!name)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("partition with OID %u has just been dropped", relation)));
@@ -202,10 +224,11 @@ is_partmans(const RangeVar *name)
 	Oid saved_role;
 	int saved_context;
 	Oid owner;
+	Oid schema_oid;
 	bool is_null;
-	char *schema;
+	const char *schema;
 
-	run("SELECT c.relowner, quote_ident(n.nspname) FROM pg_extension e "
+	run("SELECT c.relowner, n.oid FROM pg_extension e "
 		"JOIN pg_namespace n ON n.oid = e.extnamespace "
 		"JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'part_config' "
 		"WHERE e.extname = 'pg_partman'",
@@ -214,32 +237,17 @@ is_partmans(const RangeVar *name)
 		return false;
 	owner = DatumGetObjectId(
 		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
-	schema = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+	/* Not by its name: that is the schema's owner's to change. */
+	schema_oid = DatumGetObjectId(
+		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null));
+	wt_hold_schema(schema_oid);
+	schema = quote_identifier(get_namespace_name(schema_oid));
 	values[0] = CStringGetTextDatum(psprintf("%s.%s", name->schemaname, name->relname));
 	wt_become(owner, &saved_role, &saved_context);
 	run(psprintf("SELECT FROM %s.part_config WHERE parent_table = $1", schema), 1, types,
 		values);
 	wt_restore(saved_role, saved_context);
 	return SPI_processed > 0;
-}
-
-static void
-read_columns(Relation relation, LogTable *table)
-{
-	TupleDesc desc = RelationGetDescr(relation);
-	StringInfoData columns;
-
-	initStringInfo(&columns);
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-
-		if (attribute->attisdropped || attribute->attgenerated)
-			continue;
-		appendStringInfo(&columns, "%s%s", columns.len > 0 ? ", " : "",
-						 quote_identifier(NameStr(attribute->attname)));
-	}
-	table->columns = columns.data;
 }
 
 static TimestampTz
@@ -292,8 +300,8 @@ read_spans(Relation relation, LogTable *table)
 }
 
 /*
- * Reads how the table is partitioned now.  On failure gives false and the reason why it
- * is none of ours.
+ * Reads how the table is partitioned now, as its owner, that is, after enter.  On failure
+ * gives false and the reason why it is none of ours.
  */
 static bool
 read_table(Oid oid, LogTable *table, const char **reason)
@@ -308,6 +316,10 @@ read_table(Oid oid, LogTable *table, const char **reason)
 		*reason = "it has just been dropped";
 		return false;
 	}
+	if (relation->rd_rel->relowner != GetUserId())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("the owner of \"%s\" has just changed",
+							   RelationGetRelationName(relation))));
 	if (relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 	{
 		relation_close(relation, NoLock);
@@ -329,9 +341,7 @@ read_table(Oid oid, LogTable *table, const char **reason)
 		table->relation = oid;
 		table->name = makeRangeVar(get_namespace_name(RelationGetNamespace(relation)),
 								   pstrdup(RelationGetRelationName(relation)), -1);
-		table->owner = relation->rd_rel->relowner;
 		table->tablespace = relation->rd_rel->reltablespace;
-		read_columns(relation, table);
 		read_spans(relation, table);
 	}
 	else
@@ -531,10 +541,14 @@ wt_upkeep_plan(Oid relation, TimestampTz as_of, WtGlance *glance, const char **r
 						errhint("Give one from 1970 to 9999.")));
 	oldest = oldest_day(as_of);
 	*reason = NULL;
-	if (!read_table(relation, &table, reason))
+	if (!enter(relation, &scope))
+	{
+		*reason = "it has just been dropped";
 		return NIL;
-	enter(table.owner, &scope);
-	if (is_partmans(table.name))
+	}
+	if (!read_table(relation, &table, reason))
+		tasks = NIL;
+	else if (is_partmans(table.name))
 		*reason = "pg_partman looks after it";
 	else
 	{
@@ -626,34 +640,6 @@ run_over_blocks(const char *command, BlockNumber first, BlockNumber end, Timesta
 	return (int64) SPI_processed;
 }
 
-/*
- * Moves the rows of a span from the default partition to a table, a part at a time, so
- * that they need not all fit in memory.
- */
-static int64
-move_rows(const LogTable *table, const char *to_name, TimestampTz from, TimestampTz to)
-{
-	const char *command =
-		psprintf("WITH moved AS (DELETE FROM ONLY %s "
-				 "WHERE ctid >= $1 AND ctid < $2 "
-				 "AND event_timestamp >= $3 AND event_timestamp < $4 RETURNING %s) "
-				 "INSERT INTO %s (%s) SELECT %s FROM moved",
-				 quoted_name(table->default_partition), table->columns, to_name,
-				 table->columns, table->columns);
-	Relation relation = table_open(table->default_partition, NoLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(relation);
-	int nest_level = NewGUCNestLevel();
-	int64 rows = 0;
-
-	table_close(relation, NoLock);
-	/* Nothing happens to these rows, so no trigger fires and no reference breaks. */
-	set_guc("session_replication_role", "replica");
-	for (BlockNumber b = 0; b < blocks; b += BLOCKS_AT_ONCE)
-		rows += run_over_blocks(command, b, b + BLOCKS_AT_ONCE, from, to);
-	AtEOXact_GUC(false, nest_level);
-	return rows;
-}
-
 static bool
 is_gap(const LogTable *table, TimestampTz from, TimestampTz to)
 {
@@ -669,17 +655,19 @@ make_partition(Oid relation, WtTask *task)
 	LogTable table;
 	Scope scope;
 	const char *reason;
+	char *name;
 	char *partition;
 
-	/* Against other upkeeps, and partitions made by hand; events are not affected. */
-	if (!read_table(relation, &table, &reason))
+	if (!enter(relation, &scope))
 		return;
-	enter(table.owner, &scope);
-	LockRelationOid(table.relation, ShareUpdateExclusiveLock);
+	/* Against other upkeeps, and partitions made by hand; events are not affected. */
+	LockRelationOid(relation, ShareUpdateExclusiveLock);
+	if (OidIsValid(get_rel_namespace(relation)))
+		wt_hold_schema(get_rel_namespace(relation));
 	if (read_table(relation, &table, &reason) && is_gap(&table, task->from, task->to))
 	{
-		partition = quote_qualified_identifier(table.name->schemaname,
-											   wt_partition_name(table.name, task->from));
+		name = wt_partition_name(table.name, task->from);
+		partition = quote_qualified_identifier(table.name->schemaname, name);
 
 		/*
 		 * As CREATE TABLE ... PARTITION OF would make it.  With its indexes, because
@@ -696,11 +684,15 @@ make_partition(Oid relation, WtTask *task)
 			0, NULL, NULL);
 		if (OidIsValid(table.default_partition))
 		{
+			Oid made = get_relname_relid(name, get_rel_namespace(relation));
+
 			/* Most of them while events still come in, the rest when none can. */
 			LockRelationOid(table.default_partition, RowExclusiveLock);
-			task->rows = move_rows(&table, partition, task->from, task->to);
+			task->rows =
+				wt_move_rows(table.default_partition, made, task->from, task->to);
 			lock_gently(&table.default_partition, 1);
-			task->rows += move_rows(&table, partition, task->from, task->to);
+			task->rows +=
+				wt_move_rows(table.default_partition, made, task->from, task->to);
 		}
 		run(psprintf(
 				"ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')",
@@ -721,17 +713,19 @@ delete_rows(Oid relation, WtTask *task)
 	const char *reason;
 	char *partition;
 
-	if (!read_table(relation, &table, &reason) || !OidIsValid(table.default_partition))
+	if (!enter(relation, &scope))
 		return;
-	enter(table.owner, &scope);
-	partition = quoted_name(table.default_partition);
-	task->rows =
-		run_over_blocks(psprintf("DELETE FROM ONLY %s WHERE ctid >= $1 AND ctid < $2 "
-								 "AND event_timestamp >= $3 AND event_timestamp < $4",
-								 partition),
-						task->block, task->block + BLOCKS_AT_ONCE, task->from, task->to);
-	if (task->rows > 0)
-		task->done_to = MemoryContextStrdup(scope.caller, partition);
+	if (read_table(relation, &table, &reason) && OidIsValid(table.default_partition))
+	{
+		partition = quoted_name(table.default_partition);
+		task->rows = run_over_blocks(
+			psprintf("DELETE FROM ONLY %s WHERE ctid >= $1 AND ctid < $2 "
+					 "AND event_timestamp >= $3 AND event_timestamp < $4",
+					 partition),
+			task->block, task->block + BLOCKS_AT_ONCE, task->from, task->to);
+		if (task->rows > 0)
+			task->done_to = MemoryContextStrdup(scope.caller, partition);
+	}
 	leave(&scope);
 }
 
@@ -767,13 +761,12 @@ drop_partition(Oid relation, WtTask *task)
 	Oid locks[3];
 	int n = 0;
 
-	if (!read_table(relation, &table, &reason))
+	if (!enter(relation, &scope))
 		return;
-	enter(table.owner, &scope);
 	/* All that DROP will lock. */
-	locks[n++] = table.relation;
+	locks[n++] = relation;
 	locks[n++] = task->partition;
-	if (OidIsValid(table.default_partition))
+	if (read_table(relation, &table, &reason) && OidIsValid(table.default_partition))
 		locks[n++] = table.default_partition;
 	lock_gently(locks, n);
 	if (read_table(relation, &table, &reason) && has_partition(&table, task->partition))

@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/extension.h"
 #include "libpq/pqsignal.h"
@@ -26,13 +25,12 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "log_table.h"
 #include "settings.h"
 #include "shared.h"
+#include "transact.h"
 #include "upkeep.h"
 #include "upkeep_worker.h"
 
@@ -63,7 +61,6 @@ typedef struct Round
 } Round;
 
 static volatile sig_atomic_t stop_requested = false;
-static volatile bool in_transaction = false;
 static WtGlance glance;
 static char reported[256]; /* the failure that was logged last */
 
@@ -74,7 +71,7 @@ on_sigterm(SIGNAL_ARGS)
 	int saved = errno;
 
 	stop_requested = true;
-	if (in_transaction)
+	if (wt_transaction_in_progress)
 	{
 		InterruptPending = true;
 		QueryCancelPending = true;
@@ -92,76 +89,34 @@ on_exit_clear_pid(int code, Datum arg)
 	LWLockRelease(&wt_shared->lock);
 }
 
-static void
-set_local(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
-							 true, 0, false);
-}
-
 /*
  * Runs something in a transaction; false: it failed, and the log says so, once for as
  * long as it fails in the same way.
  */
 static bool
-transact(void (*what)(Round *), Round *round, const char *activity)
+transact(void (*what)(void *round), Round *round, const char *activity)
 {
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool ok = true;
+	ErrorData *e = wt_transact(what, round, activity, TASK_TIMEOUT);
 
-	PG_TRY();
+	if (!e)
+		return true;
+	if (!stop_requested && strncmp(reported, e->message, sizeof(reported) - 1) != 0)
 	{
-		in_transaction = true;
-		SetCurrentStatementStartTimestamp();
-		pgstat_report_activity(STATE_RUNNING, activity);
-		StartTransactionCommand();
-		enable_timeout_after(STATEMENT_TIMEOUT, TASK_TIMEOUT);
-		set_local("lock_timeout", "1s");
-
-		/*
-		 * A commit that waited for the disk or a standby would hold its locks meanwhile.
-		 * Nothing is lost: rows are moved, or they are not.  What removes files is
-		 * flushed in any case.
-		 */
-		set_local("synchronous_commit", "off");
-		PushActiveSnapshot(GetTransactionSnapshot());
-		MemoryContextSwitchTo(context);
-		what(round);
-		PopActiveSnapshot();
-		CommitTransactionCommand();
+		ereport(LOG, (errcode(e->sqlerrcode),
+					  errmsg("windtrap: the upkeep of %s could not finish: %s", wt_table,
+							 e->message),
+					  e->detail ? errdetail_internal("%s", e->detail) : 0,
+					  errhint("It will try again.")));
+		strlcpy(reported, e->message, sizeof(reported));
 	}
-	PG_CATCH();
-	{
-		ErrorData *e;
-
-		MemoryContextSwitchTo(context);
-		e = CopyErrorData();
-		FlushErrorState();
-		AbortCurrentTransaction();
-		if (!stop_requested && strncmp(reported, e->message, sizeof(reported) - 1) != 0)
-		{
-			ereport(LOG, (errcode(e->sqlerrcode),
-						  errmsg("windtrap: the upkeep of %s could not finish: %s",
-								 wt_table, e->message),
-						  e->detail ? errdetail_internal("%s", e->detail) : 0,
-						  errhint("It will try again.")));
-			strlcpy(reported, e->message, sizeof(reported));
-		}
-		FreeErrorData(e);
-		ok = false;
-	}
-	PG_END_TRY();
-	disable_timeout(STATEMENT_TIMEOUT, false);
-	QueryCancelPending = false;
-	in_transaction = false;
-	MemoryContextSwitchTo(context);
-	pgstat_report_activity(STATE_IDLE, NULL);
-	return ok;
+	FreeErrorData(e);
+	return false;
 }
 
 static void
-plan(Round *round)
+plan(void *arg)
 {
+	Round *round = arg;
 	const char *reason;
 
 	round->has_extension = OidIsValid(get_extension_oid("windtrap", true));
@@ -174,8 +129,10 @@ plan(Round *round)
 }
 
 static void
-do_task(Round *round)
+do_task(void *arg)
 {
+	const Round *round = arg;
+
 	wt_upkeep_do(round->relation, round->task);
 }
 

@@ -37,12 +37,17 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "auth.h"
 #include "batch.h"
 #include "compat.h"
 #include "listener.h"
+#include "refused_view.h"
 #include "settings.h"
 #include "shared.h"
+#include "stdout.h"
 #include "store.h"
+#include "tokens.h"
+#include "transact.h"
 #include "worker.h"
 
 /* Looking whether the extension is there, ms. */
@@ -76,6 +81,7 @@
 #define RESERVED_DESCRIPTORS 32
 
 static WtListener *listener;
+static WtAuth *auth;
 static WaitEventSet *wait_events;
 
 static volatile sig_atomic_t stop_requested = false;
@@ -102,7 +108,7 @@ on_sigterm(SIGNAL_ARGS)
 
 	stop_requested = true;
 	wt_store_stopping = true;
-	if (wt_store_in_progress)
+	if (wt_store_in_progress || wt_transaction_in_progress)
 	{
 		InterruptPending = true;
 		QueryCancelPending = true;
@@ -180,6 +186,34 @@ listener_settings(void)
 		}
 	}
 	return settings;
+}
+
+/* Who may, as the settings and the table of tokens say now; says when that changes. */
+static void
+attend_auth(bool configure)
+{
+	static bool said_open = false;
+	WtAuthSettings settings = {.mode = (WtAuthMode) wt_auth_mode,
+							   .cors_origins = wt_cors_origins,
+							   .allowed_hosts = wt_allowed_hosts,
+							   .trusted_proxies = wt_trusted_proxies};
+
+	if (configure && !wt_auth_configure(auth, &settings))
+		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	wt_tokens_attend(auth);
+	if (wt_auth_is_open(auth) == said_open)
+		return;
+	said_open = !said_open;
+	if (!said_open)
+		ereport(LOG, (errmsg("windtrap: whoever sends events needs a token")));
+	else if (wt_auth_mode == WT_AUTH_NONE)
+		ereport(LOG, (errmsg("windtrap: anybody may send events without a token, since "
+							 "windtrap.auth is none")));
+	else
+		ereport(LOG,
+				(errmsg("windtrap: clients on this machine may send events without a "
+						"token, until the first one is made"),
+				 errhint("Call windtrap.create_token() to have it closed.")));
 }
 
 /*
@@ -297,16 +331,35 @@ open_sockets(int number)
 }
 
 static void
+make_wait_events(void)
+{
+	if (wait_events)
+		FreeWaitEventSet(wait_events);
+	wait_events = wt_create_wait_event_set(TopMemoryContext, 4);
+	AddWaitEventToSet(wait_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_listener_descriptor(listener),
+					  NULL, NULL);
+	if (wt_stdout_descriptor() != PGINVALID_SOCKET)
+		AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_stdout_descriptor(), NULL,
+						  NULL);
+}
+
+static void
 reload(int number)
 {
 	WtListenerSettings settings;
 
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
+	wt_stdout_configure();
+	if (wait_events)
+		make_wait_events();
 	if (!listener)
 		return;
 	settings = listener_settings();
 	wt_listener_configure(listener, &settings);
+	attend_auth(true);
 	(void) open_sockets(number);
 }
 
@@ -326,6 +379,7 @@ attend(int number)
 	if (ConfigReloadPending)
 		reload(number);
 	wt_counters_attend();
+	wt_stdout_attend();
 	return !stop_requested;
 }
 
@@ -408,6 +462,10 @@ work(int timeout)
 {
 	int unanswered = 0;
 
+	/* A token that was revoked before a request came must not let it in. */
+	AcceptInvalidationMessages();
+	attend_auth(false);
+
 	/*
 	 * While reading one connection the next request arrives on another: as long as the
 	 * batch grows, look again.  A flush costs more than a look.
@@ -430,7 +488,7 @@ work(int timeout)
 static void
 wait_for_work(long timeout)
 {
-	WaitEvent events[3];
+	WaitEvent events[4];
 	int n = WaitEventSetWait(wait_events, wt_batch_is_pending() ? 0 : timeout, events,
 							 lengthof(events), PG_WAIT_EXTENSION);
 
@@ -477,6 +535,9 @@ stop_serving(void)
 	wait_events = NULL;
 	wt_listener_destroy(listener);
 	listener = NULL;
+	wt_auth_destroy(auth);
+	auth = NULL;
+	wt_stdout_finish();
 	wt_status_set_address("", 0);
 	ereport(LOG, (errmsg("windtrap: stopped listening")));
 }
@@ -489,10 +550,15 @@ start_serving(int number)
 	long pause = FIRST_RETRY;
 
 	listening_port = 0; /* the sockets of an earlier listener are gone */
-	listener = wt_listener_create(&settings, wt_my_counters(), on_panic);
+	auth = wt_auth_create(wt_shared->rates);
+	if (auth)
+		listener = wt_listener_create(&settings, wt_my_counters(), auth, on_panic);
 	if (!listener)
 		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
 						errmsg("windtrap: could not start libmicrohttpd")));
+	/* Before the first request is let in. */
+	attend_auth(true);
+	wt_listener_remember(listener, wt_refused_attach());
 	while (!open_sockets(number))
 	{
 		/* Those that wait for the first worker have not failed. */
@@ -504,11 +570,7 @@ start_serving(int number)
 			return false;
 		pause = Min(pause * 2, LAST_RETRY);
 	}
-	wait_events = wt_create_wait_event_set(TopMemoryContext, 3);
-	AddWaitEventToSet(wait_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_listener_descriptor(listener),
-					  NULL, NULL);
+	make_wait_events();
 	wt_batch_prepare(listener, store_timeout());
 	wt_status_set_state(WT_STATE_LISTENING);
 	return true;
@@ -566,9 +628,12 @@ serve(int number)
 		}
 
 		wait_for_work(
-			shorter(shorter(wt_listener_timeout(listener), IDLE_SHRINK),
+			shorter(shorter(shorter(wt_listener_timeout(listener), wt_stdout_timeout()),
+							IDLE_SHRINK),
 					shorter(stats_due > 0 ? stats_due : -1,
-							missing_since || listening_elsewhere ? EXTENSION_POLL : -1)));
+							shorter(wt_tokens_timeout(),
+									missing_since || listening_elsewhere ? EXTENSION_POLL
+																		 : -1))));
 		if (stats_due > 0 &&
 			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
 			stats_due = pgstat_report_stat(true);
@@ -614,6 +679,7 @@ windtrap_worker_main(Datum arg)
 	strlcpy(database_name, get_database_name(MyDatabaseId), NAMEDATALEN);
 	CommitTransactionCommand();
 	wt_status_set_error(NULL);
+	wt_stdout_configure();
 
 	wait_if_encoding_is_unfit(number);
 	while (!stop_requested && wait_for_extension(number))

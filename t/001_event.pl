@@ -254,7 +254,7 @@ is(last_row(q{length(data->'json'->>'t')}), 300_000, 'a long event');
 		join '',
 		map {
 			my $body = qq({"t":"pipelined","n":$_});
-			"POST /log HTTP/1.1\r\nHost: x\r\nContent-Length: "
+			"POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
 			  . length($body)
 			  . "\r\n\r\n$body"
 		} 1 .. 10);
@@ -273,12 +273,16 @@ is(last_row(q{length(data->'json'->>'t')}), 300_000, 'a long event');
 	is($answer->{status}, 200, 'GET /health, the connection still being the same');
 	is(json_of($answer)->{status}, 'ok', 'and HEAD has sent no body');
 }
-for my $method (qw(GET PUT DELETE OPTIONS))
+for my $method (qw(GET PUT DELETE))
 {
 	my $answer = http($port, $method, '/log');
 	is($answer->{status}, 405, "$method /log is not allowed");
-	is($answer->{headers}{allow}, 'POST, HEAD', "$method /log: Allow");
+	is($answer->{headers}{allow}, 'POST, HEAD, OPTIONS', "$method /log: Allow");
 	ok(json_of($answer)->{error}, "$method /log: a sentence");
+}
+{
+	my $answer = http($port, 'OPTIONS', '/log');
+	is("$answer->{status} $answer->{headers}{allow}", '204 POST, HEAD, OPTIONS', 'OPTIONS /log');
 }
 is(http($port, 'POST', '/health', body => '{}')->{status}, 405, 'POST /health');
 for my $path ('/', '/logs', '/log/', '/LOG', '//log', '/log%2F')

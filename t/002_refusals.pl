@@ -203,7 +203,7 @@ still_well('large bodies');
 my $event = '{"framing":1}';
 my $length = length $event;
 my $chunked = sprintf "%x\r\n%s\r\n0\r\n\r\n", $length, $event;
-my $good_head = "POST /log HTTP/1.1\r\nHost: x\r\n";
+my $good_head = "POST /log HTTP/1.1\r\nHost: localhost\r\n";
 my @framing = (
 	# what it is, the request, codes
 	[ 'Content-Length and Transfer-Encoding',
@@ -226,28 +226,28 @@ my @framing = (
 	[ 'space before the colon', "${good_head}Content-Length : $length\r\n\r\n$event" ],
 	[ 'tab before the colon', "${good_head}Content-Length\t: $length\r\n\r\n$event" ],
 	[ 'an empty name', "${good_head}: x\r\nContent-Length: $length\r\n\r\n$event" ],
-	[ 'an empty name in front', "POST /log HTTP/1.1\r\n: x\r\nHost: x\r\nContent-Length: $length\r\n\r\n$event" ],
+	[ 'an empty name in front', "POST /log HTTP/1.1\r\n: x\r\nHost: localhost\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'a line without colon', "${good_head}Nonsense\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'a space in a name', "${good_head}X Y: z\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'a bracket in a name', "${good_head}X(Y): z\r\nContent-Length: $length\r\n\r\n$event" ],
-	[ 'lines that end with LF', "POST /log HTTP/1.1\nHost: x\nContent-Length: $length\n\n$event" ],
+	[ 'lines that end with LF', "POST /log HTTP/1.1\nHost: localhost\nContent-Length: $length\n\n$event" ],
 	[ 'one line that ends with LF', "${good_head}X: y\nContent-Length: $length\r\n\r\n$event" ],
-	[ 'a request line that ends with LF', "POST /log HTTP/1.1\nHost: x\r\nContent-Length: $length\r\n\r\n$event" ],
+	[ 'a request line that ends with LF', "POST /log HTTP/1.1\nHost: localhost\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'an empty line that is LF', "${good_head}Content-Length: $length\r\n\n$event" ],
 	[ 'lines that end with CR', "${good_head}X: y\rZ: w\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'a CR in a value', "${good_head}X: a\rb\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'folding', "${good_head}X: a\r\n b\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'folding of Content-Length', "${good_head}Content-Length:\r\n $length\r\n\r\n$event" ],
 	[ 'folding by a tab', "${good_head}X: a\r\n\tb\r\nContent-Length: $length\r\n\r\n$event" ],
-	[ 'a folded first line', "POST /log HTTP/1.1\r\n Host: x\r\nHost: x\r\nContent-Length: $length\r\n\r\n$event" ],
+	[ 'a folded first line', "POST /log HTTP/1.1\r\n Host: localhost\r\nHost: localhost\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'a NUL in a value', "${good_head}X: a\0b\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'a NUL in a name', "${good_head}X\0Y: a\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'a NUL at the end of Content-Length', "${good_head}Content-Length: $length\0\r\n\r\n$event" ],
-	[ 'a NUL in the target', "POST /log\0x HTTP/1.1\r\nHost: x\r\nContent-Length: $length\r\n\r\n$event", qr/^(400|404)$/ ],
+	[ 'a NUL in the target', "POST /log\0x HTTP/1.1\r\nHost: localhost\r\nContent-Length: $length\r\n\r\n$event", qr/^(400|404)$/ ],
 	[ 'a control character in a value', "${good_head}X: a\x01b\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'an escape in a value', "${good_head}X: a\e[31m\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'two hosts', "${good_head}Host: y\r\nContent-Length: $length\r\n\r\n$event" ],
-	[ 'two equal hosts', "${good_head}Host: x\r\nContent-Length: $length\r\n\r\n$event" ],
+	[ 'two equal hosts', "${good_head}Host: localhost\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'no host', "POST /log HTTP/1.1\r\nContent-Length: $length\r\n\r\n$event" ],
 	[ 'an unknown Transfer-Encoding', "${good_head}Transfer-Encoding: xchunked\r\n\r\n$chunked" ],
 	[ 'Transfer-Encoding identity', "${good_head}Transfer-Encoding: identity\r\n\r\n$chunked" ],
@@ -264,7 +264,7 @@ my @framing = (
 		"${good_head}Transfer-Encoding: chunked\r\n\r\nd;" . 'x' x 40_000 . "\r\n$event\r\n0\r\n\r\n", qr/^(400|413)$/ ],
 	[ 'a header of 40 KB', "${good_head}X: " . 'x' x 40_000 . "\r\nContent-Length: $length\r\n\r\n$event", qr/^431$/ ],
 	[ '10,000 headers', $good_head . "X: y\r\n" x 10_000 . "Content-Length: $length\r\n\r\n$event", qr/^431$/ ],
-	[ 'a target of 40 KB', 'POST /log?' . 'x' x 40_000 . " HTTP/1.1\r\nHost: x\r\nContent-Length: $length\r\n\r\n$event", qr/^414$/ ],
+	[ 'a target of 40 KB', 'POST /log?' . 'x' x 40_000 . " HTTP/1.1\r\nHost: localhost\r\nContent-Length: $length\r\n\r\n$event", qr/^414$/ ],
 	[ 'no HTTP', "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", qr/^(400|none)$/ ],);
 my $smuggled = "POST /log HTTP/1.1\r\nHost: smuggled\r\nContent-Length: 14\r\n\r\n{\"smuggled\":1}";
 for my $case (@framing)
@@ -308,11 +308,13 @@ still_well('cut requests');
 
 # A request behind one that came through a proxy may be somebody else's.
 {
+	my $token = query(q{SELECT windtrap.create_token('proxy')});
 	my $c = connect_to($port);
-	$c->send("${good_head}X-Forwarded-For: 203.0.113.9\r\nContent-Length: $length\r\n\r\n$event$smuggled");
+	$c->send("${good_head}X-API-Key: $token\r\nX-Forwarded-For: 203.0.113.9\r\nContent-Length: $length\r\n\r\n$event$smuggled");
 	is($c->response->{status}, 200, 'an event that came through a proxy');
 	$stored++;
 	ok($c->is_closed, 'nothing can ride behind it');
+	query('DELETE FROM windtrap.token');
 	still_well('proxy');
 }
 

@@ -236,6 +236,20 @@ my @reasons = (
 			$psql->quit;
 			return $code;
 		} ],
+	[ 'host', 421, 'a host that is not this machine', sub { $raw->("POST /log HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 2\r\n\r\n{}") } ],
+	[ 'origin', 403, 'a page that may not', sub { post($port, '{}', headers => { Origin => 'https://evil.example' })->{status} } ],
+	[ 'token', 401, 'a client that came by a proxy', sub { post($port, '{}', headers => { Via => '1.1 proxy' })->{status} } ],
+	[ 'scope', 403, 'a token for reading', sub {
+			my $token = query(q{SELECT windtrap.create_token('reader', 'read')});
+			return post($port, '{}', headers => { 'X-API-Key' => $token })->{status};
+		} ],
+	[ 'rate', 429, 'more than the rate', sub {
+			my $token = query(q{SELECT windtrap.create_token('slow', rate => 1)});
+			post($port, '{}', headers => { 'X-API-Key' => $token });
+			my $code = post($port, '{}', headers => { 'X-API-Key' => $token })->{status};
+			query('DELETE FROM windtrap.token');
+			return $code;
+		}, {}, 1, 'requests_total{200} +1' ],
 	# The lock has left its trace in /health.
 	[ 'unavailable', 503, '/health', sub {
 			query('ALTER TABLE log RENAME COLUMN status TO state');
@@ -246,7 +260,7 @@ my @reasons = (
 my %seen;
 for my $case (@reasons)
 {
-	my ($reason, $code, $what, $provoke, $events, $times) = @$case;
+	my ($reason, $code, $what, $provoke, $events, $times, $beside) = @$case;
 	my $before = metrics($node);
 	my $got = $provoke->();
 	is($got, $code, ($reason // 'no reason') . ", $what: $code");
@@ -255,7 +269,7 @@ for my $case (@reasons)
 	$times //= 1;
 	my $expected = join ', ', (map { "events_refused_total{$_} +$events->{$_}" } sort keys %{ $events // {} }),
 	  ($reason ? "requests_refused_total{$reason} +$times" : ()),
-	  ($reason && $reason eq 'overload' ? 'requests_total{200} +1' : ()), "requests_total{$name} +$times";
+	  ($reason && $reason eq 'overload' ? 'requests_total{200} +1' : ()), $beside // (), "requests_total{$name} +$times";
 	my $changes;
 	wait_for(sub { ($changes = changes($before, metrics($node), qr/^(events_refused|requests)_/)) eq $expected }, 2);
 	is($changes, $expected, ($reason // 'no reason') . ", $what: one counter moves by one");

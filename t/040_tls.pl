@@ -78,18 +78,18 @@ PY
 is(query('SELECT count(*) FROM log') - $before, 12_002, 'are all stored');
 is(tls_client($port, $ca, <<'PY'), '200 200 200', 'requests sent in one go are answered one by one');
 s = connect()
-s.sendall(b"".join(b"POST /log HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{\"p\":%d}" % i for i in range(3)))
+s.sendall(b"".join(b"POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\n{\"p\":%d}" % i for i in range(3)))
 f = s.makefile("rb")
 codes = []
 while len(codes) < 3:
-    line = f.readline()
+    line = f.readline() or sys.exit("closed early")
     if line.startswith(b"HTTP/"):
         codes.append(line.split()[1].decode())
 print(" ".join(codes))
 PY
 is(tls_client($port, $ca, <<'PY'), '200', 'a head that comes in many pieces, and with a long target');
 s = connect()
-for piece in [b"POST /log?", b"q=" + b"x" * 6000, b"y" * 2000 + b" HT", b"TP/1.1\r\nHo", b"st: x\r\nX: ", b"z" * 3000, b"\r\nContent-Length: 2\r\n\r", b"\n{", b"}"]:
+for piece in [b"POST /log?", b"q=" + b"x" * 6000, b"y" * 2000 + b" HT", b"TP/1.1\r\nHo", b"st: localhost\r\nX: ", b"z" * 3000, b"\r\nContent-Length: 2\r\n\r", b"\n{", b"}"]:
     s.sendall(piece)
     time.sleep(0.02)
 print(answer(s)[0])
@@ -113,7 +113,7 @@ codes = []
 for request in [b"Transfer-Encoding: chunked\r\n\r\nd;" + b"x" * 40000 + b"\r\n{\"a\":1}\r\n0\r\n\r\n",
                 b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", b"X: y\n Z: a\r\nContent-Length: 2\r\n\r\n{}"]:
     s = connect()
-    s.sendall(b"POST /log HTTP/1.1\r\nHost: x\r\n" + request)
+    s.sendall(b"POST /log HTTP/1.1\r\nHost: localhost\r\n" + request)
     codes.append(str((answer(s) or ["none"])[0]))
 print(" ".join(codes))
 PY
@@ -140,7 +140,7 @@ my ($pid) = worker_pids($node);
 }
 like(tls_client($port, $ca, <<'PY'), qr/^408 .*request_timeout.*\|closed$/s, 'a slow body: 408, and the end');
 s = connect()
-s.sendall(b"POST /log HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+s.sendall(b"POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
 a = answer(s)
 print(a[0], a[1], end="|")
 print("closed" if s.recv(1) == b"" else "open")
@@ -185,7 +185,7 @@ is(tls_curl(@curl, '-d', '{}', "$url/log"), qq(200 {"accepted":1}\n), 'and other
 	$plain->request('{"plain":1}');
 	is($plain->response->{status}, 200, 'one of them');
 	my $busy = connect_to($port);
-	$busy->send("POST /log HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n");
+	$busy->send("POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n");
 	sleep 0.1;
 	alter_system($node, 'windtrap.tls_cert_file' => 'server.crt');
 	ok(wait_for(sub { status() eq 'listening|TLS needs both windtrap.tls_cert_file and windtrap.tls_key_file' }), 'half of the settings: refused');
@@ -226,6 +226,8 @@ like(with_certificate($clients, 'two', subject => '/CN=a/CN=b'), qr/^403 .*commo
 like(with_certificate($clients, 'control', subject => "/CN=a\tb"), qr/^403 .*common name/, 'one with a control character in it');
 is(query(q{SELECT string_agg(data->'json'->>'by', ' ' ORDER BY data->'json'->>'by') FROM log WHERE data->'json' ? 'by'}),
 	'good umlaut', 'of the others nothing is stored');
+is(query(q{SELECT string_agg(data->>'source', '; ' ORDER BY data->>'source') FROM log}), 'Zähler 7, Köln; billing',
+	'their names are stored as source');
 is(query(q{SELECT value FROM windtrap.metrics WHERE label_value = 'certificate' AND name ~ 'requests'}), 7, 'they are counted');
 
 #
@@ -239,7 +241,7 @@ def connect():
     return context.wrap_socket(socket.create_connection(("127.0.0.1", $port), timeout=20), server_hostname="localhost")
 all = [connect() for i in range(10)]
 for s in all:
-    s.sendall(b"POST /log HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 12\\r\\n\\r\\n{\\"last\\":")
+    s.sendall(b"POST /log HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: 12\\r\\n\\r\\n{\\"last\\":")
 half = socket.create_connection(("127.0.0.1", $port))
 half.sendall(b"\\x16\\x03")
 open("$stop", "w").close()

@@ -11,7 +11,7 @@ CREATE ROLE windtrap_test_operator;
 GRANT EXECUTE ON FUNCTION windtrap.start(), windtrap.stop(), windtrap.create_log_table(text)
 	TO windtrap_test_operator;
 
-SELECT plan(29);
+SELECT plan(40);
 
 -- Whatever functions there are.
 SELECT is_empty(
@@ -26,8 +26,14 @@ SELECT is_empty(
 	'every function has the search_path pg_catalog, pg_temp');
 SELECT is_empty(
 	$$SELECT oid::regprocedure FROM pg_proc
-	  WHERE pronamespace = 'windtrap'::regnamespace AND prosecdef$$,
-	'no function runs with its owner''s rights');
+	  WHERE pronamespace = 'windtrap'::regnamespace AND prosecdef
+	    AND proname NOT IN ('create_token', 'revoke_token')$$,
+	'no function runs with its owner''s rights but those that write the tokens');
+SELECT is_empty(
+	$$SELECT grantee::regrole, privilege_type
+	  FROM pg_class c, aclexplode(coalesce(relacl, acldefault('r', relowner)))
+	  WHERE c.oid = 'windtrap.token'::regclass AND grantee <> relowner$$,
+	'nobody but its owner may do anything to the tokens'' table');
 SELECT is_empty(
 	$$SELECT c.oid::regclass, privilege_type
 	  FROM pg_class c, aclexplode(coalesce(relacl, acldefault('r', relowner)))
@@ -67,6 +73,12 @@ SELECT function_privs_are('windtrap', 'stop', '{}'::name[], 'windtrap_test_monit
 SELECT function_privs_are('windtrap', 'create_log_table', '{text}'::name[], 'windtrap_test_monitor', '{}'::name[]);
 SELECT function_privs_are('windtrap', 'worker_status', '{}'::name[], 'windtrap_test_monitor', '{EXECUTE}'::name[]);
 SELECT table_privs_are('windtrap', 'status', 'windtrap_test_monitor', '{SELECT}'::name[]);
+SELECT function_privs_are('windtrap', f, '{}'::name[], 'windtrap_test_nobody', '{}'::name[])
+FROM unnest(ARRAY['refused_requests', 'refused_by_client']) AS f;
+SELECT table_privs_are('windtrap', v, 'windtrap_test_nobody', '{}'::name[])
+FROM unnest(ARRAY['refused', 'refused_clients']) AS v;
+SELECT table_privs_are('windtrap', v, 'windtrap_test_monitor', '{SELECT}'::name[])
+FROM unnest(ARRAY['refused', 'refused_clients']) AS v;
 
 -- And in deed.
 SET LOCAL ROLE windtrap_test_nobody;
@@ -74,8 +86,12 @@ SELECT throws_ok('SELECT windtrap.start()', '42501', NULL, 'an ordinary role may
 SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'nor stop');
 SELECT throws_ok('SELECT windtrap.create_log_table()', '42501', NULL, 'nor make a log table');
 SELECT throws_ok('SELECT * FROM windtrap.status', '42501', NULL, 'nor read the status');
+SELECT throws_ok('SELECT * FROM windtrap.refused', '42501', NULL, 'nor what was refused');
+SELECT throws_ok('SELECT * FROM windtrap.refused_clients', '42501', NULL, 'nor whom');
 SET LOCAL ROLE windtrap_test_monitor;
 SELECT lives_ok('SELECT * FROM windtrap.status', 'who is in pg_monitor reads the status');
+SELECT lives_ok('SELECT * FROM windtrap.refused', 'and what was refused');
+SELECT lives_ok('SELECT * FROM windtrap.refused_clients', 'and whom');
 SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'and may not stop');
 SET LOCAL ROLE windtrap_test_operator;
 SELECT ok(has_function_privilege('windtrap.start()', 'EXECUTE')

@@ -14,9 +14,10 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 UNION
 SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = 'windtrap'::regnamespace
 UNION
-SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relnamespace = 'windtrap'::regnamespace;
+SELECT 'pg_class'::regclass, oid FROM pg_class
+WHERE relnamespace = 'windtrap'::regnamespace AND relkind <> 'i'; -- its table brings it along
 
-SELECT plan(30);
+SELECT plan(36);
 
 SELECT has_extension('windtrap');
 SELECT is(
@@ -59,12 +60,14 @@ SELECT is_empty(
 -- The view.
 SELECT has_view('windtrap', 'status', 'there is the view windtrap.status');
 SELECT columns_are('windtrap', 'status', ARRAY[
-	'worker', 'pid', 'database', 'addresses', 'port', 'state', 'since', 'last_error']);
+	'worker', 'pid', 'database', 'addresses', 'port', 'state', 'since', 'last_error',
+	'stdout_error']);
 SELECT is(
 	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
 	 FROM pg_attribute WHERE attrelid = 'windtrap.status'::regclass AND attnum > 0),
 	ARRAY['worker integer', 'pid integer', 'database text', 'addresses text', 'port integer',
-	      'state text', 'since timestamp with time zone', 'last_error text'],
+	      'state text', 'since timestamp with time zone', 'last_error text',
+	      'stdout_error text'],
 	'its columns have their types and order');
 SELECT is(
 	(SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
@@ -79,9 +82,32 @@ SELECT columns_are('windtrap', 'stats', ARRAY[
 	'worker', 'since', 'requests', 'requests_by_code', 'requests_refused', 'events_accepted',
 	'events_quarantined', 'events_refused', 'bytes_received', 'bytes_decoded', 'transactions',
 	'batch_events_avg', 'batch_events_max', 'commit_ms_avg', 'commit_ms_max', 'request_ms_avg',
-	'connections', 'connections_max', 'bytes_in_flight']);
+	'connections', 'connections_max', 'bytes_in_flight', 'stdout_written', 'stdout_dropped']);
 SELECT columns_are('windtrap', 'quarantine', ARRAY[
 	'event_timestamp', 'id', 'error', 'raw', 'encoding', 'data']);
+
+-- What was refused.
+SELECT is(
+	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
+	 FROM pg_attribute WHERE attrelid = 'windtrap.refused'::regclass AND attnum > 0),
+	ARRAY['time timestamp with time zone', 'ip inet', 'method text', 'path text', 'status integer',
+	      'reason text', 'user_agent text', 'times bigint'],
+	'the columns of windtrap.refused have their types and order');
+SELECT is(
+	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
+	 FROM pg_attribute WHERE attrelid = 'windtrap.refused_clients'::regclass AND attnum > 0),
+	ARRAY['ip inet', 'reason text', 'count bigint', 'first timestamp with time zone',
+	      'last timestamp with time zone'],
+	'those of windtrap.refused_clients too');
+SELECT is(
+	(SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
+	 WHERE attrelid = v::regclass AND attnum > 0),
+	(SELECT proargnames FROM pg_proc WHERE oid = f::regprocedure),
+	v || ' shows all that its function gives, in the same order')
+FROM (VALUES ('windtrap.refused', 'windtrap.refused_requests()'),
+             ('windtrap.refused_clients', 'windtrap.refused_by_client()')) AS x(v, f);
+SELECT lives_ok('SELECT * FROM ' || v, v || ' can be read when nothing runs')
+FROM unnest(ARRAY['windtrap.refused', 'windtrap.refused_clients']) AS v;
 
 -- Comments: one for each object, a sentence and not a filler.
 SELECT isnt(obj_description('windtrap'::regnamespace, 'pg_namespace'), NULL,

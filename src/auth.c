@@ -1,0 +1,716 @@
+/*
+ * auth.c
+ *		Who may.
+ */
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "auth.h"
+#include "list.h"
+
+/* The last use of a token is noted at most so often, µs. */
+#define USE_INTERVAL INT64_C(60000000)
+
+/* A sender may be ahead of its rate by what it may send in so long, µs. */
+#define RATE_BURST INT64_C(1000000)
+
+/* A token as text is shorter than that, bytes; what is longer is none. */
+#define MAX_CREDENTIAL 512
+
+typedef struct Token
+{
+	WtToken public; /* its strings are ours */
+	int64_t used_us;
+	int64_t noted_us;
+} Token;
+
+struct WtAuth
+{
+	WtAuthMode mode;
+	char *cors_origins;
+	char *allowed_hosts;
+	WtCidrList trusted_proxies;
+	bool known; /* what tokens there are */
+	bool any;	/* there has been a token */
+	Token *tokens;
+	int n_tokens;
+	int64_t *places;
+};
+
+/*
+ * Patterns of hosts and origins
+ */
+
+static bool
+equal(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+	return a_length == b_length && strncasecmp(a, b, a_length) == 0;
+}
+
+static bool
+is_word(const char *text, size_t length, const char *word)
+{
+	return equal(text, length, word, strlen(word));
+}
+
+/* Whether name is a pattern's: the same, or one label or more before ".example.com". */
+static bool
+matches(const char *pattern, size_t pattern_length, const char *name, size_t length)
+{
+	if (pattern_length > 2 && pattern[0] == '*' && pattern[1] == '.')
+	{
+		size_t suffix = pattern_length - 1;
+
+		return length > suffix &&
+			   equal(name + length - suffix, suffix, pattern + 1, suffix);
+	}
+	return equal(name, length, pattern, pattern_length);
+}
+
+static bool
+is_host_text(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+	{
+		char c = text[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+			  (c >= 'A' && c <= 'Z') || strchr(".-_", c)) ||
+			c == '\0')
+			return false;
+	}
+	return length > 0;
+}
+
+bool
+wt_auth_host_is_valid(const char *item, size_t length)
+{
+	if (length > 2 && item[0] == '*' && item[1] == '.')
+		return is_host_text(item + 2, length - 2);
+	return is_host_text(item, length);
+}
+
+/* Splits "scheme://host:port"; false: it is not of that form. */
+static bool
+split_origin(const char *origin, size_t length, size_t *scheme, const char **host,
+			 size_t *host_length, const char **port, size_t *port_length)
+{
+	const char *end = origin + length;
+	const char *p = memchr(origin, ':', length);
+
+	if (!p || end - p < 4 || p[1] != '/' || p[2] != '/')
+		return false;
+	*scheme = (size_t) (p - origin);
+	*host = p + 3;
+	if (**host == '[')
+	{
+		p = memchr(*host, ']', (size_t) (end - *host));
+		if (!p)
+			return false;
+		p++;
+	}
+	else
+	{
+		p = memchr(*host, ':', (size_t) (end - *host));
+		if (!p)
+			p = end;
+	}
+	*host_length = (size_t) (p - *host);
+	*port = p;
+	*port_length = (size_t) (end - p);
+	return *scheme > 0 && *host_length > 0;
+}
+
+bool
+wt_auth_origin_is_valid(const char *item, size_t length)
+{
+	const char *host;
+	const char *port;
+	size_t scheme;
+	size_t host_length;
+	size_t port_length;
+	WtAddress address;
+
+	if (is_word(item, length, "*") || is_word(item, length, "self") ||
+		is_word(item, length, "null"))
+		return true;
+	if (!split_origin(item, length, &scheme, &host, &host_length, &port, &port_length))
+		return false;
+	for (size_t i = 0; i < scheme; i++)
+		if (!((item[i] >= 'a' && item[i] <= 'z') || (item[i] >= 'A' && item[i] <= 'Z') ||
+			  (i > 0 && ((item[i] >= '0' && item[i] <= '9') || item[i] == '+' ||
+						 item[i] == '-' || item[i] == '.'))))
+			return false;
+	if (port_length > 0)
+	{
+		if (port_length < 2 || port_length > 6 || port[0] != ':')
+			return false;
+		for (size_t i = 1; i < port_length; i++)
+			if (port[i] < '0' || port[i] > '9')
+				return false;
+	}
+	if (host[0] == '[')
+		return host_length > 2 && wt_address_parse(host + 1, host_length - 2, &address);
+	return wt_auth_host_is_valid(host, host_length);
+}
+
+/* Whether an origin is one of a pattern's: the scheme and port are the same, see matches. */
+static bool
+origin_matches(const char *pattern, size_t pattern_length, const char *origin,
+			   size_t length)
+{
+	const char *host[2];
+	const char *port[2];
+	size_t scheme[2];
+	size_t host_length[2];
+	size_t port_length[2];
+
+	if (equal(pattern, pattern_length, origin, length))
+		return true;
+	return split_origin(pattern, pattern_length, &scheme[0], &host[0], &host_length[0],
+						&port[0], &port_length[0]) &&
+		   split_origin(origin, length, &scheme[1], &host[1], &host_length[1], &port[1],
+						&port_length[1]) &&
+		   equal(pattern, scheme[0], origin, scheme[1]) &&
+		   equal(port[0], port_length[0], port[1], port_length[1]) &&
+		   matches(host[0], host_length[0], host[1], host_length[1]);
+}
+
+/* Whether a page's origin is the one that the request was sent to. */
+static bool
+is_same_origin(const WtRequest *request, bool secure, const char *origin, size_t length)
+{
+	const char *scheme = secure ? "https://" : "http://";
+	size_t n = strlen(scheme);
+
+	return request->host && length > n && strncasecmp(origin, scheme, n) == 0 &&
+		   equal(origin + n, length - n, request->host, strlen(request->host));
+}
+
+/* Whether a list of origins has the request's; "self" counts where request is not NULL. */
+static bool
+origins_have(const char *list, const char *origin, const WtRequest *request, bool secure)
+{
+	size_t length = strlen(origin);
+	const char *p = list;
+	const char *item;
+	size_t n;
+
+	while (wt_list_next(&p, &item, &n))
+	{
+		if (n == 0)
+			continue;
+		if (is_word(item, n, "*") || origin_matches(item, n, origin, length))
+			return true;
+		if (is_word(item, n, "self") && request &&
+			is_same_origin(request, secure, origin, length))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether a Host cannot be that of a page which has led a browser here: an address, a name
+ * of this machine's own, or one that the list has.
+ */
+static bool
+host_is_allowed(const WtAuth *auth, const char *host)
+{
+	size_t length = strlen(host);
+	const char *end;
+	const char *p = auth->allowed_hosts;
+	const char *item;
+	size_t n;
+	WtAddress address;
+
+	if (length > 0 && host[0] == '[')
+	{
+		end = memchr(host, ']', length);
+		return end && wt_address_parse(host + 1, (size_t) (end - host) - 1, &address);
+	}
+	end = strchr(host, ':');
+	if (end)
+		length = (size_t) (end - host);
+	/* A name may end with the root's dot. */
+	if (length > 0 && host[length - 1] == '.')
+		length--;
+	if (wt_address_parse(host, length, &address) || is_word(host, length, "localhost") ||
+		matches("*.localhost", strlen("*.localhost"), host, length))
+		return true;
+	while (wt_list_next(&p, &item, &n))
+		if (n > 0 && matches(item, n, host, length))
+			return true;
+	return false;
+}
+
+/*
+ * Tokens
+ */
+
+bool
+wt_auth_digest(const char *token, size_t length, unsigned char digest[WT_DIGEST_SIZE])
+{
+	return gnutls_hash_fast(GNUTLS_DIG_SHA256, token, length, digest) == 0;
+}
+
+/* Whether two digests are the same, in a time that does not say where they differ. */
+static bool
+same_digest(const unsigned char *a, const unsigned char *b)
+{
+	unsigned char difference = 0;
+
+	for (int i = 0; i < WT_DIGEST_SIZE; i++)
+		difference |= a[i] ^ b[i];
+	return difference == 0;
+}
+
+static Token *
+find_token(WtAuth *auth, const char *text, size_t length)
+{
+	unsigned char digest[WT_DIGEST_SIZE];
+	Token *found = NULL;
+
+	if (length == 0 || length > MAX_CREDENTIAL || !wt_auth_digest(text, length, digest))
+		return NULL;
+	for (int i = 0; i < auth->n_tokens; i++)
+		if (same_digest(auth->tokens[i].public.digest, digest))
+			found = &auth->tokens[i];
+	return found;
+}
+
+/* Where the value of an Authorization header begins, if it is of that scheme. */
+static const char *
+after_scheme(const char *value, const char *scheme)
+{
+	size_t n = strlen(scheme);
+
+	if (strncasecmp(value, scheme, n) != 0 || value[n] != ' ')
+		return NULL;
+	value += n;
+	return value + strspn(value, " ");
+}
+
+/* The token that is the password of basic authentication. */
+static Token *
+find_password(WtAuth *auth, const char *encoded)
+{
+	gnutls_datum_t in = {(unsigned char *) (uintptr_t) encoded,
+						 (unsigned int) strlen(encoded)};
+	gnutls_datum_t out = {NULL, 0};
+	Token *token = NULL;
+	const char *colon;
+
+	if (in.size > 2 * MAX_CREDENTIAL || gnutls_base64_decode2(&in, &out) != 0)
+		return NULL;
+	colon = out.size > 0 ? memchr(out.data, ':', out.size) : NULL;
+	if (colon)
+		token = find_token(auth, colon + 1,
+						   out.size - (size_t) (colon + 1 - (const char *) out.data));
+	gnutls_free(out.data);
+	return token;
+}
+
+/* The value of a parameter of the query string, as it was sent; NULL: there is none. */
+static const char *
+find_parameter(const char *query, const char *name, size_t *length)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = query; p;)
+	{
+		if (strncmp(p, name, n) == 0 && p[n] == '=')
+		{
+			*length = strcspn(p + n + 1, "&;");
+			return p + n + 1;
+		}
+		p = strchr(p, '&');
+		if (p)
+			p++;
+	}
+	return NULL;
+}
+
+/* The token that a request brings; *brought: whether it brings any, known or not. */
+static Token *
+brought_token(WtAuth *auth, const WtRequest *request, bool *brought)
+{
+	const char *value =
+		wt_header_find(request->headers, request->n_headers, "Authorization");
+	const char *token;
+	size_t length;
+
+	*brought = true;
+	if (value && (token = after_scheme(value, "Bearer")) != NULL)
+		return find_token(auth, token, strlen(token));
+	if (value && (token = after_scheme(value, "Basic")) != NULL)
+		return find_password(auth, token);
+	value = wt_header_find(request->headers, request->n_headers, "X-API-Key");
+	if (value)
+		return find_token(auth, value, strlen(value));
+	token = find_parameter(request->query, "token", &length);
+	if (token)
+		return find_token(auth, token, length);
+	*brought = false;
+	return NULL;
+}
+
+/*
+ * Whether a token's rate lets one more request pass; else *wait is when it would, in s.
+ * What is kept, for all workers together, is the time until which the token is used up: each
+ * request moves it on by its share of a second (the generic cell rate algorithm).
+ */
+static bool
+within_rate(WtAuth *auth, const WtToken *token, int64_t now, int *wait)
+{
+	int64_t *place;
+	int64_t share;
+	int64_t old;
+
+	if (token->rate <= 0)
+		return true;
+	place = &auth->places[(uint32_t) token->id % WT_RATE_PLACES];
+	share = INT64_C(1000000) / token->rate;
+	old = __atomic_load_n(place, __ATOMIC_RELAXED);
+	for (;;)
+	{
+		int64_t next = (old > now ? old : now) + share;
+
+		if (next - now > (RATE_BURST > share ? RATE_BURST : share))
+		{
+			*wait = (int) ((next - now - RATE_BURST + 999999) / 1000000);
+			if (*wait < 1)
+				*wait = 1;
+			return false;
+		}
+		if (__atomic_compare_exchange_n(place, &old, next, true, __ATOMIC_RELAXED,
+										__ATOMIC_RELAXED))
+			return true;
+	}
+}
+
+/*
+ * The verdict
+ */
+
+static void
+refuse(WtVerdict *verdict, int status, WtReason reason, const char *sentence)
+{
+	verdict->status = status;
+	verdict->reason = reason;
+	verdict->sentence = sentence;
+}
+
+/* Whether any token's holder may be a page of this origin: a preflight brings no token. */
+static bool
+any_token_has_origin(const WtAuth *auth, const char *origin)
+{
+	for (int i = 0; i < auth->n_tokens; i++)
+	{
+		const char *origins = auth->tokens[i].public.origins;
+
+		if (origins && origins_have(origins, origin, NULL, false))
+			return true;
+	}
+	return false;
+}
+
+static void
+check_token(WtAuth *auth, const WtAuthQuestion *question, Token *token,
+			const char *origin, WtVerdict *verdict)
+{
+	const WtToken *public = &token->public;
+	bool reads = question->route == WT_ROUTE_METRICS;
+
+	if (public->expires_us <= question->now_us)
+	{
+		verdict->authenticate = true;
+		refuse(verdict, 401, WT_REASON_TOKEN, "the token has expired: ask for a new one");
+		return;
+	}
+	if (reads ? !public->read : !public->ingest)
+	{
+		refuse(verdict, 403, WT_REASON_SCOPE,
+			   reads ? "the token's scope is not read"
+					 : "the token's scope is not ingest");
+		return;
+	}
+	if (public->origins &&
+		(!origin || !origins_have(public->origins, origin, NULL, false)))
+	{
+		refuse(verdict, 403, WT_REASON_ORIGIN,
+			   "the token is for pages of other origins: see its origins in "
+			   "windtrap.tokens");
+		return;
+	}
+	if (!within_rate(auth, public, question->monotonic_us, &verdict->retry_after))
+	{
+		refuse(verdict, 429, WT_REASON_RATE,
+			   "more requests than the token's rate allows: slow down");
+		return;
+	}
+	token->used_us = question->now_us;
+	verdict->source = public->source;
+	verdict->may_read = public->read;
+}
+
+/*
+ * Whether a request that brings no token may pass; else refuses it.  The hazard of a door
+ * that is open to local clients is a browser on this machine, led here by a page whose name
+ * was made to point to it: its Host gives it away.
+ */
+static bool
+may_pass_without_token(const WtAuth *auth, const WtAuthQuestion *question, bool local,
+					   bool host_allowed, WtVerdict *verdict)
+{
+	bool open = question->route == WT_ROUTE_METRICS
+					? local
+					: auth->mode == WT_AUTH_NONE || (local && wt_auth_is_open(auth));
+
+	if (!open)
+		return false;
+	if (local && question->peer && !host_allowed)
+	{
+		refuse(verdict, 421, WT_REASON_HOST,
+			   "this Host is not known here: add it to windtrap.allowed_hosts");
+		return false;
+	}
+	verdict->may_read = local;
+	return true;
+}
+
+void
+wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
+{
+	const WtRequest *request = question->request;
+	const char *origin = wt_header_find(request->headers, request->n_headers, "Origin");
+	bool host_allowed = !request->host || host_is_allowed(auth, request->host);
+	bool origin_listed;
+	bool reads = question->route == WT_ROUTE_METRICS;
+	bool local;
+	bool brought;
+	Token *token;
+
+	memset(verdict, 0, sizeof(*verdict));
+	wt_client_find(&auth->trusted_proxies, question->peer, question->secure,
+				   request->headers, request->n_headers, &verdict->client);
+	local = !verdict->client.proxied &&
+			(!question->peer || wt_address_is_loopback(question->peer));
+	origin_listed = origin && origins_have(auth->cors_origins, origin, request,
+										   verdict->client.secure);
+
+	/* There is nothing to be had, and nothing to be told. */
+	if (question->route == WT_ROUTE_NOT_FOUND || question->route == WT_ROUTE_BAD_METHOD)
+	{
+		verdict->origin = origin_listed ? origin : NULL;
+		return;
+	}
+	if (question->route == WT_ROUTE_HEALTH)
+	{
+		token = brought_token(auth, request, &brought);
+		verdict->may_read =
+			(local && host_allowed) ||
+			(token && token->public.read && token->public.expires_us > question->now_us);
+		verdict->origin = origin_listed ? origin : NULL;
+		return;
+	}
+	/* A list that was given holds for everybody. */
+	if (auth->allowed_hosts[0] != '\0' && question->peer && !host_allowed)
+	{
+		refuse(verdict, 421, WT_REASON_HOST,
+			   "this Host is not known here: add it to windtrap.allowed_hosts");
+		return;
+	}
+	if (origin && !origin_listed && !any_token_has_origin(auth, origin))
+	{
+		refuse(verdict, 403, WT_REASON_ORIGIN,
+			   "pages of this origin may not send: add it to windtrap.cors_origins");
+		return;
+	}
+	verdict->origin = origin;
+	if (question->route == WT_ROUTE_OPTIONS)
+		return;
+
+	token = brought_token(auth, request, &brought);
+	/* A token that names origins lets these in, whatever the list has. */
+	if (origin && !origin_listed &&
+		!(token && token->public.origins &&
+		  origins_have(token->public.origins, origin, NULL, false)))
+	{
+		verdict->origin = NULL;
+		refuse(verdict, 403, WT_REASON_ORIGIN,
+			   "pages of this origin may not send: add it to windtrap.cors_origins");
+		return;
+	}
+	if (token && !(reads ? local : auth->mode == WT_AUTH_NONE))
+	{
+		check_token(auth, question, token, origin, verdict);
+		return;
+	}
+	if (may_pass_without_token(auth, question, local, host_allowed, verdict))
+	{
+		verdict->source = token ? token->public.source : question->certificate_name;
+		return;
+	}
+	if (verdict->status != 0)
+		return;
+	if (question->certificate_name && !reads)
+	{
+		verdict->source = question->certificate_name;
+		return;
+	}
+	if (!auth->known)
+	{
+		refuse(verdict, 503, WT_REASON_UNAVAILABLE,
+			   "tokens cannot be checked at the moment, try again");
+		return;
+	}
+	verdict->authenticate = true;
+	refuse(verdict, 401, WT_REASON_TOKEN,
+		   brought ? "the token is not known here: it is mistyped, or it was revoked"
+				   : "a token is needed: send it as Authorization: Bearer, X-API-Key, or "
+					 "?token=");
+}
+
+/*
+ * The life of it
+ */
+
+WtAuth *
+wt_auth_create(int64_t *places)
+{
+	WtAuth *auth = calloc(1, sizeof(WtAuth));
+	WtAuthSettings settings = {WT_AUTH_TOKEN, "", "", ""};
+
+	if (!auth)
+		return NULL;
+	auth->places = places;
+	if (!wt_auth_configure(auth, &settings))
+	{
+		wt_auth_destroy(auth);
+		return NULL;
+	}
+	return auth;
+}
+
+static void
+free_tokens(Token *tokens, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		free((char *) (uintptr_t) tokens[i].public.source);
+		free((char *) (uintptr_t) tokens[i].public.origins);
+	}
+	free(tokens);
+}
+
+void
+wt_auth_destroy(WtAuth *auth)
+{
+	if (!auth)
+		return;
+	free_tokens(auth->tokens, auth->n_tokens);
+	free(auth->cors_origins);
+	free(auth->allowed_hosts);
+	wt_cidr_list_free(&auth->trusted_proxies);
+	free(auth);
+}
+
+bool
+wt_auth_configure(WtAuth *auth, const WtAuthSettings *settings)
+{
+	char *origins = strdup(settings->cors_origins);
+	char *hosts = strdup(settings->allowed_hosts);
+	const char *bad;
+	size_t n;
+
+	if (!origins || !hosts ||
+		!wt_cidr_list_parse(settings->trusted_proxies, &auth->trusted_proxies, &bad, &n))
+	{
+		free(origins);
+		free(hosts);
+		return false;
+	}
+	free(auth->cors_origins);
+	free(auth->allowed_hosts);
+	auth->cors_origins = origins;
+	auth->allowed_hosts = hosts;
+	auth->mode = settings->mode;
+	return true;
+}
+
+static bool
+copy_token(Token *copy, const WtToken *token)
+{
+	copy->public = *token;
+	copy->public.source = token->source ? strdup(token->source) : NULL;
+	copy->public.origins = token->origins ? strdup(token->origins) : NULL;
+	return (!token->source || copy->public.source) &&
+		   (!token->origins || copy->public.origins);
+}
+
+bool
+wt_auth_set_tokens(WtAuth *auth, const WtToken *tokens, int n, bool any)
+{
+	Token *copies = calloc((size_t) (n > 0 ? n : 1), sizeof(Token));
+
+	if (!copies)
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		if (!copy_token(&copies[i], &tokens[i]))
+		{
+			free_tokens(copies, i + 1);
+			return false;
+		}
+		for (int k = 0; k < auth->n_tokens; k++)
+		{
+			if (auth->tokens[k].public.id != tokens[i].id)
+				continue;
+			copies[i].used_us = auth->tokens[k].used_us;
+			copies[i].noted_us = auth->tokens[k].noted_us;
+		}
+	}
+	free_tokens(auth->tokens, auth->n_tokens);
+	auth->tokens = copies;
+	auth->n_tokens = n;
+	auth->any = any;
+	auth->known = true;
+	return true;
+}
+
+void
+wt_auth_set_unknown(WtAuth *auth)
+{
+	free_tokens(auth->tokens, auth->n_tokens);
+	auth->tokens = NULL;
+	auth->n_tokens = 0;
+	auth->known = false;
+}
+
+bool
+wt_auth_is_open(const WtAuth *auth)
+{
+	return auth->mode == WT_AUTH_NONE ||
+		   (auth->mode == WT_AUTH_AUTO && auth->known && !auth->any);
+}
+
+bool
+wt_auth_next_use(WtAuth *auth, int64_t now_us, int32_t *id, int64_t *used_us)
+{
+	for (int i = 0; i < auth->n_tokens; i++)
+	{
+		Token *token = &auth->tokens[i];
+
+		if (token->used_us <= token->noted_us || now_us - token->noted_us < USE_INTERVAL)
+			continue;
+		*id = token->public.id;
+		*used_us = token->used_us;
+		token->noted_us = now_us;
+		return true;
+	}
+	return false;
+}
