@@ -13,7 +13,9 @@ PGFILEDESC = "windtrap - an event collector inside PostgreSQL"
 OBJS = \
 	$(WIN32RES) \
 	windtrap.o \
+	src/addresses.o \
 	src/answer.o \
+	src/arrivals.o \
 	src/auth.o \
 	src/batch.o \
 	src/cidr.o \
@@ -36,6 +38,7 @@ OBJS = \
 	src/log_table.o \
 	src/metrics.o \
 	src/move_rows.o \
+	src/proxy_protocol.o \
 	src/quarantine.o \
 	src/refused.o \
 	src/refused_view.o \

@@ -12,6 +12,7 @@ const char *const wt_reason_names[WT_N_REASONS] = {
 	[WT_REASON_HEAD_TOO_LARGE] = "head_too_large",
 	[WT_REASON_NOT_FOUND] = "not_found",
 	[WT_REASON_METHOD] = "method",
+	[WT_REASON_CONNECTIONS] = "connections",
 	[WT_REASON_CERTIFICATE] = "certificate",
 	[WT_REASON_TIMEOUT] = "timeout",
 	[WT_REASON_BODY_TOO_LARGE] = "body_too_large",

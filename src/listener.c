@@ -46,6 +46,8 @@
 #include "answer.h"
 #include "compat.h"
 #include "framing.h"
+#include "addresses.h"
+#include "arrivals.h"
 #include "lingering.h"
 #include "listener.h"
 
@@ -90,6 +92,9 @@
 /* For so long a browser need not ask again whether a page may send, s. */
 #define PREFLIGHT_MAX_AGE "600"
 
+/* An answer of ours with its head, as it is sent without MHD. */
+#define DIRECT_ANSWER_SIZE (WT_ANSWER_SIZE + 256)
+
 /* The first piece of memory for a body. */
 #define MIN_BODY 1024
 
@@ -127,6 +132,7 @@ struct Connection
 	bool linger;   /* drain it when MHD closes it, see lingering.h */
 	bool has_peer; /* false: it came by a Unix-domain socket */
 	WtAddress peer;
+	WtVisitor *visitor; /* NULL: it is not counted */
 
 	/* TLS; all NULL and false without. */
 	WtTls *tls;
@@ -198,6 +204,9 @@ struct WtListener
 	int n_doomed;
 	List phases[N_PHASES];
 	WtLingering lingering;
+	WtArrivals arrivals;
+	WtAddresses addresses;
+	WtCidrList trusted;	 /* proxies */
 	Connection *started; /* what MHD has made of the last socket that it was given */
 	Connection *tried;	 /* not parked any more, and perhaps about to be again */
 	bool resumed;		 /* MHD has something to do, and does not say so */
@@ -224,7 +233,7 @@ struct WtListener
 
 /*
  * What an epoll event of poll_fd is about.  Lingering ones carry their index instead, and
- * parked connections their address, which is larger.
+ * parked connections their address, which is larger; arrivals have a mark of their own.
  */
 #define POLL_MHD UINT64_MAX
 #define POLL_SOCKETS (UINT64_MAX - 1)
@@ -585,6 +594,23 @@ answer_options(Request *r, const char *allow)
 	return answer_head(r, MHD_HTTP_NO_CONTENT, false);
 }
 
+/* A whole answer as it is sent, for where MHD takes no response; gives its length. */
+static size_t
+compose_answer(char message[DIRECT_ANSWER_SIZE], int status, const char *phrase,
+			   const char *sentence)
+{
+	char body[WT_ANSWER_SIZE];
+	size_t length = wt_answer_error(body, sentence);
+	int n = snprintf(
+		message, DIRECT_ANSWER_SIZE - sizeof(body),
+		"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\n"
+		"%sContent-Length: %zu\r\n\r\n",
+		status, phrase, busy_status(status) ? "Retry-After: 1\r\n" : "", length);
+
+	memcpy(message + n, body, length);
+	return (size_t) n + length;
+}
+
 /*
  * Answers behind MHD's back, straight to the socket or the session, which hold nothing of a
  * response yet.  The caller ends the connection.
@@ -592,23 +618,14 @@ answer_options(Request *r, const char *allow)
 static void
 answer_directly(Connection *c, int status, const char *phrase, const char *sentence)
 {
-	char body[WT_ANSWER_SIZE];
-	char head[256];
-	char message[sizeof(head) + sizeof(body)];
-	size_t length = wt_answer_error(body, sentence);
-	int n = snprintf(
-		head, sizeof(head),
-		"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\n"
-		"%sContent-Length: %zu\r\n\r\n",
-		status, phrase, busy_status(status) ? "Retry-After: 1\r\n" : "", length);
+	char message[DIRECT_ANSWER_SIZE];
+	size_t length = compose_answer(message, status, phrase, sentence);
 
-	memcpy(message, head, (size_t) n);
-	memcpy(message + n, body, length);
 	/* It fits into an empty send buffer; where it does not, the sender is gone. */
 	if (c->greeted)
-		wt_tls_send_last(c->session, message, (size_t) n + length);
+		wt_tls_send_last(c->session, message, length);
 	else
-		(void) !send(c->fd, message, (size_t) n + length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void) !send(c->fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 	c->linger = true;
 }
 
@@ -665,6 +682,8 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 	if (c->doomed)
 		listener->n_doomed--;
 	set_phase(c, PHASE_NONE);
+	if (c->visitor)
+		wt_address_leave(&listener->addresses, c->visitor);
 	for (Connection **p = &listener->tried; *p; p = &(*p)->next_tried)
 	{
 		if (*p == c)
@@ -1372,7 +1391,7 @@ wt_listener_create(const WtListenerSettings *settings, WtCounters *counters, WtA
 
 	if (!listener)
 		return NULL;
-	listener->settings = *settings;
+	wt_listener_configure(listener, settings);
 	listener->counters = counters;
 	listener->auth = auth;
 	listener->now = monotonic_ms();
@@ -1380,6 +1399,7 @@ wt_listener_create(const WtListenerSettings *settings, WtCounters *counters, WtA
 	MHD_set_panic_func(on_panic, NULL);
 	listener->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	listener->lingering.poll_fd = listener->poll_fd;
+	listener->arrivals.poll_fd = listener->poll_fd;
 	if (listener->poll_fd < 0 || !start_daemon(listener, DAEMON_PLAIN) ||
 		!make_standing_responses(listener))
 	{
@@ -1398,7 +1418,12 @@ wt_listener_remember(WtListener *listener, WtRefused *refused)
 void
 wt_listener_configure(WtListener *listener, const WtListenerSettings *settings)
 {
+	const char *bad;
+	size_t n;
+
 	listener->settings = *settings;
+	/* Without memory for the new list the old one goes on. */
+	(void) wt_cidr_list_parse(settings->trusted_proxies, &listener->trusted, &bad, &n);
 }
 
 static void
@@ -1479,7 +1504,8 @@ wt_listener_descriptor(const WtListener *listener)
 static bool
 is_full(const WtListener *listener)
 {
-	return listener->n_connections >= listener->settings.max_connections;
+	return listener->n_connections + listener->arrivals.n >=
+		   listener->settings.max_connections;
 }
 
 int
@@ -1503,6 +1529,13 @@ wt_listener_timeout(WtListener *listener)
 		if (c && c->since + phase_limit(listener, (Phase) phase) < next)
 			next = c->since + phase_limit(listener, (Phase) phase);
 	}
+	/* Those who knock at a full house are not heard until somebody can make room. */
+	if (!listener->polling_sockets && listener->phases[PHASE_NEW].first &&
+		listener->phases[PHASE_NEW].first->since + SLOW_START < next)
+		next = listener->phases[PHASE_NEW].first->since + SLOW_START;
+	if (listener->arrivals.first &&
+		listener->arrivals.first->since + listener->settings.request_timeout < next)
+		next = listener->arrivals.first->since + listener->settings.request_timeout;
 	if (wt_lingering_next(&listener->lingering) < next)
 		next = wt_lingering_next(&listener->lingering);
 	if (listener->accept_after > 0 && listener->accept_after < next)
@@ -1604,19 +1637,144 @@ park_tried(WtListener *listener)
 	}
 }
 
-/* Gives a socket to MHD: of TCP ones, by TLS where that is in use. */
+/*
+ * Closes a socket that MHD does not get, with an answer where that costs little: by TLS it
+ * would be a handshake, and those who come in floods leave room for others to linger.
+ */
 static void
-add_connection(WtListener *listener, int fd, const struct sockaddr_storage *address,
-			   socklen_t length)
+turn_away(WtListener *listener, int fd, const WtAddress *address, bool secure, int status,
+		  const char *phrase, WtReason reason, const char *sentence)
 {
-	bool secure = listener->tls && address->ss_family != AF_UNIX;
+	char message[DIRECT_ANSWER_SIZE];
+	char ip[INET6_ADDRSTRLEN];
+	WtRefusal refusal = {.time_us = wall_clock_us(), .status = status, .reason = reason};
 
+	if (!secure)
+	{
+		size_t length = compose_answer(message, status, phrase, sentence);
+
+		(void) !send(fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (listener->lingering.n < WT_MAX_LINGERING / 2)
+			wt_linger(&listener->lingering, fd, listener->now);
+	}
+	close(fd);
+	wt_count_request(listener->counters, status, reason);
+	if (!listener->refused)
+		return;
+	if (address)
+	{
+		wt_address_format(address, ip, sizeof(ip));
+		refusal.ip = ip;
+	}
+	wt_refused_add(listener->refused, &refusal);
+}
+
+/*
+ * Lets a connection in, whose client has this address (NULL: it is not one of IP) and comes
+ * by TLS or not.  counted: it is one of those of its address.
+ */
+static void
+admit(WtListener *listener, int fd, const struct sockaddr_storage *address,
+	  socklen_t length, bool secure, bool counted)
+{
+	WtAddress client;
+	WtVisitor *visitor = NULL;
+
+	if (counted && wt_address_of_socket((const struct sockaddr *) address, &client) &&
+		!wt_address_is_loopback(&client) &&
+		!wt_address_enter(&listener->addresses, &client,
+						  listener->settings.max_connections_per_ip, &visitor))
+	{
+		turn_away(
+			listener, fd, &client, secure, 429, "Too Many Requests",
+			WT_REASON_CONNECTIONS,
+			"this address has as many connections as "
+			"windtrap.max_connections_per_ip allows: keep them open and use them again");
+		return;
+	}
 	listener->started = NULL;
 	/* MHD closes the socket where it fails. */
 	if (MHD_add_connection(listener->daemons[secure ? DAEMON_TLS : DAEMON_PLAIN], fd,
-						   (const struct sockaddr *) address, length) == MHD_YES &&
-		secure && listener->started)
+						   (const struct sockaddr *) address, length) != MHD_YES ||
+		!listener->started)
+	{
+		if (visitor)
+			wt_address_leave(&listener->addresses, visitor);
+		return;
+	}
+	listener->started->visitor = visitor;
+	if (secure)
 		begin_tls(listener, listener->started);
+}
+
+/* One that has just been accepted. */
+static void
+receive(WtListener *listener, int fd, const struct sockaddr_storage *address,
+		socklen_t length)
+{
+	WtAddress peer;
+	bool by_ip = wt_address_of_socket((const struct sockaddr *) address, &peer);
+	bool trusted = wt_cidr_list_has(&listener->trusted, by_ip ? &peer : NULL);
+
+	if (trusted && listener->settings.proxy_protocol)
+	{
+		if (!wt_arrivals_add(&listener->arrivals, fd, address, length, listener->now))
+			close(fd);
+		return;
+	}
+	admit(listener, fd, address, length, listener->tls && by_ip, !trusted);
+}
+
+/* A proxy goes on to say whose connection it passes on. */
+static void
+attend_arrival(WtListener *listener, WtArrival *arrival)
+{
+	WtArrival a = *arrival;
+	WtProxyHeader header;
+	WtProxyResult result = wt_arrival_read(arrival, &header);
+	struct sockaddr_in6 client = {.sin6_family = AF_INET6};
+	WtAddress peer;
+	bool by_ip = wt_address_of_socket((const struct sockaddr *) &a.address, &peer);
+	bool secure = listener->tls && by_ip;
+
+	if (result == WT_PROXY_INCOMPLETE)
+		return;
+	wt_arrivals_remove(&listener->arrivals, arrival);
+	if (result == WT_PROXY_MALFORMED)
+	{
+		turn_away(
+			listener, a.fd, by_ip ? &peer : NULL, secure, 400, "Bad Request",
+			WT_REASON_MALFORMED,
+			"windtrap.proxy_protocol is on: a connection from a trusted proxy begins "
+			"with a header of the PROXY protocol");
+		return;
+	}
+	if (header.own)
+	{
+		admit(listener, a.fd, &a.address, a.address_length, secure, false);
+		return;
+	}
+	/* Somebody, but nobody knows who: not this machine, which may do more than others. */
+	if (header.known)
+		memcpy(&client.sin6_addr, header.address.bytes, sizeof(client.sin6_addr));
+	memset(&a.address, 0, sizeof(a.address));
+	memcpy(&a.address, &client, sizeof(client));
+	admit(listener, a.fd, &a.address, sizeof(client), secure, header.known);
+}
+
+static void
+end_overdue_arrivals(WtListener *listener)
+{
+	WtArrival *arrival;
+
+	while ((arrival = listener->arrivals.first) != NULL &&
+		   arrival->since + listener->settings.request_timeout <= listener->now)
+	{
+		int fd = arrival->fd;
+
+		wt_arrivals_remove(&listener->arrivals, arrival);
+		close(fd);
+	}
 }
 
 static void
@@ -1649,7 +1807,7 @@ accept_connections(WtListener *listener)
 					continue;
 				break;
 			}
-			add_connection(listener, fd, &address, length);
+			receive(listener, fd, &address, length);
 		}
 	}
 }
@@ -1733,6 +1891,8 @@ wt_listener_run(WtListener *listener)
 	{
 		if (events[i].data.u64 == POLL_SOCKETS)
 			knocking = true;
+		else if (wt_arrival_of(events[i].data.u64))
+			attend_arrival(listener, wt_arrival_of(events[i].data.u64));
 		else if (events[i].data.u64 != POLL_MHD && events[i].data.u64 >= WT_MAX_LINGERING)
 			try_parked(listener, events[i].data.ptr);
 	}
@@ -1743,6 +1903,7 @@ wt_listener_run(WtListener *listener)
 	park_tried(listener);
 	end_stalled(listener);
 	end_overdue(listener);
+	end_overdue_arrivals(listener);
 	if (listener->lingering.n > 0)
 		wt_lingering_drain(&listener->lingering, listener->now);
 	listener->counters->connections = (uint64_t) listener->n_connections;
@@ -1845,6 +2006,9 @@ wt_listener_destroy(WtListener *listener)
 	if (listener->tls)
 		wt_tls_release(listener->tls);
 	wt_lingering_end(&listener->lingering);
+	wt_arrivals_end(&listener->arrivals);
+	wt_addresses_free(&listener->addresses);
+	wt_cidr_list_free(&listener->trusted);
 	if (listener->accepted)
 		MHD_destroy_response(listener->accepted);
 	if (listener->accepted_and_close)

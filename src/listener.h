@@ -27,9 +27,12 @@ typedef struct WtListener WtListener;
 typedef struct WtListenerSettings
 {
 	int max_connections;
-	size_t max_body_size; /* bytes of one body */
-	size_t max_inflight;  /* bytes of all bodies at one time */
-	int request_timeout;  /* ms */
+	int max_connections_per_ip;	 /* 0: no limit */
+	bool proxy_protocol;		 /* trusted proxies say whose connection it is */
+	const char *trusted_proxies; /* a list, checked by wt_cidr_list_parse */
+	size_t max_body_size;		 /* bytes of one body */
+	size_t max_inflight;		 /* bytes of all bodies at one time */
+	int request_timeout;		 /* ms */
 } WtListenerSettings;
 
 /* What a request is answered with. */

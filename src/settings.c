@@ -32,6 +32,8 @@ char *wt_tls_ca_file;
 int wt_tls_min_version;
 char *wt_table;
 int wt_max_connections;
+int wt_max_connections_per_ip;
+bool wt_proxy_protocol;
 int wt_max_body_size;
 int wt_max_event_size;
 int wt_max_batch_events;
@@ -501,6 +503,24 @@ wt_settings_define(void)
 	DefineCustomIntVariable(
 		"windtrap.max_connections", "Maximum number of connections of each worker.", NULL,
 		&wt_max_connections, 1000, 1, 100000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * Connections that one worker holds open for one address, of IPv6 for one /64: so that
+	 * it takes several to fill the house.  Those of this machine and of trusted proxies,
+	 * which speak for many, are not counted.
+	 */
+	DefineCustomIntVariable(
+		"windtrap.max_connections_per_ip",
+		"Maximum number of connections of one address to each worker.", NULL,
+		&wt_max_connections_per_ip, 256, 0, 100000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * Whether connections from windtrap.trusted_proxies begin with a header of the PROXY
+	 * protocol, which says who the client is; then all of theirs must.
+	 */
+	DefineCustomBoolVariable("windtrap.proxy_protocol",
+							 "Expect the PROXY protocol from trusted proxies.", NULL,
+							 &wt_proxy_protocol, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/* The largest body of a request; larger ones are answered 413. */
 	DefineCustomIntVariable("windtrap.max_body_size", "Maximum size of a request's body.",

@@ -17,6 +17,8 @@ extern char *wt_tls_ca_file;
 extern int wt_tls_min_version; /* 12 or 13 */
 extern char *wt_table;
 extern int wt_max_connections;
+extern int wt_max_connections_per_ip; /* 0: no limit */
+extern bool wt_proxy_protocol;
 extern int wt_max_body_size;  /* bytes */
 extern int wt_max_event_size; /* bytes */
 extern int wt_max_batch_events;

@@ -157,6 +157,9 @@ listener_settings(void)
 		(rlim_t) wt_max_connections + (rlim_t) max_safe_fds + RESERVED_DESCRIPTORS;
 
 	settings.max_connections = wt_max_connections;
+	settings.max_connections_per_ip = wt_max_connections_per_ip;
+	settings.proxy_protocol = wt_proxy_protocol;
+	settings.trusted_proxies = wt_trusted_proxies;
 	settings.max_body_size = (size_t) wt_max_body_size;
 	settings.max_inflight = (size_t) wt_max_inflight * 1024;
 	settings.request_timeout = wt_request_timeout;
