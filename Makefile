@@ -13,7 +13,9 @@ PGFILEDESC = "windtrap - an event collector inside PostgreSQL"
 OBJS = \
 	$(WIN32RES) \
 	windtrap.o \
+	src/addresses.o \
 	src/answer.o \
+	src/arrivals.o \
 	src/auth.o \
 	src/batch.o \
 	src/cidr.o \
@@ -33,6 +35,7 @@ OBJS = \
 	src/json.o \
 	src/jsonb_writer.o \
 	src/launcher.o \
+	src/lingering.o \
 	src/list.o \
 	src/line.o \
 	src/listener.o \
@@ -40,6 +43,7 @@ OBJS = \
 	src/metrics.o \
 	src/move_rows.o \
 	src/outbox.o \
+	src/proxy_protocol.o \
 	src/quarantine.o \
 	src/refused.o \
 	src/refused_view.o \
@@ -53,6 +57,7 @@ OBJS = \
 	src/stdout.o \
 	src/store.o \
 	src/text.o \
+	src/tls.o \
 	src/tokens.o \
 	src/transact.o \
 	src/upkeep.o \

@@ -32,6 +32,11 @@ ALTER SYSTEM SET "windtrap.table" = 'two words';
 ALTER SYSTEM SET "windtrap.table" = '"unclosed';
 ALTER SYSTEM SET "windtrap.table" = 'events; DROP TABLE events';
 
+-- TLS: files are looked at by the worker, when it uses them.
+ALTER SYSTEM SET windtrap.tls_min_version = 'TLSv1.1';
+ALTER SYSTEM SET windtrap.tls_min_version = '1.3';
+ALTER SYSTEM RESET windtrap.tls_min_version;
+
 -- The database.
 ALTER SYSTEM SET windtrap.database = 'Any name, really';
 ALTER SYSTEM SET windtrap.database = '';

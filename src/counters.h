@@ -18,6 +18,8 @@ typedef enum WtReason
 	WT_REASON_HEAD_TOO_LARGE, /* 414, 431 */
 	WT_REASON_NOT_FOUND,
 	WT_REASON_METHOD,
+	WT_REASON_CONNECTIONS,	  /* its address has too many */
+	WT_REASON_CERTIFICATE,	  /* the client's, by TLS */
 	WT_REASON_TIMEOUT,		  /* not complete in time */
 	WT_REASON_BODY_TOO_LARGE, /* as it was sent, or inflated */
 	WT_REASON_OVERLOAD,		  /* too much is waiting to be stored */

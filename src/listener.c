@@ -10,8 +10,12 @@
  *	doomed		a connection that has been shut down and that MHD is about to close
  *	held		a request that waits, suspended, until others have left the memory that its
  *				body needs
- *	lingering	a closed connection whose sender is still sending: closing its socket
- *				at once would reset it, and the sender would never see the answer
+ *	parked		a connection with TLS that waits, suspended, for the next bytes before its
+ *				first request: MHD would run in circles until they come
+ *
+ * Two daemons of MHD share the callbacks and all else: one for plain connections, one for
+ * TLS.  What TLS needs is given to each session as it begins (see tls.h), so that a reload
+ * changes it for the connections that come, and leaves those that are open alone.
  *
  * The sockets that listen are ours, not MHD's, and connections are handed to MHD after
  * accept: so a reload can open and close sockets while connections stay, there can be
@@ -26,7 +30,7 @@
 #endif
 
 #include <errno.h>
-#include <fcntl.h>
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -42,6 +46,9 @@
 #include "answer.h"
 #include "compat.h"
 #include "framing.h"
+#include "addresses.h"
+#include "arrivals.h"
+#include "lingering.h"
 #include "listener.h"
 
 /*
@@ -57,8 +64,11 @@
 /* A request waits so long for memory, ms, before it is refused. */
 #define HOLD_TIMEOUT 1000
 
-/* Runs in which MHD may do nothing but ask for the next one. */
+/* Runs in which MHD may do nothing but ask for the next one, and those of them that follow
+ * each other at once; to the others there is a pause, ms. */
 #define MAX_STALLS 50
+#define MAX_FAST_STALLS 15
+#define STALL_PAUSE 5
 
 /* A connection may take this long, ms, to its first request even in a full house. */
 #define SLOW_START 1000
@@ -68,11 +78,6 @@
 
 /* Bodies up to here find room when larger ones do not, bytes. */
 #define MODEST_BODY (64 * 1024)
-
-/* How long, ms, how much, and how many closed connections are drained at one time. */
-#define LINGER_TIMEOUT 2000
-#define LINGER_BYTES (16 * 1024 * 1024)
-#define MAX_LINGERING 64
 
 /* After accept has failed for want of descriptors or memory, wait, ms. */
 #define ACCEPT_PAUSE 100
@@ -86,6 +91,9 @@
 
 /* For so long a browser need not ask again whether a page may send, s. */
 #define PREFLIGHT_MAX_AGE "600"
+
+/* An answer of ours with its head, as it is sent without MHD. */
+#define DIRECT_ANSWER_SIZE (WT_ANSWER_SIZE + 256)
 
 /* The first piece of memory for a body. */
 #define MIN_BODY 1024
@@ -121,9 +129,20 @@ struct Connection
 	int64_t since;	  /* when the phase began, ms of the monotonic clock */
 	Request *request; /* the current one, if any */
 	bool doomed;
-	bool linger;   /* drain it when MHD closes it */
+	bool linger;   /* drain it when MHD closes it, see lingering.h */
 	bool has_peer; /* false: it came by a Unix-domain socket */
 	WtAddress peer;
+	WtVisitor *visitor; /* NULL: it is not counted */
+
+	/* TLS; all NULL and false without. */
+	WtTls *tls;
+	struct gnutls_session_int *session;
+	Connection *next_tried; /* in the listener's list of those that are tried */
+	bool parked;
+	bool greeted;			/* its first byte has been seen */
+	bool certificate_known; /* and these two say whose it is, or what is wrong with it */
+	WtTlsPeer certificate;
+	char *certificate_text;
 };
 
 struct Request
@@ -158,18 +177,19 @@ struct Request
 	bool standing; /* response is one of the listener's, not the request's own */
 };
 
-typedef struct Lingering
+enum
 {
-	int fd;
-	size_t drained;
-	int64_t until;
-} Lingering;
+	DAEMON_PLAIN,
+	DAEMON_TLS, /* NULL until it is needed */
+	N_DAEMONS
+};
 
 struct WtListener
 {
-	struct MHD_Daemon *daemon;
-	int mhd_fd;	 /* MHD's epoll descriptor */
-	int poll_fd; /* ours: MHD's, the listening sockets, the lingering connections */
+	struct MHD_Daemon *daemons[N_DAEMONS];
+	WtTls *tls; /* for new connections; NULL: they are plain */
+	/* An epoll descriptor: MHD's own, the listening sockets, lingering and parked ones. */
+	int poll_fd;
 	WtListenerSettings settings;
 	WtCounters *counters;
 	WtAuth *auth;
@@ -183,8 +203,13 @@ struct WtListener
 	int n_connections;
 	int n_doomed;
 	List phases[N_PHASES];
-	Lingering lingering[MAX_LINGERING];
-	int n_lingering;
+	WtLingering lingering;
+	WtArrivals arrivals;
+	WtAddresses addresses;
+	WtCidrList trusted;	 /* proxies */
+	Connection *started; /* what MHD has made of the last socket that it was given */
+	Connection *tried;	 /* not parked any more, and perhaps about to be again */
+	bool resumed;		 /* MHD has something to do, and does not say so */
 
 	Request *queue_first;
 	Request *queue_last;
@@ -206,7 +231,10 @@ struct WtListener
 	char *health; /* reason for not being well; NULL: well */
 };
 
-/* What an epoll event of poll_fd is about; lingering ones carry their index instead. */
+/*
+ * What an epoll event of poll_fd is about.  Lingering ones carry their index instead, and
+ * parked connections their address, which is larger; arrivals have a mark of their own.
+ */
 #define POLL_MHD UINT64_MAX
 #define POLL_SOCKETS (UINT64_MAX - 1)
 
@@ -297,10 +325,43 @@ phase_limit(const WtListener *listener, Phase phase)
 	return phase == PHASE_HELD ? HOLD_TIMEOUT : listener->settings.request_timeout;
 }
 
-/* Ends a connection from outside of MHD, which sees it end and closes it. */
+/*
+ * Takes a connection that waits for bytes before its first request out of MHD's hands.
+ * While a handshake waits, MHD (0.9.75) believes that there is something to read and asks
+ * to be run again at once: a single byte would keep the processor busy.
+ */
+static void
+park(Connection *c)
+{
+	struct epoll_event event = {.data = {.ptr = c}};
+
+	event.events = wt_tls_wants_to_write(c->session) ? EPOLLOUT : EPOLLIN;
+	if (epoll_ctl(c->listener->poll_fd, EPOLL_CTL_ADD, c->fd, &event) != 0)
+		return;
+	c->parked = true;
+	MHD_suspend_connection(c->mhd);
+}
+
+/* Gives it back. */
+static void
+unpark(Connection *c)
+{
+	epoll_ctl(c->listener->poll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+	c->parked = false;
+	c->listener->resumed = true;
+	MHD_resume_connection(c->mhd);
+}
+
+/*
+ * Ends a connection from outside of MHD, which sees it end and closes it; where it has no
+ * room to read on it does not look, so its own timeout, in s, has to do.
+ */
 static void
 doom(Connection *c)
 {
+	if (c->parked)
+		unpark(c);
+	MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
 	set_phase(c, PHASE_NONE);
 	c->doomed = true;
 	c->listener->n_doomed++;
@@ -533,30 +594,47 @@ answer_options(Request *r, const char *allow)
 	return answer_head(r, MHD_HTTP_NO_CONTENT, false);
 }
 
-/*
- * Answers in the middle of a body, where MHD takes no response: straight to the socket,
- * which holds nothing of a response yet.  The caller ends the connection.
- */
-static void
-refuse_in_body(Request *r, int status, const char *phrase, WtReason reason,
+/* A whole answer as it is sent, for where MHD takes no response; gives its length. */
+static size_t
+compose_answer(char message[DIRECT_ANSWER_SIZE], int status, const char *phrase,
 			   const char *sentence)
 {
-	Connection *c = r->connection;
 	char body[WT_ANSWER_SIZE];
-	char head[256];
-	char message[sizeof(head) + sizeof(body)];
 	size_t length = wt_answer_error(body, sentence);
 	int n = snprintf(
-		head, sizeof(head),
+		message, DIRECT_ANSWER_SIZE - sizeof(body),
 		"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\n"
 		"%sContent-Length: %zu\r\n\r\n",
 		status, phrase, busy_status(status) ? "Retry-After: 1\r\n" : "", length);
 
-	memcpy(message, head, (size_t) n);
 	memcpy(message + n, body, length);
+	return (size_t) n + length;
+}
+
+/*
+ * Answers behind MHD's back, straight to the socket or the session, which hold nothing of a
+ * response yet.  The caller ends the connection.
+ */
+static void
+answer_directly(Connection *c, int status, const char *phrase, const char *sentence)
+{
+	char message[DIRECT_ANSWER_SIZE];
+	size_t length = compose_answer(message, status, phrase, sentence);
+
 	/* It fits into an empty send buffer; where it does not, the sender is gone. */
-	(void) !send(c->fd, message, (size_t) n + length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (c->greeted)
+		wt_tls_send_last(c->session, message, length);
+	else
+		(void) !send(c->fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 	c->linger = true;
+}
+
+/* Answers in the middle of a body, where MHD takes no response; as answer_directly. */
+static void
+refuse_in_body(Request *r, int status, const char *phrase, WtReason reason,
+			   const char *sentence)
+{
+	answer_directly(r->connection, status, phrase, sentence);
 	r->status = status;
 	r->reason = reason;
 }
@@ -581,6 +659,7 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 		listener->n_connections++;
 		c = calloc(1, sizeof(Connection));
 		*context = c;
+		listener->started = c;
 		if (!c) /* on_uri sees to it that the connection ends */
 			return;
 		c->listener = listener;
@@ -598,30 +677,24 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 	listener->n_connections--;
 	if (!c)
 		return;
-	if (c->linger && listener->n_lingering < MAX_LINGERING)
-	{
-		int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
-		struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
-
-		event.data.u64 = (uint64_t) listener->n_lingering;
-		if (fd >= 0)
-		{
-			shutdown(fd, SHUT_WR);
-			if (epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
-			{
-				listener->lingering[listener->n_lingering].fd = fd;
-				listener->lingering[listener->n_lingering].drained = 0;
-				listener->lingering[listener->n_lingering].until =
-					listener->now + LINGER_TIMEOUT;
-				listener->n_lingering++;
-			}
-			else
-				close(fd);
-		}
-	}
+	if (c->linger)
+		wt_linger(&listener->lingering, c->fd, listener->now);
 	if (c->doomed)
 		listener->n_doomed--;
 	set_phase(c, PHASE_NONE);
+	if (c->visitor)
+		wt_address_leave(&listener->addresses, c->visitor);
+	for (Connection **p = &listener->tried; *p; p = &(*p)->next_tried)
+	{
+		if (*p == c)
+		{
+			*p = c->next_tried;
+			break;
+		}
+	}
+	if (c->tls)
+		wt_tls_release(c->tls);
+	free(c->certificate_text);
 	free(c);
 	*context = NULL;
 }
@@ -770,6 +843,34 @@ check_framing(struct MHD_Connection *mhd, const Request *r, const char *version)
 	return wt_framing_check_headers(r->public.headers, r->public.n_headers);
 }
 
+/* Who has come by TLS, as far as a certificate says it; asked once for a connection. */
+static WtTlsPeer
+check_certificate(Connection *c)
+{
+	char text[WT_CERTIFICATE_NAME_SIZE];
+
+	if (!c->tls)
+		return WT_TLS_PEER_ANONYMOUS;
+	if (!c->certificate_known)
+	{
+		c->certificate_known = true;
+		c->certificate = wt_tls_peer(c->tls, c->session, text);
+		if (c->certificate != WT_TLS_PEER_ANONYMOUS)
+			c->certificate_text = strdup(text);
+		/* Without memory for its name it cannot be told from others. */
+		if (c->certificate == WT_TLS_PEER_KNOWN && !c->certificate_text)
+			c->certificate = WT_TLS_PEER_REFUSED;
+	}
+	return c->certificate;
+}
+
+/* One from the time before TLS was switched on (or off), which has it (or has it not). */
+static bool
+is_outdated(const Connection *c)
+{
+	return c->has_peer && (c->tls != NULL) != (c->listener->tls != NULL);
+}
+
 static const char accepted[] = "{\"accepted\":1}\n";
 static const char healthy[] = "{\"status\":\"ok\"}\n";
 
@@ -878,6 +979,10 @@ ask_auth(WtListener *listener, Request *r, WtRoute route, WtVerdict *verdict)
 		.request = &r->public,
 		.route = route,
 		.peer = r->connection->has_peer ? &r->connection->peer : NULL,
+		.secure = r->connection->tls != NULL,
+		.certificate_name = r->connection->certificate == WT_TLS_PEER_KNOWN
+								? r->connection->certificate_text
+								: NULL,
 		.now_us = wall_clock_us(),
 		.monotonic_us = r->begun_us,
 	};
@@ -929,6 +1034,17 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	r->last = r->chunked || find_header(public, "Via") ||
 			  find_header(public, "Forwarded") || find_header(public, "X-Forwarded-For");
 #endif
+	if (is_outdated(r->connection))
+		r->last = true; /* what follows comes by a new connection */
+	if (check_certificate(r->connection) == WT_TLS_PEER_REFUSED)
+	{
+		char sentence[WT_CERTIFICATE_NAME_SIZE + 64];
+
+		snprintf(sentence, sizeof(sentence), "the client certificate is refused: %s",
+				 r->connection->certificate_text ? r->connection->certificate_text
+												 : "out of memory");
+		return refuse(r, MHD_HTTP_FORBIDDEN, WT_REASON_CERTIFICATE, sentence, true);
+	}
 	public->host = find_header(public, "Host");
 	public->content_type = find_header(public, "Content-Type");
 	public->content_encoding = find_header(public, "Content-Encoding");
@@ -1197,46 +1313,101 @@ make_standing_responses(WtListener *listener)
 		   listener->healthy_and_close;
 }
 
+/*
+ * MHD wants to have a certificate from somewhere.  Sessions have been given their own
+ * before they could ask for this one.
+ */
+static int
+no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
+			   int n_authorities, const gnutls_pk_algorithm_t *algorithms,
+			   int n_algorithms, gnutls_pcert_st **certificate, unsigned int *length,
+			   gnutls_privkey_t *key)
+{
+	(void) session, (void) authorities, (void) n_authorities, (void) algorithms;
+	(void) n_algorithms, (void) certificate, (void) length, (void) key;
+	return -1;
+}
+
+static bool
+start_daemon(WtListener *listener, int which)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = POLL_MHD}};
+	struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *) (uintptr_t) no_certificate},
+		{MHD_OPTION_END, 0, NULL}};
+	const union MHD_DaemonInfo *info;
+	struct MHD_Daemon *daemon;
+
+	/* MHD's own limit on connections is out of the way: ours can be changed. */
+	daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_SUSPEND_RESUME |
+			(which == DAEMON_TLS ? MHD_USE_TLS : 0U),
+		0, NULL, NULL, on_request, listener, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+		listener, MHD_OPTION_NOTIFY_COMPLETED, on_request_over, listener,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, listener,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_LIMIT, 1000000U, WT_MHD_STRICT, 1, MHD_OPTION_ARRAY,
+		which == DAEMON_TLS ? tls : plain, MHD_OPTION_END);
+	info = daemon ? MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (!info || epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, info->epoll_fd, &event) != 0)
+	{
+		if (daemon)
+			MHD_stop_daemon(daemon);
+		return false;
+	}
+	listener->daemons[which] = daemon;
+	return true;
+}
+
+static void
+run_daemons(WtListener *listener)
+{
+	listener->resumed = false;
+	for (int i = 0; i < N_DAEMONS; i++)
+		if (listener->daemons[i])
+			MHD_run(listener->daemons[i]);
+}
+
+/* ms until a daemon wants to be run; -1: it waits for its descriptor alone. */
+static int64_t
+daemons_timeout(const WtListener *listener)
+{
+	int64_t timeout = listener->resumed ? 0 : -1;
+	MHD_UNSIGNED_LONG_LONG one;
+
+	for (int i = 0; i < N_DAEMONS; i++)
+		if (listener->daemons[i] &&
+			MHD_get_timeout(listener->daemons[i], &one) == MHD_YES &&
+			(timeout < 0 || (int64_t) one < timeout))
+			timeout = (int64_t) one;
+	return timeout;
+}
+
 WtListener *
 wt_listener_create(const WtListenerSettings *settings, WtCounters *counters, WtAuth *auth,
 				   void (*panic)(const char *reason))
 {
 	WtListener *listener = calloc(1, sizeof(WtListener));
-	const union MHD_DaemonInfo *info;
-	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = POLL_MHD}};
 
 	if (!listener)
 		return NULL;
-	listener->settings = *settings;
+	wt_listener_configure(listener, settings);
 	listener->counters = counters;
 	listener->auth = auth;
-	listener->poll_fd = -1;
 	listener->now = monotonic_ms();
 	panic_callback = panic;
 	MHD_set_panic_func(on_panic, NULL);
-	/* MHD's own limit on connections is out of the way: ours can be changed. */
-	listener->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_SUSPEND_RESUME, 0, NULL, NULL,
-		on_request, listener, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
-		MHD_OPTION_NOTIFY_COMPLETED, on_request_over, listener,
-		MHD_OPTION_URI_LOG_CALLBACK, on_target, listener,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
-		MHD_OPTION_CONNECTION_LIMIT, 1000000U, WT_MHD_STRICT, 1, MHD_OPTION_END);
-	if (!listener->daemon || !make_standing_responses(listener))
-		goto failed;
-	info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	if (!info)
-		goto failed;
-	listener->mhd_fd = info->epoll_fd;
 	listener->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (listener->poll_fd < 0 ||
-		epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, listener->mhd_fd, &event) != 0)
-		goto failed;
+	listener->lingering.poll_fd = listener->poll_fd;
+	listener->arrivals.poll_fd = listener->poll_fd;
+	if (listener->poll_fd < 0 || !start_daemon(listener, DAEMON_PLAIN) ||
+		!make_standing_responses(listener))
+	{
+		wt_listener_destroy(listener);
+		return NULL;
+	}
 	return listener;
-
-failed:
-	wt_listener_destroy(listener);
-	return NULL;
 }
 
 void
@@ -1248,7 +1419,12 @@ wt_listener_remember(WtListener *listener, WtRefused *refused)
 void
 wt_listener_configure(WtListener *listener, const WtListenerSettings *settings)
 {
+	const char *bad;
+	size_t n;
+
 	listener->settings = *settings;
+	/* Without memory for the new list the old one goes on. */
+	(void) wt_cidr_list_parse(settings->trusted_proxies, &listener->trusted, &bad, &n);
 }
 
 static void
@@ -1276,6 +1452,37 @@ wt_listener_open(WtListener *listener, const char *addresses, int port, int flag
 	return ok;
 }
 
+bool
+wt_listener_use_tls(WtListener *listener, const WtTlsSettings *settings,
+					WtTlsError *error)
+{
+	WtTls *old = listener->tls;
+	WtTls *tls = NULL;
+	Connection *next;
+
+	if (settings && !(tls = wt_tls_load(settings, old, error)))
+		return false;
+	if (tls && !listener->daemons[DAEMON_TLS] && !start_daemon(listener, DAEMON_TLS))
+	{
+		wt_tls_release(tls);
+		snprintf(error->message, sizeof(error->message),
+				 MHD_is_feature_supported(MHD_FEATURE_TLS) == MHD_YES
+					 ? "could not start TLS"
+					 : "this libmicrohttpd has been built without TLS");
+		return false;
+	}
+	listener->tls = tls;
+	if (old)
+		wt_tls_release(old);
+	for (Connection *c = listener->phases[PHASE_IDLE].first; c; c = next)
+	{
+		next = c->next;
+		if (is_outdated(c))
+			doom(c);
+	}
+	return true;
+}
+
 void
 wt_listener_describe(const WtListener *listener, char *text, size_t size)
 {
@@ -1298,20 +1505,24 @@ wt_listener_descriptor(const WtListener *listener)
 static bool
 is_full(const WtListener *listener)
 {
-	return listener->n_connections >= listener->settings.max_connections;
+	return listener->n_connections + listener->arrivals.n >=
+		   listener->settings.max_connections;
 }
 
 int
 wt_listener_timeout(WtListener *listener)
 {
-	MHD_UNSIGNED_LONG_LONG mhd_timeout;
 	int64_t now = monotonic_ms();
 	int64_t next = INT64_MAX;
+	int64_t mhd = daemons_timeout(listener);
 
 	if (listener->queue_first)
 		return 0;
-	if (MHD_get_timeout(listener->daemon, &mhd_timeout) == MHD_YES)
-		next = now + (int64_t) mhd_timeout;
+	/* Where it only wants to be run, and does nothing: not too often. */
+	if (mhd == 0 && listener->n_stalls > MAX_FAST_STALLS)
+		mhd = STALL_PAUSE;
+	if (mhd >= 0)
+		next = now + mhd;
 	for (int phase = 0; phase < N_PHASES; phase++)
 	{
 		const Connection *c = listener->phases[phase].first;
@@ -1319,9 +1530,15 @@ wt_listener_timeout(WtListener *listener)
 		if (c && c->since + phase_limit(listener, (Phase) phase) < next)
 			next = c->since + phase_limit(listener, (Phase) phase);
 	}
-	for (int i = 0; i < listener->n_lingering; i++)
-		if (listener->lingering[i].until < next)
-			next = listener->lingering[i].until;
+	/* Those who knock at a full house are not heard until somebody can make room. */
+	if (!listener->polling_sockets && listener->phases[PHASE_NEW].first &&
+		listener->phases[PHASE_NEW].first->since + SLOW_START < next)
+		next = listener->phases[PHASE_NEW].first->since + SLOW_START;
+	if (listener->arrivals.first &&
+		listener->arrivals.first->since + listener->settings.request_timeout < next)
+		next = listener->arrivals.first->since + listener->settings.request_timeout;
+	if (wt_lingering_next(&listener->lingering) < next)
+		next = wt_lingering_next(&listener->lingering);
 	if (listener->accept_after > 0 && listener->accept_after < next)
 		next = listener->accept_after;
 	if (next == INT64_MAX)
@@ -1354,6 +1571,213 @@ make_room(WtListener *listener)
 		doom(c);
 }
 
+/* Prepares a connection's session; its handshake begins with the client's first bytes. */
+static void
+begin_tls(WtListener *listener, Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+	c->session = info ? info->tls_session : NULL;
+	if (!c->session || !wt_tls_begin(listener->tls, c->session))
+	{
+		doom(c);
+		return;
+	}
+	c->tls = wt_tls_hold(listener->tls);
+	park(c);
+}
+
+/* A parked connection is ready to go on: lets MHD try. */
+static void
+try_parked(WtListener *listener, Connection *c)
+{
+	unsigned char first;
+
+	if (!c->greeted && recv(c->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
+	{
+		/* Not the beginning of a handshake: who speaks plain HTTP can be told so. */
+		if (first != 0x16)
+		{
+			if (first >= 'A' && first <= 'Z')
+				answer_directly(
+					c, 400, "Bad Request",
+					"this port speaks TLS: send to https:// instead of http://");
+			wt_count_request(listener->counters, 400, WT_REASON_MALFORMED);
+			doom(c);
+			return;
+		}
+		c->greeted = true;
+	}
+	unpark(c);
+	c->next_tried = listener->tried;
+	listener->tried = c;
+}
+
+/* After MHD has been run: those that wait on, for all that it has done, are parked. */
+static void
+park_tried(WtListener *listener)
+{
+	Connection *c = listener->tried;
+	Connection *next;
+
+	listener->tried = NULL;
+	for (; c; c = next)
+	{
+		next = c->next_tried;
+		c->next_tried = NULL;
+		if (c->phase != PHASE_NEW) /* it is at its first request, or doomed */
+			continue;
+		if (wt_tls_has_unread(c->session)) /* MHD is about to read it */
+		{
+			c->next_tried = listener->tried;
+			listener->tried = c;
+		}
+		else
+			park(c);
+	}
+}
+
+/*
+ * Closes a socket that MHD does not get, with an answer where that costs little: by TLS it
+ * would be a handshake, and those who come in floods leave room for others to linger.
+ */
+static void
+turn_away(WtListener *listener, int fd, const WtAddress *address, bool secure, int status,
+		  const char *phrase, WtReason reason, const char *sentence)
+{
+	char message[DIRECT_ANSWER_SIZE];
+	char ip[INET6_ADDRSTRLEN];
+	WtRefusal refusal = {.time_us = wall_clock_us(), .status = status, .reason = reason};
+
+	if (!secure)
+	{
+		size_t length = compose_answer(message, status, phrase, sentence);
+
+		(void) !send(fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (listener->lingering.n < WT_MAX_LINGERING / 2)
+			wt_linger(&listener->lingering, fd, listener->now);
+	}
+	close(fd);
+	wt_count_request(listener->counters, status, reason);
+	if (!listener->refused)
+		return;
+	if (address)
+	{
+		wt_address_format(address, ip, sizeof(ip));
+		refusal.ip = ip;
+	}
+	wt_refused_add(listener->refused, &refusal);
+}
+
+/*
+ * Lets a connection in, whose client has this address (NULL: it is not one of IP) and comes
+ * by TLS or not.  counted: it is one of those of its address.
+ */
+static void
+admit(WtListener *listener, int fd, const struct sockaddr_storage *address,
+	  socklen_t length, bool secure, bool counted)
+{
+	WtAddress client;
+	WtVisitor *visitor = NULL;
+
+	if (counted && wt_address_of_socket((const struct sockaddr *) address, &client) &&
+		!wt_address_is_loopback(&client) &&
+		!wt_address_enter(&listener->addresses, &client,
+						  listener->settings.max_connections_per_ip, &visitor))
+	{
+		turn_away(
+			listener, fd, &client, secure, 429, "Too Many Requests",
+			WT_REASON_CONNECTIONS,
+			"this address has as many connections as "
+			"windtrap.max_connections_per_ip allows: keep them open and use them again");
+		return;
+	}
+	listener->started = NULL;
+	/* MHD closes the socket where it fails. */
+	if (MHD_add_connection(listener->daemons[secure ? DAEMON_TLS : DAEMON_PLAIN], fd,
+						   (const struct sockaddr *) address, length) != MHD_YES ||
+		!listener->started)
+	{
+		if (visitor)
+			wt_address_leave(&listener->addresses, visitor);
+		return;
+	}
+	listener->started->visitor = visitor;
+	if (secure)
+		begin_tls(listener, listener->started);
+}
+
+/* One that has just been accepted. */
+static void
+receive(WtListener *listener, int fd, const struct sockaddr_storage *address,
+		socklen_t length)
+{
+	WtAddress peer;
+	bool by_ip = wt_address_of_socket((const struct sockaddr *) address, &peer);
+	bool trusted = wt_cidr_list_has(&listener->trusted, by_ip ? &peer : NULL);
+
+	if (trusted && listener->settings.proxy_protocol)
+	{
+		if (!wt_arrivals_add(&listener->arrivals, fd, address, length, listener->now))
+			close(fd);
+		return;
+	}
+	admit(listener, fd, address, length, listener->tls && by_ip, !trusted);
+}
+
+/* A proxy goes on to say whose connection it passes on. */
+static void
+attend_arrival(WtListener *listener, WtArrival *arrival)
+{
+	WtArrival a = *arrival;
+	WtProxyHeader header;
+	WtProxyResult result = wt_arrival_read(arrival, &header);
+	struct sockaddr_in6 client = {.sin6_family = AF_INET6};
+	WtAddress peer;
+	bool by_ip = wt_address_of_socket((const struct sockaddr *) &a.address, &peer);
+	bool secure = listener->tls && by_ip;
+
+	if (result == WT_PROXY_INCOMPLETE)
+		return;
+	wt_arrivals_remove(&listener->arrivals, arrival);
+	if (result == WT_PROXY_MALFORMED)
+	{
+		turn_away(
+			listener, a.fd, by_ip ? &peer : NULL, secure, 400, "Bad Request",
+			WT_REASON_MALFORMED,
+			"windtrap.proxy_protocol is on: a connection from a trusted proxy begins "
+			"with a header of the PROXY protocol");
+		return;
+	}
+	if (header.own)
+	{
+		admit(listener, a.fd, &a.address, a.address_length, secure, false);
+		return;
+	}
+	/* Somebody, but nobody knows who: not this machine, which may do more than others. */
+	if (header.known)
+		memcpy(&client.sin6_addr, header.address.bytes, sizeof(client.sin6_addr));
+	memset(&a.address, 0, sizeof(a.address));
+	memcpy(&a.address, &client, sizeof(client));
+	admit(listener, a.fd, &a.address, sizeof(client), secure, header.known);
+}
+
+static void
+end_overdue_arrivals(WtListener *listener)
+{
+	WtArrival *arrival;
+
+	while ((arrival = listener->arrivals.first) != NULL &&
+		   arrival->since + listener->settings.request_timeout <= listener->now)
+	{
+		int fd = arrival->fd;
+
+		wt_arrivals_remove(&listener->arrivals, arrival);
+		close(fd);
+	}
+}
+
 static void
 accept_connections(WtListener *listener)
 {
@@ -1384,54 +1808,9 @@ accept_connections(WtListener *listener)
 					continue;
 				break;
 			}
-			/* MHD closes the socket where it fails. */
-			(void) MHD_add_connection(listener->daemon, fd, (struct sockaddr *) &address,
-									  length);
+			receive(listener, fd, &address, length);
 		}
 	}
-}
-
-static void
-end_lingering(WtListener *listener, int i)
-{
-	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
-
-	close(listener->lingering[i].fd);
-	listener->n_lingering--;
-	if (i == listener->n_lingering)
-		return;
-	/* The last one takes its place, and its number. */
-	listener->lingering[i] = listener->lingering[listener->n_lingering];
-	event.data.u64 = (uint64_t) i;
-	epoll_ctl(listener->poll_fd, EPOLL_CTL_MOD, listener->lingering[i].fd, &event);
-}
-
-/* Reads and forgets what a closed connection's sender still sends; false: it is over. */
-static bool
-drain(Lingering *lingering)
-{
-	static char sink[64 * 1024];
-
-	for (int i = 0; i < 16; i++)
-	{
-		ssize_t n = recv(lingering->fd, sink, sizeof(sink), MSG_DONTWAIT);
-
-		if (n < 0)
-			return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-		lingering->drained += (size_t) n;
-		if (n == 0 || lingering->drained > LINGER_BYTES)
-			return false;
-	}
-	return true;
-}
-
-static void
-drain_lingering(WtListener *listener)
-{
-	for (int i = listener->n_lingering - 1; i >= 0; i--)
-		if (!drain(&listener->lingering[i]) ||
-			listener->lingering[i].until <= listener->now)
-			end_lingering(listener, i);
 }
 
 static void
@@ -1465,11 +1844,10 @@ end_overdue(WtListener *listener)
 static void
 end_stalled(WtListener *listener)
 {
-	MHD_UNSIGNED_LONG_LONG timeout;
 	Connection *next;
 
 	if (listener->n_callbacks != listener->last_n_callbacks ||
-		MHD_get_timeout(listener->daemon, &timeout) != MHD_YES || timeout > 0)
+		daemons_timeout(listener) != 0)
 	{
 		listener->last_n_callbacks = listener->n_callbacks;
 		listener->n_stalls = 0;
@@ -1483,7 +1861,9 @@ end_stalled(WtListener *listener)
 		int unread = 0;
 
 		next = c->next;
-		if (!c->request->chunked || ioctl(c->fd, FIONREAD, &unread) != 0 || unread == 0)
+		if (!c->request->chunked || ioctl(c->fd, FIONREAD, &unread) != 0)
+			continue;
+		if (unread == 0 && !(c->session && wt_tls_has_unread(c->session)))
 			continue;
 		refuse_in_body(c->request, 400, "Bad Request", WT_REASON_MALFORMED,
 					   "the chunked body cannot be read: a line of it is too long");
@@ -1494,8 +1874,9 @@ end_stalled(WtListener *listener)
 void
 wt_listener_run(WtListener *listener)
 {
-	struct epoll_event events[16];
+	struct epoll_event events[64];
 	bool accepting;
+	bool knocking = false;
 	int n;
 
 	listener->now = monotonic_ms();
@@ -1506,21 +1887,26 @@ wt_listener_run(WtListener *listener)
 				(!is_full(listener) || who_makes_room(listener) != NULL);
 	poll_sockets(listener, accepting);
 
-	n = epoll_wait(listener->poll_fd, events, 16, 0);
+	n = epoll_wait(listener->poll_fd, events, 64, 0);
 	for (int i = 0; i < n; i++)
 	{
 		if (events[i].data.u64 == POLL_SOCKETS)
-		{
-			accept_connections(listener);
-			break;
-		}
+			knocking = true;
+		else if (wt_arrival_of(events[i].data.u64))
+			attend_arrival(listener, wt_arrival_of(events[i].data.u64));
+		else if (events[i].data.u64 != POLL_MHD && events[i].data.u64 >= WT_MAX_LINGERING)
+			try_parked(listener, events[i].data.ptr);
 	}
+	if (knocking)
+		accept_connections(listener);
 	release_held(listener, false);
-	MHD_run(listener->daemon);
+	run_daemons(listener);
+	park_tried(listener);
 	end_stalled(listener);
 	end_overdue(listener);
-	if (listener->n_lingering > 0)
-		drain_lingering(listener);
+	end_overdue_arrivals(listener);
+	if (listener->lingering.n > 0)
+		wt_lingering_drain(&listener->lingering, listener->now);
 	listener->counters->connections = (uint64_t) listener->n_connections;
 	wt_count_max(&listener->counters->max_connections, listener->counters->connections);
 	listener->counters->bytes_in_flight = listener->inflight;
@@ -1607,17 +1993,23 @@ wt_listener_destroy(WtListener *listener)
 {
 	if (listener->poll_fd >= 0)
 		wt_listener_close_sockets(listener);
-	if (listener->daemon)
-	{
-		/* MHD aborts where a connection is suspended: let go, and suspend no more. */
-		listener->closing = true;
-		release_held(listener, true);
-		refuse_queued(listener);
-		MHD_run(listener->daemon);
-		MHD_stop_daemon(listener->daemon);
-	}
-	while (listener->n_lingering > 0)
-		end_lingering(listener, listener->n_lingering - 1);
+	/* MHD aborts where a connection is suspended: let go, and suspend no more. */
+	listener->closing = true;
+	release_held(listener, true);
+	for (Connection *c = listener->phases[PHASE_NEW].first; c; c = c->next)
+		if (c->parked)
+			unpark(c);
+	refuse_queued(listener);
+	run_daemons(listener);
+	for (int i = 0; i < N_DAEMONS; i++)
+		if (listener->daemons[i])
+			MHD_stop_daemon(listener->daemons[i]);
+	if (listener->tls)
+		wt_tls_release(listener->tls);
+	wt_lingering_end(&listener->lingering);
+	wt_arrivals_end(&listener->arrivals);
+	wt_addresses_free(&listener->addresses);
+	wt_cidr_list_free(&listener->trusted);
 	if (listener->accepted)
 		MHD_destroy_response(listener->accepted);
 	if (listener->accepted_and_close)

@@ -20,15 +20,19 @@
 #include "refused.h"
 #include "request.h"
 #include "sockets.h"
+#include "tls.h"
 
 typedef struct WtListener WtListener;
 
 typedef struct WtListenerSettings
 {
 	int max_connections;
-	size_t max_body_size; /* bytes of one body */
-	size_t max_inflight;  /* bytes of all bodies at one time */
-	int request_timeout;  /* ms */
+	int max_connections_per_ip;	 /* 0: no limit */
+	bool proxy_protocol;		 /* trusted proxies say whose connection it is */
+	const char *trusted_proxies; /* a list, checked by wt_cidr_list_parse */
+	size_t max_body_size;		 /* bytes of one body */
+	size_t max_inflight;		 /* bytes of all bodies at one time */
+	int request_timeout;		 /* ms */
 } WtListenerSettings;
 
 /* What a request is answered with. */
@@ -60,6 +64,14 @@ extern void wt_listener_configure(WtListener *listener,
 /* As wt_sockets_open, for the listener's sockets. */
 extern bool wt_listener_open(WtListener *listener, const char *addresses, int port,
 							 int flags, WtSocketsError *error);
+
+/*
+ * From now on new TCP connections speak TLS as settings say; NULL: they are plain.  Those
+ * that are open go on with the certificate that they have; where TLS is switched on or off,
+ * they end after their next answer.  On failure (false, *error filled) all is as it was.
+ */
+extern bool wt_listener_use_tls(WtListener *listener, const WtTlsSettings *settings,
+								WtTlsError *error);
 
 /* What it listens on, as text. */
 extern void wt_listener_describe(const WtListener *listener, char *text, size_t size);

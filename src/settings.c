@@ -26,8 +26,14 @@ char *wt_database;
 int wt_workers;
 char *wt_listen_addresses;
 int wt_port;
+char *wt_tls_cert_file;
+char *wt_tls_key_file;
+char *wt_tls_ca_file;
+int wt_tls_min_version;
 char *wt_table;
 int wt_max_connections;
+int wt_max_connections_per_ip;
+bool wt_proxy_protocol;
 int wt_max_body_size;
 int wt_max_event_size;
 int wt_max_batch_events;
@@ -52,6 +58,12 @@ static const struct config_enum_entry outbox_full_options[] = {
 
 static char *forward_to;
 static const WtTargets *targets;
+static const struct config_enum_entry tls_versions[] = {{"TLSv1.2", 12, false},
+														{"TLSv1.3", 13, false},
+														{"1.2", 12, true},
+														{"1.3", 13, true},
+														{NULL, 0, false}};
+
 static char *retention_text;
 static const Interval *retention;
 static char *store_headers;
@@ -562,6 +574,31 @@ wt_settings_define(void)
 							&wt_port, 8000, 1, 65535, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/*
+	 * The certificate that the collector shows, with those between it and a root, and its
+	 * private key: PEM files, their paths relative to the data directory.  All TCP sockets
+	 * speak TLS when they are set, and nothing else.  Every reload reads them anew.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.tls_cert_file", "File of the server's certificate; TLS is on with it.",
+		NULL, &wt_tls_cert_file, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+		"windtrap.tls_key_file", "File of the private key of the server's certificate.",
+		NULL, &wt_tls_key_file, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * Authorities that certificates of clients are verified with.  With it clients are
+	 * asked for one; none is fine, an invalid one is refused.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.tls_ca_file", "File of the authorities for certificates of clients.",
+		NULL, &wt_tls_ca_file, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/* The oldest version of TLS that is spoken. */
+	DefineCustomEnumVariable("windtrap.tls_min_version", "Minimum version of TLS.", NULL,
+							 &wt_tls_min_version, 12, tls_versions, PGC_SIGHUP, 0, NULL,
+							 NULL, NULL);
+
+	/*
 	 * The table that events are inserted into; it has the columns event_timestamp, data
 	 * and status.  A name without a schema is one of schema public.  It is made when it
 	 * does not exist.
@@ -576,6 +613,24 @@ wt_settings_define(void)
 	DefineCustomIntVariable(
 		"windtrap.max_connections", "Maximum number of connections of each worker.", NULL,
 		&wt_max_connections, 1000, 1, 100000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * Connections that one worker holds open for one address, of IPv6 for one /64: so that
+	 * it takes several to fill the house.  Those of this machine and of trusted proxies,
+	 * which speak for many, are not counted.
+	 */
+	DefineCustomIntVariable(
+		"windtrap.max_connections_per_ip",
+		"Maximum number of connections of one address to each worker.", NULL,
+		&wt_max_connections_per_ip, 256, 0, 100000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * Whether connections from windtrap.trusted_proxies begin with a header of the PROXY
+	 * protocol, which says who the client is; then all of theirs must.
+	 */
+	DefineCustomBoolVariable("windtrap.proxy_protocol",
+							 "Expect the PROXY protocol from trusted proxies.", NULL,
+							 &wt_proxy_protocol, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/* The largest body of a request; larger ones are answered 413. */
 	DefineCustomIntVariable("windtrap.max_body_size", "Maximum size of a request's body.",

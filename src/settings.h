@@ -11,8 +11,14 @@ extern char *wt_database;
 extern int wt_workers;
 extern char *wt_listen_addresses;
 extern int wt_port;
+extern char *wt_tls_cert_file; /* empty: no TLS */
+extern char *wt_tls_key_file;
+extern char *wt_tls_ca_file;
+extern int wt_tls_min_version; /* 12 or 13 */
 extern char *wt_table;
 extern int wt_max_connections;
+extern int wt_max_connections_per_ip; /* 0: no limit */
+extern bool wt_proxy_protocol;
 extern int wt_max_body_size;  /* bytes */
 extern int wt_max_event_size; /* bytes */
 extern int wt_max_batch_events;

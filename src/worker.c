@@ -94,6 +94,9 @@ static char listening_addresses[1024]; /* the settings that the sockets were ope
 static int listening_port;
 static bool destination_missing; /* by the settings; it has been said */
 static bool listening_elsewhere; /* than the settings say: their sockets do not open */
+static bool sockets_failed;		 /* to open, when they were tried last */
+static bool
+	listening_elsewhere; /* or otherwise than the settings say: to be tried again */
 
 /*
  * SIGTERM: answer what is there, and leave.  A transaction that waits (for a lock, for a
@@ -156,6 +159,9 @@ listener_settings(void)
 		(rlim_t) wt_max_connections + (rlim_t) max_safe_fds + RESERVED_DESCRIPTORS;
 
 	settings.max_connections = wt_max_connections;
+	settings.max_connections_per_ip = wt_max_connections_per_ip;
+	settings.proxy_protocol = wt_proxy_protocol;
+	settings.trusted_proxies = wt_trusted_proxies;
 	settings.max_body_size = (size_t) wt_max_body_size;
 	settings.max_inflight = (size_t) wt_max_inflight * 1024;
 	settings.request_timeout = wt_request_timeout;
@@ -230,20 +236,72 @@ port_is_ours(int port)
 }
 
 /*
+ * Reports why it does not listen as the settings say, once as long as it is the same.  NULL:
+ * it does.  All workers fail alike where `alike`: then the first one says it for all.
+ */
+static void
+report_failure(const char *message, const char *hint, bool speak)
+{
+	static char reported[WT_ERROR_SIZE];
+
+	wt_status_set_error(message);
+	listening_elsewhere = message != NULL;
+	if (message && speak && strncmp(message, reported, sizeof(reported) - 1) != 0)
+		ereport(LOG, (errmsg("windtrap: %s", message), hint ? errhint("%s", hint) : 0));
+	strlcpy(reported, message ? message : "", sizeof(reported));
+}
+
+/*
+ * Uses the certificate and key that the settings name, as they are now.  On failure gives
+ * false, and goes on with what was in use before.
+ */
+static bool
+use_tls(int number)
+{
+	WtTlsSettings settings = {.cert_file = wt_tls_cert_file,
+							  .key_file = wt_tls_key_file,
+							  .ca_file = wt_tls_ca_file,
+							  .only_1_3 = wt_tls_min_version >= 13};
+	WtTlsError error = {.hint = NULL};
+	bool on = settings.cert_file[0] != '\0';
+
+	/* Who has set one of them wants TLS: plain connections would be a bad surprise. */
+	if (on ? settings.key_file[0] == '\0'
+		   : settings.key_file[0] != '\0' || settings.ca_file[0] != '\0')
+	{
+		report_failure("TLS needs both windtrap.tls_cert_file and windtrap.tls_key_file",
+					   NULL, number == 0);
+		return false;
+	}
+	if (wt_listener_use_tls(listener, on ? &settings : NULL, &error))
+		return true;
+	report_failure(error.message, error.hint, number == 0);
+	return false;
+}
+
+/*
  * Listens as the settings say now.  On failure gives false, keeps what was listening
  * before, and reports the reason once.
  */
 static bool
 open_sockets(int number)
 {
-	static char reported[WT_ERROR_SIZE];
 	WtSocketsError error;
 	char addresses[WT_ADDRESSES_SIZE];
-	char message[WT_ERROR_SIZE];
+	char hint[128];
 	int flags = number > 0 ? WT_SOCKETS_NO_PATHS : 0;
 	bool ours;
-	bool ok;
 
+	/* No socket is opened whose connections would not be as the settings say. */
+	if (!use_tls(number))
+		return false;
+	if (listening_port == wt_port &&
+		strcmp(listening_addresses, wt_listen_addresses) == 0 && !sockets_failed)
+	{
+		if (listening_elsewhere)
+			report_failure(NULL, NULL, false);
+		return true;
+	}
 	LWLockAcquire(&wt_shared->lock, LW_SHARED);
 	ours = port_is_ours(wt_port);
 	LWLockRelease(&wt_shared->lock);
@@ -257,32 +315,22 @@ open_sockets(int number)
 		}
 		flags |= WT_SOCKETS_EXCLUSIVE;
 	}
-	ok = wt_listener_open(listener, wt_listen_addresses, wt_port, flags, &error);
-
-	if (!ok)
+	sockets_failed =
+		!wt_listener_open(listener, wt_listen_addresses, wt_port, flags, &error);
+	if (sockets_failed)
 	{
-		strlcpy(message, error.message, sizeof(message));
-		wt_status_set_error(message);
-		if (strcmp(message, reported) != 0)
-			ereport(
-				LOG,
-				(errmsg("windtrap: %s", message),
-				 error.port_taken
-					 ? errhint("Is another server running on port %d? Set windtrap.port "
-							   "to another one.",
-							   wt_port)
-					 : 0));
-		strlcpy(reported, message, sizeof(reported));
-		listening_elsewhere = true;
+		snprintf(
+			hint, sizeof(hint),
+			"Is another server running on port %d? Set windtrap.port to another one.",
+			wt_port);
+		report_failure(error.message, error.port_taken ? hint : NULL, true);
 		return false;
 	}
-	listening_elsewhere = false;
-	reported[0] = '\0';
+	report_failure(NULL, NULL, false);
 	strlcpy(listening_addresses, wt_listen_addresses, sizeof(listening_addresses));
 	listening_port = wt_port;
 	wt_listener_describe(listener, addresses, sizeof(addresses));
 	wt_status_set_address(addresses, wt_port);
-	wt_status_set_error(NULL);
 	ereport(LOG, (errmsg("windtrap: listening on %s", addresses)));
 	return true;
 }
@@ -317,9 +365,7 @@ reload(int number)
 	settings = listener_settings();
 	wt_listener_configure(listener, &settings);
 	attend_auth(true);
-	if (strcmp(listening_addresses, wt_listen_addresses) != 0 ||
-		listening_port != wt_port || listening_elsewhere)
-		(void) open_sockets(number);
+	(void) open_sockets(number);
 }
 
 static int
@@ -509,6 +555,7 @@ start_serving(int number)
 	WtListenerSettings settings = listener_settings();
 	long pause = FIRST_RETRY;
 
+	listening_port = 0; /* the sockets of an earlier listener are gone */
 	auth = wt_auth_create(wt_shared->rates);
 	if (auth)
 		listener = wt_listener_create(&settings, wt_my_counters(), auth, on_panic);

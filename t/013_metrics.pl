@@ -276,7 +276,7 @@ for my $case (@reasons)
 	$seen{$reason}++ if $reason;
 }
 query('ALTER TABLE log RENAME COLUMN state TO status');
-is(join(' ', grep { !$seen{$_} } map { /^requests_refused_total\{(.*)\}/ } sort keys %{ metrics($node) }), 'memory', 'that are all reasons but want of memory');
+is(join(' ', grep { !$seen{$_} } map { /^requests_refused_total\{(.*)\}/ } sort keys %{ metrics($node) }), 'certificate connections memory', 'that are all reasons but want of memory, and what comes before a request');
 
 # A reset from which all begin anew, by hand and after a crash of nobody.
 {

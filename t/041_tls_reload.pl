@@ -1,0 +1,153 @@
+# A renewed certificate: a reload picks it up, while connections that are open go on and
+# nothing that was answered is lost; one that is not fit for use changes nothing.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use IPC::Run ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Batch;
+use Tls;
+use WindTrap;
+
+my $ca = authority('authority');
+my @first = issue($ca, 'first', subject => '/CN=first');
+my @second = issue($ca, 'second', subject => '/CN=second');
+my @third = issue($ca, 'third', subject => '/CN=third');
+my $node = wt_node('renewal', create => 0);
+my $port = wt_port($node);
+
+sub query { return $node->safe_psql('postgres', $_[0]); }
+sub last_error { return query('SELECT last_error FROM windtrap.status'); }
+
+# The name in the certificate that new connections see; '': there is no handshake.
+sub shown
+{
+	my ($out, $err) = ('', '');
+	IPC::Run::run([ 'openssl', 's_client', '-connect', "127.0.0.1:$port", '-servername', 'localhost', '-CAfile', $ca ],
+		'<', '/dev/null', '>', \$out, '2>', \$err);
+	return $out =~ /^subject=CN = (\S+)/m ? $1 : '';
+}
+
+install($node, @first);
+alter_system($node, 'windtrap.tls_cert_file' => 'server.crt', 'windtrap.tls_key_file' => 'server.key');
+query('CREATE EXTENSION windtrap');
+ok(wait_for(sub { shown() eq 'first' }), 'the first certificate');
+
+# Senders with connections that stay open and others that are new each time, and a ledger.
+my $ledger = PostgreSQL::Test::Utils::tempdir() . '/ledger';
+my $end = PostgreSQL::Test::Utils::tempdir() . '/end';
+my $load = IPC::Run::start([ 'python3', '-c', <<"PY" ], '<', '/dev/null', '>', \my $out, '2>', \my $err);
+import http.client, os, ssl, threading, time
+context = ssl.create_default_context(cafile="$ca")
+context.check_hostname = False
+lock = threading.Lock()
+ledger = open("$ledger", "w", buffering=1)
+opened = 0
+def send(number, keep):
+    global opened
+    c = None
+    serial = 0
+    while not os.path.exists("$end"):
+        serial += 1
+        id = "tls-%d-%d" % (number, serial)
+        begun = time.time()
+        try:
+            if c is None:
+                c = http.client.HTTPSConnection("127.0.0.1", $port, timeout=10, context=context)
+                c.connect()
+                with lock:
+                    opened += keep
+            c.request("POST", "/log", '{"id":"%s"}' % id, {"Content-Type": "application/json"})
+            r = c.getresponse()
+            r.read()
+            code = r.status
+        except Exception as e:
+            code = 0
+            print(number, serial, repr(e))
+            c = None
+        with lock:
+            ledger.write("%s %d %d\\n" % (id, code, (time.time() - begun) * 1000))
+        if not keep and c:
+            c.close()
+            c = None
+        time.sleep(0.002)
+threads = [threading.Thread(target=send, args=(i, i < 6)) for i in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+print("opened", opened)
+PY
+my $audit = bless { ledger => $ledger, name => 'tls' }, 'WindTrap::Load';
+ok($audit->wait_for_more(100), 'a load by TLS');
+
+# Only the files' contents change.
+install($node, @second);
+sleep 0.2;
+is(shown(), 'first', 'new files: nothing before a reload');
+reload($node);
+ok(wait_for(sub { shown() eq 'second' }), 'a reload: the second certificate');
+ok($audit->wait_for_more(100), 'the load goes on');
+
+# Unfit ones.
+my $data = $node->data_dir;
+my $mark = log_mark($node);
+install($node, $third[0], $second[1]);
+reload($node);
+ok(wait_for(sub { last_error() =~ /"server.key" does not fit the certificate "server.crt"/ }), 'a key that does not fit: in the status');
+is(shown(), 'second', 'the one before stays in use');
+sleep 2.2;
+is(count_in_log($node, qr/LOG:  windtrap: the private key/, $mark), 1, 'the log says it once, however often it is tried');
+install($node, @third);
+ok(wait_for(sub { shown() eq 'third' }), 'the key follows: taken without another reload');
+ok(wait_for(sub { last_error() eq '' }), 'and nothing is wrong any more');
+for my $case (
+	[ 'an empty certificate', sub { append_to_file("$data/empty", ''); ("$data/empty", $second[1]) }, qr/could not use the certificate/ ],
+	[ 'no PEM', sub { append_to_file("$data/text", 'x' x 500); ("$data/text", $second[1]) }, qr/could not use the certificate/ ],
+	[ 'an encrypted key', sub { command('openssl', 'pkey', '-in', $second[1], '-aes256', '-passout', 'pass:x', '-out', "$data/enc"); ($second[0], "$data/enc") }, qr/is encrypted/ ],)
+{
+	my ($name, $files, $message) = @$case;
+	install($node, $files->());
+	reload($node);
+	ok(wait_for(sub { last_error() =~ $message }), "$name: said") or diag last_error();
+	is(shown(), 'third', "$name: the one before stays");
+}
+install($node, @first);
+unlink "$data/server.crt";
+reload($node);
+ok(wait_for(sub { last_error() =~ /could not open the certificate "server.crt"/ }), 'no certificate: said');
+alter_system($node, 'windtrap.listen_addresses' => '127.0.0.1,::1');
+sleep 0.3;
+is(query('SELECT addresses FROM windtrap.status'), "127.0.0.1:$port", 'no other socket is opened as long as that is so');
+install($node, @first);
+ok(wait_for(sub { shown() eq 'first' && last_error() eq '' }), 'all is well again');
+alter_system($node, 'windtrap.listen_addresses' => undef);
+
+# Many times.
+my ($pid) = worker_pids($node);
+my ($descriptors, $memory);
+for my $round (1 .. 300)
+{
+	install($node, $round % 2 ? @second : @third);
+	reload($node) if $round % 10 == 0;
+	kill 'HUP', $pid;
+	sleep 0.005;
+	($descriptors, $memory) = (descriptors($pid), memory($pid)) if $round == 50;
+}
+ok(wait_for(sub { shown() eq 'third' }), '300 reloads with certificates in turn: the last one is shown');
+memory_ok(memory($pid), $memory + 2048, 'memory is flat');
+ok($audit->wait_for_more(100), 'the load goes on');
+append_to_file($end, '');
+$load->finish;
+is($out, "opened 6\n", 'connections that were open have stayed open, and no request failed') or diag $err;
+is($audit->audit($node), WindTrap::Load::nothing_wrong(), 'all that was answered is there, once');
+cmp_ok(descriptors($pid), '<=', $descriptors, 'descriptors are flat');
+$node->stop;
+unlike(log_since($node), qr/terminated by signal|PANIC|TRAP|libmicrohttpd failed/, 'nothing has crashed');
+done_testing();
