@@ -290,6 +290,34 @@ percent_encoded(const char *text)
 }
 
 /*
+ * What a statement has written is to survive a crash, as elsewhere in PostgreSQL.  A server
+ * by itself acknowledges before its journal is written, up to 100 ms; a replica set waits
+ * for its majority, but no more once it is told of the journal alone.
+ */
+static void
+set_write_concern(mongoc_uri_t *uri, const WmServerOptions *o)
+{
+	const mongoc_write_concern_t *of_uri = mongoc_uri_get_write_concern(uri);
+	mongoc_write_concern_t *concern;
+	const char *w = o->write_concern ? o->write_concern : "majority";
+	char *end;
+	long n = strtol(w, &end, 10);
+
+	if (!o->write_concern && of_uri && !mongoc_write_concern_is_default(of_uri))
+		return;
+	concern = mongoc_write_concern_new();
+	if (*end == '\0')
+		mongoc_write_concern_set_w(concern, (int32_t) n);
+	else if (strcmp(w, "majority") == 0)
+		mongoc_write_concern_set_w(concern, MONGOC_WRITE_CONCERN_W_MAJORITY);
+	else
+		mongoc_write_concern_set_wtag(concern, w);
+	mongoc_write_concern_set_journal(concern, o->journal);
+	mongoc_uri_set_write_concern(uri, concern);
+	mongoc_write_concern_destroy(concern);
+}
+
+/*
  * The options as a connection string of libmongoc's.  What could need quoting is set in
  * the parsed string, not written into one.
  */
@@ -353,21 +381,7 @@ make_uri(const WmServerOptions *o)
 			}
 		}
 	}
-	if (o->write_concern != NULL)
-	{
-		mongoc_write_concern_t *concern = mongoc_write_concern_new();
-		char *end;
-		long n = strtol(o->write_concern, &end, 10);
-
-		if (*end == '\0')
-			mongoc_write_concern_set_w(concern, (int32_t) n);
-		else if (strcmp(o->write_concern, "majority") == 0)
-			mongoc_write_concern_set_w(concern, MONGOC_WRITE_CONCERN_W_MAJORITY);
-		else
-			mongoc_write_concern_set_wtag(concern, o->write_concern);
-		mongoc_uri_set_write_concern(uri, concern);
-		mongoc_write_concern_destroy(concern);
-	}
+	set_write_concern(uri, o);
 	mongoc_uri_set_appname(uri, "windtrap_mongo");
 	mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS,
 								   o->connect_timeout_ms);

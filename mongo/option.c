@@ -71,6 +71,7 @@ static const WmOption options[] = {
 	{"connect_timeout_ms", SERVER, check_integer, 1, MAX_TIMEOUT},
 	{"socket_timeout_ms", SERVER, check_integer, 0, MAX_TIMEOUT},
 	{"write_concern", SERVER, check_write_concern, 0, 0},
+	{"journal", SERVER, check_boolean, 0, 0},
 	{"batch_size", SERVER, check_integer, 1, 100000},
 	/* mongo_fdw has it here, where everybody can read it; so ours may be in both places. */
 	{"pem_pwd", SERVER, check_text, 0, 0},
@@ -414,6 +415,8 @@ take_server_option(WmServerOptions *o, DefElem *def)
 		integer = &o->socket_timeout_ms;
 	else if (strcmp(name, "write_concern") == 0)
 		text = &o->write_concern;
+	else if (strcmp(name, "journal") == 0)
+		boolean = &o->journal;
 	else if (strcmp(name, "username") == 0)
 		text = &o->username;
 	else if (strcmp(name, "password") == 0)
@@ -443,6 +446,7 @@ wm_server_options(ForeignServer *server, UserMapping *mapping, WmServerOptions *
 	o->connect_timeout_ms = 5000;
 	o->socket_timeout_ms = 30000;
 	o->password_required = true;
+	o->journal = true;
 	foreach (cell, server->options)
 		take_server_option(o, lfirst(cell));
 	foreach (cell, mapping->options)

@@ -23,6 +23,7 @@ typedef struct WmServerOptions
 	const char *read_preference;
 	const char *authentication_database;
 	const char *write_concern;
+	bool journal;
 	int server_selection_timeout_ms;
 	int connect_timeout_ms;
 	int socket_timeout_ms; /* 0: none */

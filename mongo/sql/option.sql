@@ -15,7 +15,7 @@ CREATE SERVER s FOREIGN DATA WRAPPER windtrap_mongo;
 ALTER SERVER s OPTIONS (address 'localhost', port '27017', authentication_database 'admin', replica_set 'rs', read_preference 'nearest', ssl 'true',
 	pem_file '/p', pem_pwd 'x', ca_file '/c', ca_dir '/d', crl_file '/r', weak_cert_validation 'false', use_remote_estimate 'true', enable_join_pushdown 'true',
 	enable_aggregate_pushdown 'false', enable_order_by_pushdown 'true');
-ALTER SERVER s OPTIONS (server_selection_timeout_ms '1', connect_timeout_ms '1', socket_timeout_ms '0', write_concern 'majority', batch_size '1');
+ALTER SERVER s OPTIONS (server_selection_timeout_ms '1', connect_timeout_ms '1', socket_timeout_ms '0', write_concern 'majority', journal 'false', batch_size '1');
 CREATE FOREIGN TABLE t (_id text) SERVER s OPTIONS (database 'd', collection 'c', batch_size '100000', on_duplicate 'error', enable_join_pushdown 'true');
 CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (username 'u', password 'secret', auth_mechanism 'SCRAM-SHA-256');
 

@@ -68,6 +68,16 @@ $mongo->start;
 is(ask('SELECT count(v) FROM t'), '20000',
 	'a connection that the server has closed is made anew, without an error');
 
+# What was written is there after a crash of a server by itself, at once and not 100 ms later.
+for my $id (-1, -2, -3)
+{
+	is(ask("INSERT INTO t VALUES ($id, 'durable')"), '', "row $id is written");
+	$mongo->kill9;
+	$mongo->start;
+	is(ask("SELECT v FROM t WHERE _id = $id"), 'durable', "row $id has survived the crash that followed");
+	ask("DELETE FROM t WHERE _id = $id");
+}
+
 # The wait for a server that comes back within the time is not an error.
 $node->safe_psql('postgres', "ALTER SERVER m OPTIONS (SET server_selection_timeout_ms '20000')");
 $mongo->kill9;
