@@ -20,10 +20,12 @@ OBJS = \
 	src/batch.o \
 	src/cidr.o \
 	src/client.o \
+	src/connection.o \
 	src/control.o \
 	src/counters.o \
 	src/decode.o \
 	src/enrich.o \
+	src/exchange.o \
 	src/form.o \
 	src/forward.o \
 	src/forward_status.o \
@@ -47,6 +49,7 @@ OBJS = \
 	src/quarantine.o \
 	src/refused.o \
 	src/refused_view.o \
+	src/response.o \
 	src/route.o \
 	src/settings.o \
 	src/shared.o \
