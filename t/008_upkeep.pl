@@ -198,7 +198,7 @@ SQL
 	kill 'KILL', $pid;
 	# Not before it has noticed: until then it answers as if nothing had happened.
 	my $noticed = sub { PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset) =~ /reinitializing/ };
-	ok(wait_for($noticed, 60) && wait_for(sub { my ($rc, $out) = $node->psql('postgres', 'SELECT 1'); $rc == 0 && ready($port, 1) }, 60),
+	ok(wait_for($noticed, 60) && wait_for(sub { accepts($node) && ready($port, 1) }, 60),
 		'the server is back');
 	ok(wait_for(sub { query("SELECT count(*) FROM log_default WHERE data ? 'n'") eq 0 }, 60), 'and the rows are moved');
 	is(query("SELECT count(*) || ' ' || count(DISTINCT data->'n') FROM log WHERE data ? 'n'"), "$rows $rows", 'each of them once');

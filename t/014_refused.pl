@@ -227,7 +227,7 @@ is(query('SELECT count(*) FROM windtrap.refused'), 4096, 'reset_stats() leaves t
 		my ($pid) = worker_pids($node);
 		kill 'KILL', $pid;
 		ok(wait_for(sub { !kill 0, $pid }), "kill -9, $times");
-		ok(wait_for(sub { my ($rc) = eval { $node->psql('postgres', 'SELECT 1') }; defined $rc && $rc == 0 && ready($port, 1) }), 'the server is back');
+		ok(wait_for(sub { accepts($node) && ready($port, 1) }), 'the server is back');
 		is(query('SELECT count(*) FROM windtrap.refused'), 0, 'its memory is another');
 		is(query('SELECT count(*) FROM windtrap.refused_clients'), 0, 'that of clients too');
 		many($port, 3, sub { '/crashed' }, 'x');

@@ -23,7 +23,7 @@ use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(
   wt_node wt_port free_port set_port ready event http post post_json json_of
-  command connect_to wait_for elapsed log_since log_mark count_in_log
+  command connect_to wait_for accepts elapsed log_since log_mark count_in_log
   worker_pids alter_system reload start_load kill_group python
 );
 
@@ -85,6 +85,16 @@ sub wait_for
 		return 0 if time >= $until;
 		sleep 0.02;
 	}
+}
+
+# Whether the server accepts connections.  One that refuses them while it recovers may be
+# gone before psql has been told what to ask.
+sub accepts
+{
+	my ($node) = @_;
+	my ($rc) = eval { $node->psql('postgres', 'SELECT 1') };
+
+	return defined $rc && $rc == 0;
 }
 
 # Seconds that the code takes, to be compared with a limit.
