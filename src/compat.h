@@ -86,6 +86,16 @@
 #endif
 
 /*
+ * Since 1.0 a connection that is handed to MHD waits for its next run, as if another thread
+ * had brought it, unless it is told that there is one thread; we go on with it at once.
+ */
+#if MHD_VERSION >= 0x00097707
+#define WT_MHD_ONE_THREAD MHD_USE_NO_THREAD_SAFETY
+#else
+#define WT_MHD_ONE_THREAD 0U
+#endif
+
+/*
  * Below 1.0 a request's head lies in MHD's memory as it came, with only the separators
  * overwritten by NULs, so that it can be checked for what MHD lets pass.
  */

@@ -102,7 +102,7 @@ start_daemon(WtListener *listener, int which)
 	/* MHD's own limit on connections is out of the way: ours can be changed. */
 	daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_SUSPEND_RESUME |
-			(which == DAEMON_TLS ? MHD_USE_TLS : 0U),
+			WT_MHD_ONE_THREAD | (which == DAEMON_TLS ? MHD_USE_TLS : 0U),
 		0, NULL, NULL, wt_on_request, listener, MHD_OPTION_NOTIFY_CONNECTION,
 		wt_on_connection, listener, MHD_OPTION_NOTIFY_COMPLETED, wt_on_request_over,
 		listener, MHD_OPTION_URI_LOG_CALLBACK, wt_on_target, listener,

@@ -96,7 +96,9 @@ my @attacks = (
 				EXCEPTION WHEN insufficient_privilege THEN RETURN current_user; END \$\$;
 			CREATE FUNCTION fork() RETURNS trigger LANGUAGE plpgsql AS \$\$
 				BEGIN
-					SET LOCAL force_parallel_mode = on; SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0;
+					PERFORM set_config(CASE WHEN current_setting('server_version_num')::int >= 160000
+						THEN 'debug_parallel_query' ELSE 'force_parallel_mode' END, 'on', true);
+					SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0;
 					SET LOCAL min_parallel_table_scan_size = 0;
 					INSERT INTO public.acts SELECT 'parallel', x, x FROM (SELECT DISTINCT public.read_loot(i) AS x FROM public.many) AS s;
 					RETURN new;
