@@ -33,7 +33,7 @@ sub shown
 	my ($out, $err) = ('', '');
 	IPC::Run::run([ 'openssl', 's_client', '-connect', "127.0.0.1:$port", '-servername', 'localhost', '-CAfile', $ca ],
 		'<', '/dev/null', '>', \$out, '2>', \$err);
-	return $out =~ /^subject=CN = (\S+)/m ? $1 : '';
+	return $out =~ /^subject=CN ?= ?(\S+)/m ? $1 : '';
 }
 
 install($node, @first);

@@ -34,7 +34,8 @@ sub authority
 	my ($name) = @_;
 	my $key = new_key($name);
 	command('openssl', 'req', '-x509', '-new', '-key', $key, '-out', "$dir/$name.crt", '-days', 30,
-		'-subj', "/CN=$name", '-addext', 'basicConstraints=critical,CA:TRUE');
+		'-subj', "/CN=$name", '-addext', 'basicConstraints=critical,CA:TRUE',
+		'-addext', 'keyUsage=critical,keyCertSign,cRLSign');
 	return "$dir/$name.crt";
 }
 
@@ -50,7 +51,7 @@ sub issue
 	my $stamp = sub { sprintf '%04d%02d%02d%02d%02d%02dZ', $_[5] + 1900, $_[4] + 1, @_[ 3, 2, 1, 0 ] };
 
 	append_to_file("$dir/$name.ext",
-		"[v3]\nextendedKeyUsage=$usage\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n");
+		"[v3]\nauthorityKeyIdentifier=keyid\nextendedKeyUsage=$usage\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n");
 	command('openssl', 'req', '-new', '-utf8', '-key', $key, '-out', "$dir/$name.csr",
 		'-subj', $o{subject} // '/CN=localhost');
 	# Only "openssl ca" takes dates of the past.
