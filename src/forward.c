@@ -21,10 +21,12 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
@@ -490,8 +492,12 @@ unique_columns(Relation relation, AttrNumber id)
 		const Form_pg_index form = index->rd_index;
 		StringInfoData list;
 		bool has_id = false;
+		/*
+		 * By the catalog, not by RelationGetIndexPredicate: that evaluates functions of the
+		 * owner's, and here they would run as the superuser.
+		 */
 		bool fits = form->indisunique && form->indimmediate && form->indisvalid &&
-					RelationGetIndexPredicate(index) == NIL;
+					heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
 
 		initStringInfo(&list);
 		for (int i = 0; fits && i < form->indnkeyatts; i++)
