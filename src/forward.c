@@ -101,7 +101,8 @@ typedef struct Event
 {
 	WtOutboxEvent event;
 	EventResult result;
-	const char *error; /* why it is refused */
+	const char *error;	/* why it is refused */
+	const char *letter; /* of a dead letter: its id, whatever its data has become */
 } Event;
 
 typedef struct Load
@@ -281,7 +282,7 @@ read_letters(Load *load)
 
 	values[0] = CStringGetTextDatum(me->target);
 	values[1] = Int32GetDatum(Min(load_limit, MAX_LETTERS));
-	n = wt_sql_run("SELECT event_timestamp, data, status FROM windtrap.dead_letter "
+	n = wt_sql_run("SELECT event_timestamp, data, status, id FROM windtrap.dead_letter "
 				   "WHERE target = $1 AND next_try <= now() ORDER BY next_try LIMIT $2",
 				   2, types, values, NULL);
 	for (uint64 i = 0; i < n && load->bytes < MAX_LOAD_BYTES; i++)
@@ -294,6 +295,8 @@ read_letters(Load *load)
 		event.data = DatumGetJsonbPCopy(wt_sql_value(i, 2, &is_null));
 		event.status = DatumGetInt32(wt_sql_value(i, 3, &is_null));
 		add_event(load, &event);
+		load->events[load->n - 1].letter =
+			TextDatumGetCString(wt_sql_value(i, 4, &is_null));
 	}
 	load->letters = (n > 0);
 	load->more = true;
@@ -635,6 +638,8 @@ event_id(const Event *event)
 {
 	JsonbValue value;
 
+	if (event->letter)
+		return event->letter;
 	if (getKeyJsonValueFromContainer(&event->event.data->root, "id", 2, &value) &&
 		value.type == jbvString)
 		return pnstrdup(value.val.string.val, (Size) value.val.string.len);
