@@ -26,6 +26,7 @@
 
 /* Between PostgreSQL's epoch and BSON's. */
 #define EPOCH_MS (((int64) POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000)
+#define MS_PER_DAY ((int64) SECS_PER_DAY * 1000)
 
 static const char *
 type_name(bson_type_t type)
@@ -200,6 +201,13 @@ read_ms(WmColumn *c, const bson_iter_t *value)
 	return bson_iter_date_time(value);
 }
 
+static void
+date_out_of_range(int64 ms)
+{
+	ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+			errmsg("the BSON date of " INT64_FORMAT " ms is out of range", ms));
+}
+
 static Timestamp
 read_timestamp(WmColumn *c, const bson_iter_t *value)
 {
@@ -208,9 +216,26 @@ read_timestamp(WmColumn *c, const bson_iter_t *value)
 
 	if (pg_sub_s64_overflow(ms, EPOCH_MS, &t) || pg_mul_s64_overflow(t, 1000, &t) ||
 		!IS_VALID_TIMESTAMP(t))
-		ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				errmsg("the BSON date of " INT64_FORMAT " ms is out of range", ms));
+		date_out_of_range(ms);
 	return t;
+}
+
+/* Not by way of a timestamp, which ends earlier. */
+static DateADT
+read_date(WmColumn *c, const bson_iter_t *value)
+{
+	int64 ms = read_ms(c, value);
+	int64 since;
+	int64 days;
+
+	if (pg_sub_s64_overflow(ms, EPOCH_MS, &since))
+		date_out_of_range(ms);
+	days = since / MS_PER_DAY;
+	if (since % MS_PER_DAY < 0)
+		days--;
+	if (!IS_VALID_DATE(days))
+		date_out_of_range(ms);
+	return (DateADT) days;
 }
 
 /* Of strings and ObjectIds: the text, in the server's encoding. */
@@ -399,14 +424,7 @@ read_present(WmColumn *c, const bson_iter_t *value)
 				cstring_to_text_with_len((const char *) data, (int) length));
 		}
 		case WM_DATE:
-		{
-			Timestamp t = read_timestamp(c, value);
-			int64 days = t / USECS_PER_DAY;
-
-			if (t % USECS_PER_DAY < 0)
-				days--;
-			return DateADTGetDatum((DateADT) days);
-		}
+			return DateADTGetDatum(read_date(c, value));
 		case WM_TIMESTAMP:
 		{
 			Timestamp t = read_timestamp(c, value);

@@ -15,6 +15,7 @@
 #define WM_CONVERT_H
 
 #include "lib/stringinfo.h"
+#include "utils/date.h"
 #include "utils/jsonb.h"
 
 #include <bson/bson.h>
@@ -52,6 +53,9 @@ extern char *wm_describe(const bson_iter_t *value);
 
 /* Milliseconds since 1970 of a timestamp, rounded down; it must be finite. */
 extern int64 wm_timestamp_to_ms(Timestamp t, bool *exact);
+
+/* The same of a date, which may lie beyond all timestamps. */
+extern int64 wm_date_to_ms(DateADT date);
 
 /* As "2026-01-31T12:00:00.123Z", milliseconds only where there are any; false: it has no
  * year from 1 to 9999. */

@@ -35,6 +35,12 @@ wm_timestamp_to_ms(Timestamp t, bool *exact)
 	return ms + EPOCH_MS;
 }
 
+int64
+wm_date_to_ms(DateADT date)
+{
+	return (int64) date * SECS_PER_DAY * 1000 + EPOCH_MS;
+}
+
 static void
 infinite(const char *type)
 {
@@ -152,8 +158,7 @@ wm_write_datum(StringInfo out, WmColumn *c, const char *name, int name_length,
 
 			if (DATE_NOT_FINITE(date))
 				infinite("date");
-			wm_bson_date(out, name, name_length,
-						 (int64) date * SECS_PER_DAY * 1000 + EPOCH_MS);
+			wm_bson_date(out, name, name_length, wm_date_to_ms(date));
 			return;
 		}
 		case WM_TIMESTAMP:

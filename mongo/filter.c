@@ -481,7 +481,7 @@ floor_ms(WmColumn *c, Datum value, bool *exact)
 	if (c->kind == WM_TIMESTAMP)
 		return wm_timestamp_to_ms(DatumGetTimestamp(value), exact);
 	*exact = true;
-	return wm_timestamp_to_ms((int64) DatumGetDateADT(value) * USECS_PER_DAY, exact);
+	return wm_date_to_ms(DatumGetDateADT(value));
 }
 
 static void

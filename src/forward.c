@@ -21,10 +21,12 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
@@ -99,7 +101,8 @@ typedef struct Event
 {
 	WtOutboxEvent event;
 	EventResult result;
-	const char *error; /* why it is refused */
+	const char *error;	/* why it is refused */
+	const char *letter; /* of a dead letter: its id, whatever its data has become */
 } Event;
 
 typedef struct Load
@@ -279,7 +282,7 @@ read_letters(Load *load)
 
 	values[0] = CStringGetTextDatum(me->target);
 	values[1] = Int32GetDatum(Min(load_limit, MAX_LETTERS));
-	n = wt_sql_run("SELECT event_timestamp, data, status FROM windtrap.dead_letter "
+	n = wt_sql_run("SELECT event_timestamp, data, status, id FROM windtrap.dead_letter "
 				   "WHERE target = $1 AND next_try <= now() ORDER BY next_try LIMIT $2",
 				   2, types, values, NULL);
 	for (uint64 i = 0; i < n && load->bytes < MAX_LOAD_BYTES; i++)
@@ -292,6 +295,8 @@ read_letters(Load *load)
 		event.data = DatumGetJsonbPCopy(wt_sql_value(i, 2, &is_null));
 		event.status = DatumGetInt32(wt_sql_value(i, 3, &is_null));
 		add_event(load, &event);
+		load->events[load->n - 1].letter =
+			TextDatumGetCString(wt_sql_value(i, 4, &is_null));
 	}
 	load->letters = (n > 0);
 	load->more = true;
@@ -490,8 +495,12 @@ unique_columns(Relation relation, AttrNumber id)
 		const Form_pg_index form = index->rd_index;
 		StringInfoData list;
 		bool has_id = false;
+		/*
+		 * By the catalog, not by RelationGetIndexPredicate: that evaluates functions of the
+		 * owner's, and here they would run as the superuser.
+		 */
 		bool fits = form->indisunique && form->indimmediate && form->indisvalid &&
-					RelationGetIndexPredicate(index) == NIL;
+					heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
 
 		initStringInfo(&list);
 		for (int i = 0; fits && i < form->indnkeyatts; i++)
@@ -629,6 +638,8 @@ event_id(const Event *event)
 {
 	JsonbValue value;
 
+	if (event->letter)
+		return event->letter;
 	if (getKeyJsonValueFromContainer(&event->event.data->root, "id", 2, &value) &&
 		value.type == jbvString)
 		return pnstrdup(value.val.string.val, (Size) value.val.string.len);

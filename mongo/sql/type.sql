@@ -47,6 +47,14 @@ INSERT INTO times VALUES (1, '1969-12-31 23:59:59.9999+00'), (2, '1970-01-01 00:
 INSERT INTO times VALUES (6, 'infinity');
 INSERT INTO times VALUES (6, '-infinity');
 SELECT * FROM times ORDER BY 1;
+-- A date may lie beyond all timestamps.
+CREATE FOREIGN TABLE days (_id int, d date) SERVER mongo OPTIONS (database 'type', collection 'days');
+TRUNCATE days;
+INSERT INTO days VALUES (1, '5874897-12-31'), (2, '1969-12-31'), (3, '1970-01-01'), (4, '4713-01-01 BC'), (5, '300000-01-01'), (6, NULL);
+SELECT * FROM days ORDER BY 1;
+SELECT _id FROM days WHERE d >= '300000-01-01' ORDER BY 1;
+SELECT _id FROM days WHERE d < '5874897-12-31' ORDER BY 1;
+SELECT _id FROM days WHERE d = '5874897-12-31' ORDER BY 1;
 
 -- Extended JSON: each as it was, and JSON that only looks like it too.
 CREATE TABLE given (i serial, j jsonb);
@@ -104,7 +112,7 @@ INSERT INTO ids VALUES (9, NULL) RETURNING _id ? '$oid', v;
 DELETE FROM ids WHERE v IN (3, 5, 7) RETURNING v;
 SELECT count(*) FROM ids;
 
-DROP FOREIGN TABLE docs, n, every, every_doc, times, strict, loose, domains, ids;
+DROP FOREIGN TABLE docs, n, every, every_doc, times, days, strict, loose, domains, ids;
 DROP TABLE numbers, given;
 DROP DOMAIN small;
 DROP FUNCTION is_same;
