@@ -567,7 +567,7 @@ wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
 	memset(verdict, 0, sizeof(*verdict));
 	wt_client_find(&auth->trusted_proxies, question->peer, question->secure,
 				   request->headers, request->n_headers, &verdict->client);
-	local = !verdict->client.proxied &&
+	local = !verdict->client.proxied && !question->passed_on &&
 			(!question->peer || wt_address_is_loopback(question->peer));
 	switch (question->route)
 	{

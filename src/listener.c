@@ -132,6 +132,7 @@ struct Connection
 	bool linger;   /* drain it when MHD closes it, see lingering.h */
 	bool has_peer; /* false: it came by a Unix-domain socket */
 	WtAddress peer;
+	bool passed_on;		/* by a proxy that has said who the peer is */
 	WtVisitor *visitor; /* NULL: it is not counted */
 
 	/* TLS; all NULL and false without. */
@@ -979,6 +980,7 @@ ask_auth(WtListener *listener, Request *r, WtRoute route, WtVerdict *verdict)
 		.request = &r->public,
 		.route = route,
 		.peer = r->connection->has_peer ? &r->connection->peer : NULL,
+		.passed_on = r->connection->passed_on,
 		.secure = r->connection->tls != NULL,
 		.certificate_name = r->connection->certificate == WT_TLS_PEER_KNOWN
 								? r->connection->certificate_text
@@ -1672,9 +1674,9 @@ turn_away(WtListener *listener, int fd, const WtAddress *address, bool secure, i
 
 /*
  * Lets a connection in, whose client has this address (NULL: it is not one of IP) and comes
- * by TLS or not.  counted: it is one of those of its address.
+ * by TLS or not.  counted: it is one of those of its address.  NULL where it could not.
  */
-static void
+static Connection *
 admit(WtListener *listener, int fd, const struct sockaddr_storage *address,
 	  socklen_t length, bool secure, bool counted)
 {
@@ -1691,7 +1693,7 @@ admit(WtListener *listener, int fd, const struct sockaddr_storage *address,
 			WT_REASON_CONNECTIONS,
 			"this address has as many connections as "
 			"windtrap.max_connections_per_ip allows: keep them open and use them again");
-		return;
+		return NULL;
 	}
 	listener->started = NULL;
 	/* MHD closes the socket where it fails. */
@@ -1701,11 +1703,12 @@ admit(WtListener *listener, int fd, const struct sockaddr_storage *address,
 	{
 		if (visitor)
 			wt_address_leave(&listener->addresses, visitor);
-		return;
+		return NULL;
 	}
 	listener->started->visitor = visitor;
 	if (secure)
 		begin_tls(listener, listener->started);
+	return listener->started;
 }
 
 /* One that has just been accepted. */
@@ -1723,7 +1726,7 @@ receive(WtListener *listener, int fd, const struct sockaddr_storage *address,
 			close(fd);
 		return;
 	}
-	admit(listener, fd, address, length, listener->tls && by_ip, !trusted);
+	(void) admit(listener, fd, address, length, listener->tls && by_ip, !trusted);
 }
 
 /* A proxy goes on to say whose connection it passes on. */
@@ -1734,6 +1737,7 @@ attend_arrival(WtListener *listener, WtArrival *arrival)
 	WtProxyHeader header;
 	WtProxyResult result = wt_arrival_read(arrival, &header);
 	struct sockaddr_in6 client = {.sin6_family = AF_INET6};
+	Connection *c;
 	WtAddress peer;
 	bool by_ip = wt_address_of_socket((const struct sockaddr *) &a.address, &peer);
 	bool secure = listener->tls && by_ip;
@@ -1752,7 +1756,7 @@ attend_arrival(WtListener *listener, WtArrival *arrival)
 	}
 	if (header.own)
 	{
-		admit(listener, a.fd, &a.address, a.address_length, secure, false);
+		(void) admit(listener, a.fd, &a.address, a.address_length, secure, false);
 		return;
 	}
 	/* Somebody, but nobody knows who: not this machine, which may do more than others. */
@@ -1760,7 +1764,10 @@ attend_arrival(WtListener *listener, WtArrival *arrival)
 		memcpy(&client.sin6_addr, header.address.bytes, sizeof(client.sin6_addr));
 	memset(&a.address, 0, sizeof(a.address));
 	memcpy(&a.address, &client, sizeof(client));
-	admit(listener, a.fd, &a.address, sizeof(client), secure, header.known);
+	c = admit(listener, a.fd, &a.address, sizeof(client), secure, header.known);
+	/* Whatever address the proxy has told, it is not one of this machine. */
+	if (c)
+		c->passed_on = true;
 }
 
 static void
