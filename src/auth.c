@@ -58,20 +58,6 @@ is_word(const char *text, size_t length, const char *word)
 	return equal(text, length, word, strlen(word));
 }
 
-/* Whether name is a pattern's: the same, or one label or more before ".example.com". */
-static bool
-matches(const char *pattern, size_t pattern_length, const char *name, size_t length)
-{
-	if (pattern_length > 2 && pattern[0] == '*' && pattern[1] == '.')
-	{
-		size_t suffix = pattern_length - 1;
-
-		return length > suffix &&
-			   equal(name + length - suffix, suffix, pattern + 1, suffix);
-	}
-	return equal(name, length, pattern, pattern_length);
-}
-
 static bool
 is_host_text(const char *text, size_t length)
 {
@@ -85,6 +71,20 @@ is_host_text(const char *text, size_t length)
 			return false;
 	}
 	return length > 0;
+}
+
+/* Whether name is a pattern's: the same, or one label or more before ".example.com". */
+static bool
+matches(const char *pattern, size_t pattern_length, const char *name, size_t length)
+{
+	if (pattern_length > 2 && pattern[0] == '*' && pattern[1] == '.')
+	{
+		size_t suffix = pattern_length - 1;
+
+		return length > suffix && is_host_text(name, length - suffix) &&
+			   equal(name + length - suffix, suffix, pattern + 1, suffix);
+	}
+	return equal(name, length, pattern, pattern_length);
 }
 
 bool
@@ -567,7 +567,7 @@ wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
 	memset(verdict, 0, sizeof(*verdict));
 	wt_client_find(&auth->trusted_proxies, question->peer, question->secure,
 				   request->headers, request->n_headers, &verdict->client);
-	local = !verdict->client.proxied &&
+	local = !verdict->client.proxied && !question->passed_on &&
 			(!question->peer || wt_address_is_loopback(question->peer));
 	switch (question->route)
 	{

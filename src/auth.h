@@ -62,6 +62,7 @@ typedef struct WtAuthQuestion
 	const WtRequest *request; /* its head */
 	WtRoute route;
 	const WtAddress *peer;		  /* NULL: a Unix-domain socket */
+	bool passed_on;				  /* by a proxy, which has said whose connection it is */
 	bool secure;				  /* the connection is TLS */
 	const char *certificate_name; /* of a verified client certificate; NULL: none */
 	int64_t now_us;				  /* wall clock, since 1970-01-01 UTC */

@@ -11,6 +11,13 @@
 #include "framing.h"
 #include "listener_private.h"
 
+/*
+ * What of MHD's memory the head of an answer takes at most, beside what it repeats of the
+ * request, and what each header of a request takes beside its text.
+ */
+#define ANSWER_MEMORY 1024
+#define HEADER_MEMORY 64
+
 /* One that is given room before others must go on receiving: within so long, ms. */
 #define FAVOUR_TIMEOUT 1000
 
@@ -281,6 +288,50 @@ check_framing(struct MHD_Connection *mhd, const Request *r, const char *version)
 	return wt_framing_check_headers(r->public.headers, r->public.n_headers);
 }
 
+/* Blanks behind a value are not part of it; MHD below 1.0 leaves them there. */
+static void
+trim_values(Request *r)
+{
+	for (int i = 0; i < r->public.n_headers; i++)
+	{
+		WtHeader *h = &r->headers[i];
+		size_t length = h->value_length;
+
+		while (length > 0 &&
+			   (h->value[length - 1] == ' ' || h->value[length - 1] == '\t'))
+			length--;
+		if (length == h->value_length)
+			continue;
+		h->value_length = (uint32_t) length;
+		((char *) (uintptr_t) h->value)[length] = '\0';
+	}
+}
+
+/*
+ * Whether the head leaves enough of MHD's memory for that of an answer.  Where it does not,
+ * MHD closes the connection without one, when the event has been stored already.
+ */
+static bool
+leaves_room_for_answer(struct MHD_Connection *mhd, const Request *r)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	size_t needed = (info ? info->header_size : 0) + ANSWER_MEMORY;
+	int n =
+		r->public.n_headers + MHD_get_connection_values(mhd, MHD_COOKIE_KIND, NULL, NULL);
+
+	for (int i = 0; i < r->public.n_headers; i++)
+	{
+		const WtHeader *h = &r->headers[i];
+
+		/* A copy of these is made: for MHD itself, and for what answers repeat. */
+		if (wt_header_is(h, "Cookie") || wt_header_is(h, "Origin") ||
+			wt_header_is(h, "Access-Control-Request-Headers"))
+			needed += h->value_length;
+	}
+	return needed + (size_t) n * HEADER_MEMORY <= CONNECTION_MEMORY;
+}
+
 /*
  * Whether there is memory for more of a request's body.  One request at a time always has
  * it: else all could wait for each other, each with half of its body received.
@@ -356,6 +407,7 @@ ask_auth(WtListener *listener, Request *r, WtRoute route, WtVerdict *verdict)
 		.request = &r->public,
 		.route = route,
 		.peer = r->connection->has_peer ? &r->connection->peer : NULL,
+		.passed_on = r->connection->passed_on,
 		.secure = r->connection->tls != NULL,
 		.certificate_name = r->connection->certificate == WT_TLS_PEER_KNOWN
 								? r->connection->certificate_text
@@ -403,10 +455,20 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_MEMORY,
 						 "out of memory, try again", true);
 	public->headers = r->headers;
+	if (!leaves_room_for_answer(mhd, r))
+	{
+		wt_refuse_in_body(
+			r, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+			"Request Header Fields Too Large", WT_REASON_HEAD_TOO_LARGE,
+			"the head of the request is too large: about 14 kB is what it may "
+			"have");
+		return MHD_NO;
+	}
 	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
 	wrong = check_framing(mhd, r, version);
 	if (wrong)
 		return wt_refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED, wrong, true);
+	trim_values(r);
 #if WT_MHD_FRAMING_IS_LOOSE
 	r->last = r->chunked || find_header(public, "Via") ||
 			  find_header(public, "Forwarded") || find_header(public, "X-Forwarded-For");

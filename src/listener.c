@@ -27,13 +27,6 @@
 
 #include "listener_private.h"
 
-/*
- * MHD's memory for each connection.  The head of a request must fit, with about 60 bytes
- * for each header beside its text; bodies pass through it.  MHD zeroes it at every
- * request, so more is slower: 64 KB cost a fifth of all CPU time.
- */
-#define CONNECTION_MEMORY (16 * 1024)
-
 /* Runs in which MHD may do nothing but ask for the next one, and those of them that follow
  * each other at once; to the others there is a pause, ms. */
 #define MAX_STALLS 50
@@ -432,9 +425,9 @@ turn_away(WtListener *listener, int fd, const WtAddress *address, bool secure, i
 
 /*
  * Lets a connection in, whose client has this address (NULL: it is not one of IP) and comes
- * by TLS or not.  counted: it is one of those of its address.
+ * by TLS or not.  counted: it is one of those of its address.  NULL where it could not.
  */
-static void
+static Connection *
 admit(WtListener *listener, int fd, const struct sockaddr_storage *address,
 	  socklen_t length, bool secure, bool counted)
 {
@@ -451,7 +444,7 @@ admit(WtListener *listener, int fd, const struct sockaddr_storage *address,
 			WT_REASON_CONNECTIONS,
 			"this address has as many connections as "
 			"windtrap.max_connections_per_ip allows: keep them open and use them again");
-		return;
+		return NULL;
 	}
 	listener->started = NULL;
 	/* MHD closes the socket where it fails. */
@@ -461,11 +454,12 @@ admit(WtListener *listener, int fd, const struct sockaddr_storage *address,
 	{
 		if (visitor)
 			wt_address_leave(&listener->addresses, visitor);
-		return;
+		return NULL;
 	}
 	listener->started->visitor = visitor;
 	if (secure)
 		begin_tls(listener, listener->started);
+	return listener->started;
 }
 
 /* One that has just been accepted. */
@@ -483,7 +477,7 @@ receive(WtListener *listener, int fd, const struct sockaddr_storage *address,
 			close(fd);
 		return;
 	}
-	admit(listener, fd, address, length, listener->tls && by_ip, !trusted);
+	(void) admit(listener, fd, address, length, listener->tls && by_ip, !trusted);
 }
 
 /* A proxy goes on to say whose connection it passes on. */
@@ -494,6 +488,7 @@ attend_arrival(WtListener *listener, WtArrival *arrival)
 	WtProxyHeader header;
 	WtProxyResult result = wt_arrival_read(arrival, &header);
 	struct sockaddr_in6 client = {.sin6_family = AF_INET6};
+	Connection *c;
 	WtAddress peer;
 	bool by_ip = wt_address_of_socket((const struct sockaddr *) &a.address, &peer);
 	bool secure = listener->tls && by_ip;
@@ -512,7 +507,7 @@ attend_arrival(WtListener *listener, WtArrival *arrival)
 	}
 	if (header.own)
 	{
-		admit(listener, a.fd, &a.address, a.address_length, secure, false);
+		(void) admit(listener, a.fd, &a.address, a.address_length, secure, false);
 		return;
 	}
 	/* Somebody, but nobody knows who: not this machine, which may do more than others. */
@@ -520,7 +515,10 @@ attend_arrival(WtListener *listener, WtArrival *arrival)
 		memcpy(&client.sin6_addr, header.address.bytes, sizeof(client.sin6_addr));
 	memset(&a.address, 0, sizeof(a.address));
 	memcpy(&a.address, &client, sizeof(client));
-	admit(listener, a.fd, &a.address, sizeof(client), secure, header.known);
+	c = admit(listener, a.fd, &a.address, sizeof(client), secure, header.known);
+	/* Whatever address the proxy has told, it is not one of this machine. */
+	if (c)
+		c->passed_on = true;
 }
 
 static void

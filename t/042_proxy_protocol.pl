@@ -182,6 +182,21 @@ alter_system($node, 'windtrap.request_timeout' => undef);
 }
 
 #
+# What a proxy passes on is never taken as local, whatever address it tells.
+#
+alter_system($node, 'windtrap.auth' => 'auto');
+ok(wait_for(sub { behind(v1('203.0.113.16')) eq '401' }), 'without a token nobody sends through a proxy');
+for my $header (v1('127.0.0.1'), v1('127.1.2.3'), v1('::1', '::1', 'TCP6'), v1('::ffff:127.0.0.1', '::1', 'TCP6'), v2('127.0.0.1'), v2('::1'))
+{
+	is(behind($header), 401, "the proxy's own clients do not either");
+	my $c = connect_to($port);
+	$c->send("${header}GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	is($c->response->{status}, 401, 'and do not read the metrics');
+}
+is(behind("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"), '127.0.0.1', 'the proxy itself is a client of this machine');
+alter_system($node, 'windtrap.auth' => 'none');
+
+#
 # By TLS: the header comes first, in plain text.
 #
 {
