@@ -5,7 +5,7 @@
  * HTTP requests come in, rows of the log table come out.  The way of an event, and a
  * file for each stage of it:
  *
- *	src/listener.c	socket → request
+ *	src/listener.c	socket → request, if src/auth.c says that it may
  *	src/decode.c	request → event
  *	src/enrich.c	event → data
  *	src/store.c		data → row

@@ -2,7 +2,7 @@
  * compat.h
  *		Every #if on a version of PostgreSQL or libmicrohttpd that there is.
  *
- * Included after postgres.h where PostgreSQL is meant; listener.c and framing.c, which
+ * Included after postgres.h where PostgreSQL is meant; the listener and framing.c, which
  * know no PostgreSQL, use the second half alone.
  */
 #ifndef WT_COMPAT_H
