@@ -979,7 +979,8 @@ wt_forward(WtForwarderStatus *forwarder, const char **error)
 			if (failure.sqlstate == ERRCODE_QUERY_CANCELED)
 				load_limit = Max(load.n / 4, 1);
 			refusals += (n_refused >= ALL_REFUSED);
-			return WT_FORWARD_FAILED;
+			return is_fault_of_event(&load, failure.sqlstate) ? WT_FORWARD_AGAIN
+															  : WT_FORWARD_FAILED;
 		}
 		ms = (double) (GetCurrentTimestamp() - begun) / 1000;
 		adapt(&load, ms);
