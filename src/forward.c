@@ -922,7 +922,9 @@ wt_forward(WtForwarderStatus *forwarder, const char **error)
 			if (failure.sqlstate == ERRCODE_QUERY_CANCELED)
 				load_limit = Max(load.n / 4, 1);
 			refusals += (n_refused >= ALL_REFUSED);
-			return WT_FORWARD_FAILED;
+			return wt_insert_fault_of_row(failure.sqlstate, load.row_security)
+					   ? WT_FORWARD_AGAIN
+					   : WT_FORWARD_FAILED;
 		}
 		ms = (double) (GetCurrentTimestamp() - begun) / 1000;
 		adapt(&load, ms);

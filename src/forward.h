@@ -9,10 +9,11 @@
 
 typedef enum WtForwardResult
 {
-	WT_FORWARD_NOTHING,		 /* to be forwarded */
-	WT_FORWARD_SOME,		 /* was forwarded, and that was all */
-	WT_FORWARD_MORE,		 /* was forwarded, and there is more */
-	WT_FORWARD_FAILED,		 /* the target does not take events; see *error */
+	WT_FORWARD_NOTHING, /* to be forwarded */
+	WT_FORWARD_SOME,	/* was forwarded, and that was all */
+	WT_FORWARD_MORE,	/* was forwarded, and there is more */
+	WT_FORWARD_AGAIN,	/* nothing was; it is to be tried at once, with smaller loads */
+	WT_FORWARD_FAILED,	/* the target does not take events; see *error */
 	WT_FORWARD_NO_EXTENSION, /* in this database */
 	WT_FORWARD_CANCELLED	 /* the process is to stop */
 } WtForwardResult;

@@ -152,6 +152,7 @@ work(void)
 		case WT_FORWARD_NO_EXTENSION:
 			report(WT_FORWARD_WAITING, NULL);
 			return EXTENSION_POLL;
+		case WT_FORWARD_AGAIN:
 		case WT_FORWARD_CANCELLED:
 			return 0;
 		case WT_FORWARD_FAILED:

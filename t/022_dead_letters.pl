@@ -143,6 +143,20 @@ like(query(q{SELECT string_agg(target || ': ' || error, ' ' ORDER BY target) FRO
 	is(state_of($node, $copy, 'delivered'), $mark + 2, 'it was sent once');
 }
 
+# What another server refuses only when it commits is found, too.
+{
+	$other->safe_psql('postgres', q{CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN IF NEW.data->''json'' ? ''late'' THEN RAISE ''too late''; END IF; RETURN NULL; END';
+		CREATE CONSTRAINT TRIGGER late AFTER INSERT ON central_log DEFERRABLE INITIALLY DEFERRED
+			FOR EACH ROW EXECUTE FUNCTION late()});
+	is(post($port, join('', map { $_ == 60 ? qq({"late":1}\n) : qq({"id":"commit-$_"}\n) } 1 .. 100), type => 'application/x-ndjson')->{status},
+		200, 'a batch with one that is refused at the commit');
+	ok(drained($node), 'the outbox does not wait for it');
+	is(query(q{SELECT count(*) FROM central_log WHERE data->'json'->>'id' LIKE 'commit-%'}), 99, 'the others are there');
+	is(query(q{SELECT string_agg(error, ' ') FROM windtrap.dead_letter WHERE data->'json' ? 'late'}), 'too late', 'it is set aside');
+	is(state_of($node, $remote), 'working', 'and the target works');
+}
+
 $node->stop;
 $other->stop;
 done_testing();
