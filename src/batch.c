@@ -33,6 +33,7 @@
 #include "shared.h"
 #include "stdout.h"
 #include "store.h"
+#include "tokens.h"
 
 /* One turn: small jobs, rows, bytes of rows, and decoding in ms. */
 #define MAX_TURN_JOBS 1024
@@ -507,12 +508,14 @@ take_large_jobs(Turn *turn)
 
 /*
  * For wt_store_rows: lets the listener answer what needs no storing, and goes on with the lines
- * of the batch before.
+ * of the batch before.  In the transaction no tokens can be read, so where they have changed
+ * nobody is let in, or turned away, until it is over.
  */
 static void
 run_listener(void *listener)
 {
-	wt_listener_run(listener);
+	if (!wt_tokens_are_stale())
+		wt_listener_run(listener);
 	wt_stdout_flush();
 }
 

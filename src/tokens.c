@@ -47,6 +47,9 @@ PG_FUNCTION_INFO_V1(windtrap_tokens_changed);
 /* Uses that are noted in one turn, since requests wait meanwhile. */
 #define MAX_USES 4
 
+/* Readings in one turn, where the tokens change while they are read. */
+#define MAX_LOADS 10
+
 /* From PostgreSQL's time to that of 1970, µs. */
 #define EPOCH_SHIFT ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
@@ -399,13 +402,6 @@ wt_tokens_attend(WtAuth *auth)
 		CacheRegisterSyscacheCallback(NAMESPACEOID, note_any_change, (Datum) 0);
 		callbacks_registered = true;
 	}
-	if (changed && now >= not_before)
-	{
-		MemoryContext old = enter_context();
-
-		load(auth);
-		leave_context(old);
-	}
 	for (int i = 0;
 		 i < MAX_USES && wt_auth_next_use(auth, now + EPOCH_SHIFT, &use.id, &use.used_us);
 		 i++)
@@ -415,6 +411,21 @@ wt_tokens_attend(WtAuth *auth)
 		note_use(&use);
 		leave_context(old);
 	}
+	/* Last, since each transaction can bring such news, and more than once for the same. */
+	for (int i = 0; i < MAX_LOADS && changed && now >= not_before; i++)
+	{
+		MemoryContext old = enter_context();
+
+		load(auth);
+		leave_context(old);
+	}
+}
+
+bool
+wt_tokens_are_stale(void)
+{
+	AcceptInvalidationMessages();
+	return changed && !failing;
 }
 
 long

@@ -15,6 +15,12 @@
  */
 extern void wt_tokens_attend(WtAuth *auth);
 
+/*
+ * Whether auth knows other tokens than there are; may be asked in a transaction, too, in
+ * which they cannot be read again.
+ */
+extern bool wt_tokens_are_stale(void);
+
 /* ms until wt_tokens_attend has something to do even so; -1: nothing. */
 extern long wt_tokens_timeout(void);
 

@@ -460,6 +460,18 @@ process_batch(int timeout)
 }
 
 /*
+ * Lets the listener work.  A token that was revoked before a request came must not let it
+ * in, and one that was made must: to store a batch has taken its time.
+ */
+static void
+run_listener(void)
+{
+	AcceptInvalidationMessages();
+	attend_auth(false);
+	wt_listener_run(listener);
+}
+
+/*
  * Lets the listener work, and stores one batch of what it brings, so that its caller can
  * attend to other things in between; false: there was nothing to store.
  */
@@ -468,17 +480,13 @@ work(int timeout)
 {
 	int unanswered = 0;
 
-	/* A token that was revoked before a request came must not let it in. */
-	AcceptInvalidationMessages();
-	attend_auth(false);
-
 	/*
 	 * While reading one connection the next request arrives on another: as long as the
 	 * batch grows, look again.  A flush costs more than a look.
 	 */
 	for (int i = 0; i < MAX_GATHER; i++)
 	{
-		wt_listener_run(listener);
+		run_listener();
 		if (wt_listener_unanswered(listener) <= unanswered)
 			break;
 		unanswered = wt_listener_unanswered(listener);
@@ -486,7 +494,7 @@ work(int timeout)
 	if (!process_batch(timeout))
 		return false;
 	/* MHD does not wake up for the answers by itself. */
-	wt_listener_run(listener);
+	run_listener();
 	return true;
 }
 

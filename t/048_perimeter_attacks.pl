@@ -101,6 +101,37 @@ for my $host ('evil.example/', 'evil.example#', 'evil.example?', 'a@evil.example
 		403, "https://$host.shop.example is refused");
 }
 
+#
+# A token that is revoked, or made, while a batch is being stored: what comes then is
+# decided on by what there is then.
+#
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS
+	$$ BEGIN IF NEW.data->'json' ? 'slow' THEN PERFORM pg_sleep(1); END IF; RETURN NEW; END $$;
+CREATE TRIGGER be_slow BEFORE INSERT ON log FOR EACH ROW EXECUTE FUNCTION be_slow();
+SQL
+for my $case ([ 'an event', '{"slow":1}' ],
+	[ 'statements', join "\n", '{"slow":1}', ('{"fast":1}') x 4000 ])
+{
+	my ($name, $body) = @$case;
+	my $old = query(q{SELECT windtrap.create_token('old')});
+	my @connections = map { connect_to($port) } 1 .. 3;
+
+	$_->request('{}', headers => ["X-API-Key: $old"]) && $_->response for @connections;
+	$connections[0]->request($body, headers => ["X-API-Key: $token"]);
+	ok(wait_for(sub {
+		query(q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) == 1
+	}), "$name: a batch is being stored");
+	query(q{SELECT windtrap.revoke_token('old')});
+	my $new = query(q{SELECT windtrap.create_token('new')});
+	$connections[1]->request('{}', headers => ["X-API-Key: $old"]);
+	$connections[2]->request('{}', headers => ["X-API-Key: $new"]);
+	is($connections[1]->response->{status}, 401, "$name: a token that was revoked meanwhile");
+	is($connections[2]->response->{status}, 200, "$name: one that was made meanwhile");
+	is($connections[0]->response->{status}, 200, "$name: and the batch is stored");
+	query(q{SELECT windtrap.revoke_token('new')});
+}
+
 is(answer('POST', '{}', "X-API-Key: $token")->{status}, 200, 'the next good event is accepted');
 $node->stop;
 unlike(log_since($node), qr/terminated by signal|PANIC|TRAP|libmicrohttpd failed/,
