@@ -136,6 +136,25 @@ cmp_ok(time - $begun, '<', 20, '... and attempts at a new connection');
 $mongo->thaw;
 $node->safe_psql('postgres', "ALTER SERVER m OPTIONS (SET socket_timeout_ms '20000')");
 
+# Others do not wait for the server either: who drops a database waits for every process.
+{
+	my $other = $node->background_psql('postgres', on_error_stop => 0);
+	$node->safe_psql('postgres', 'CREATE DATABASE other');
+	$other->query('SELECT count(v) FROM t');
+	$mongo->freeze;
+	$other->query_until(qr/asked/, "\\echo asked\nSELECT count(v) FROM t;\n");
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT count(v)%'}),
+		'a statement waits for a frozen server');
+	$begun = time;
+	$node->safe_psql('postgres', 'DROP DATABASE other');
+	cmp_ok(time - $begun, '<', 10, 'a database can be dropped meanwhile');
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT count(v)%'}),
+		'1', 'which ends no statement');
+	$mongo->thaw;
+	is($other->query('SELECT 1'), "20000\n1", 'it has its result');
+	$other->quit;
+}
+
 # A port that swallows.
 $node->safe_psql('postgres', <<'SQL');
 CREATE SERVER nowhere FOREIGN DATA WRAPPER windtrap_mongo
