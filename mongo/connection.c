@@ -462,6 +462,7 @@ make_client(WmConnection *c, const WmServerOptions *o)
 		mongoc_uri_set_option_as_bool(uri, MONGOC_URI_TLS, false);
 	}
 	c->network.dead = false;
+	c->network.connected = false;
 	c->network.deadline_ms = 0;
 	c->client = mongoc_client_new_from_uri_with_error(uri, &error);
 	mongoc_uri_destroy(uri);

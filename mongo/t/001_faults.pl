@@ -136,6 +136,22 @@ cmp_ok(time - $begun, '<', 20, '... and attempts at a new connection');
 $mongo->thaw;
 $node->safe_psql('postgres', "ALTER SERVER m OPTIONS (SET socket_timeout_ms '20000')");
 
+# A connection that has been idle for so long that libmongoc looks at its server again first.
+{
+	my $address = '127.0.0.1:' . $mongo->port;
+	$node->safe_psql('postgres', <<"SQL");
+CREATE SERVER idle FOREIGN DATA WRAPPER windtrap_mongo OPTIONS (uri 'mongodb://$address/?heartbeatFrequencyMS=500');
+CREATE USER MAPPING FOR CURRENT_USER SERVER idle;
+CREATE FOREIGN TABLE idle (_id int) SERVER idle OPTIONS (database 'd', collection 't');
+SQL
+	is(ask('SELECT count(*) FROM idle'), '20000', 'a connection');
+	sleep 0.6;
+	$mongo->freeze;
+	cancelled('frozen, with a connection that has been idle', 'SELECT count(*) FROM idle');
+	$mongo->thaw;
+	is(ask('SELECT count(*) FROM idle'), '20000', 'and thawed');
+}
+
 # Others do not wait for the server either: who drops a database waits for every process.
 {
 	my $other = $node->background_psql('postgres', on_error_stop => 0);
