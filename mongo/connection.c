@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "storage/procsignal.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -145,14 +146,36 @@ check_memory(void)
 			errdetail("MongoDB's client library needed more than there is."));
 }
 
+/* Others wait until every process has done so: DROP DATABASE, of whichever database. */
+static void
+accept_barrier(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		ProcessProcSignalBarrier();
+	}
+	PG_CATCH();
+	{
+		/* It is still pending, and raises in CHECK_FOR_INTERRUPTS. */
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+}
+
 /* Beneath libmongoc: whether we, or CHECK_FOR_INTERRUPTS, would raise. */
 static bool
 is_interrupted(void)
 {
 	if (out_of_memory)
 		return true;
-	return InterruptPending && InterruptHoldoffCount == 0 && CritSectionCount == 0 &&
-		   (ProcDiePending || (QueryCancelPending && QueryCancelHoldoffCount == 0));
+	if (!InterruptPending || InterruptHoldoffCount > 0 || CritSectionCount > 0)
+		return false;
+	if (ProcSignalBarrierPending)
+		accept_barrier();
+	return ProcDiePending || (QueryCancelPending && QueryCancelHoldoffCount == 0);
 }
 
 /* Never raises. */
@@ -439,6 +462,7 @@ make_client(WmConnection *c, const WmServerOptions *o)
 		mongoc_uri_set_option_as_bool(uri, MONGOC_URI_TLS, false);
 	}
 	c->network.dead = false;
+	c->network.connected = false;
 	c->network.deadline_ms = 0;
 	c->client = mongoc_client_new_from_uri_with_error(uri, &error);
 	mongoc_uri_destroy(uri);

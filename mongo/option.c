@@ -177,9 +177,13 @@ static void
 check_address(const WmOption *option, DefElem *def)
 {
 	const char *address = defGetString(def);
+	size_t length = strlen(address);
 
-	if (*address != '/' && !is_address(address))
-		refuse(option, "a host name, an IP address, or the path of a Unix-domain socket");
+	/* libmongoc takes any other path for a host's name. */
+	if (*address == '/' ? length < 6 || strcmp(address + length - 5, ".sock") != 0
+						: !is_address(address))
+		refuse(option, "a host name, an IP address, or the path of a Unix-domain socket, "
+					   "which ends in .sock");
 }
 
 /* libmongoc's reasons quote the text, which may hold a password. */

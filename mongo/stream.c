@@ -364,6 +364,11 @@ stream_poll(mongoc_stream_poll_t *streams, size_t n, int32_t timeout_ms)
 			streams[i].revents = POLLIN;
 			ready++;
 		}
+		if (s->fd < 0)
+		{
+			streams[i].revents = POLLHUP;
+			ready++;
+		}
 	}
 	if (ready == 0)
 	{
@@ -641,25 +646,14 @@ begin_tls(WmStream *s, const mongoc_host_list_t *host, int64_t expiry,
 	return false;
 }
 
-mongoc_stream_t *
-wm_stream_open(const mongoc_uri_t *uri, const mongoc_host_list_t *host, void *user_data,
-			   bson_error_t *error)
+/* NULL: out of memory.  Without a descriptor the stream is one that has failed. */
+static WmStream *
+make_stream(WmNetwork *network, int fd)
 {
-	WmNetwork *network = user_data;
-	int64_t expiry = wm_monotonic_ms() + network->connect_timeout_ms;
-	WmStream *s;
-	int fd = connect_to_host(network, host, expiry, error);
+	WmStream *s = calloc(1, sizeof(WmStream));
 
-	if (fd < 0)
-		return NULL;
-	s = calloc(1, sizeof(WmStream));
 	if (s == NULL)
-	{
-		close(fd);
-		bson_set_error(error, MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_SOCKET,
-					   "out of memory");
 		return NULL;
-	}
 	s->base.type = STREAM_TYPE;
 	s->base.destroy = stream_destroy;
 	s->base.failed = stream_destroy;
@@ -676,11 +670,45 @@ wm_stream_open(const mongoc_uri_t *uri, const mongoc_host_list_t *host, void *us
 	s->fd = fd;
 	s->next = network->streams;
 	network->streams = s;
-	if (network->tls && !begin_tls(s, host, expiry, error))
+	return s;
+}
+
+/*
+ * When a server that libmongoc knows does not answer any more, it connects once again while
+ * it holds a lock, and takes that lock a second time if this fails at once: for ever.  So
+ * from the first success on failures are streams that turn out to be closed.
+ */
+mongoc_stream_t *
+wm_stream_open(const mongoc_uri_t *uri, const mongoc_host_list_t *host, void *user_data,
+			   bson_error_t *error)
+{
+	WmNetwork *network = user_data;
+	int64_t expiry = wm_monotonic_ms() + network->connect_timeout_ms;
+	int fd = connect_to_host(network, host, expiry, error);
+	WmStream *s = NULL;
+
+	if (fd >= 0 || network->connected)
+		s = make_stream(network, fd);
+	if (s == NULL)
 	{
-		stream_destroy(&s->base);
+		if (fd < 0)
+			return NULL;
+		close(fd);
+		bson_set_error(error, MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_SOCKET,
+					   "out of memory");
 		return NULL;
 	}
+	if (fd >= 0 && network->tls && !begin_tls(s, host, expiry, error))
+	{
+		if (!network->connected)
+		{
+			stream_destroy(&s->base);
+			return NULL;
+		}
+		stream_close(&s->base);
+	}
+	if (s->fd >= 0)
+		network->connected = true;
 	return &s->base;
 }
 

@@ -33,6 +33,7 @@ typedef struct WmNetwork
 
 	/* Once set, everything fails at once.  Set by an interrupt too. */
 	bool dead;
+	bool connected; /* to some server, at some time since the client was made */
 	/* Everything fails from then on, by wm_monotonic_ms; 0: there is no such time. */
 	int64_t deadline_ms;
 

@@ -136,6 +136,41 @@ cmp_ok(time - $begun, '<', 20, '... and attempts at a new connection');
 $mongo->thaw;
 $node->safe_psql('postgres', "ALTER SERVER m OPTIONS (SET socket_timeout_ms '20000')");
 
+# A connection that has been idle for so long that libmongoc looks at its server again first.
+{
+	my $address = '127.0.0.1:' . $mongo->port;
+	$node->safe_psql('postgres', <<"SQL");
+CREATE SERVER idle FOREIGN DATA WRAPPER windtrap_mongo OPTIONS (uri 'mongodb://$address/?heartbeatFrequencyMS=500');
+CREATE USER MAPPING FOR CURRENT_USER SERVER idle;
+CREATE FOREIGN TABLE idle (_id int) SERVER idle OPTIONS (database 'd', collection 't');
+SQL
+	is(ask('SELECT count(*) FROM idle'), '20000', 'a connection');
+	sleep 0.6;
+	$mongo->freeze;
+	cancelled('frozen, with a connection that has been idle', 'SELECT count(*) FROM idle');
+	$mongo->thaw;
+	is(ask('SELECT count(*) FROM idle'), '20000', 'and thawed');
+}
+
+# Others do not wait for the server either: who drops a database waits for every process.
+{
+	my $other = $node->background_psql('postgres', on_error_stop => 0);
+	$node->safe_psql('postgres', 'CREATE DATABASE other');
+	$other->query('SELECT count(v) FROM t');
+	$mongo->freeze;
+	$other->query_until(qr/asked/, "\\echo asked\nSELECT count(v) FROM t;\n");
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT count(v)%'}),
+		'a statement waits for a frozen server');
+	$begun = time;
+	$node->safe_psql('postgres', 'DROP DATABASE other');
+	cmp_ok(time - $begun, '<', 10, 'a database can be dropped meanwhile');
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT count(v)%'}),
+		'1', 'which ends no statement');
+	$mongo->thaw;
+	is($other->query('SELECT 1'), "20000\n1", 'it has its result');
+	$other->quit;
+}
+
 # A port that swallows.
 $node->safe_psql('postgres', <<'SQL');
 CREATE SERVER nowhere FOREIGN DATA WRAPPER windtrap_mongo
