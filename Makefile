@@ -13,60 +13,61 @@ PGFILEDESC = "windtrap - an event collector inside PostgreSQL"
 OBJS = \
 	$(WIN32RES) \
 	windtrap.o \
-	src/addresses.o \
-	src/answer.o \
-	src/arrivals.o \
-	src/auth.o \
-	src/batch.o \
-	src/cidr.o \
-	src/client.o \
-	src/connection.o \
-	src/control.o \
-	src/counters.o \
-	src/decode.o \
-	src/enrich.o \
-	src/exchange.o \
-	src/form.o \
-	src/forward.o \
-	src/forward_status.o \
-	src/forward_worker.o \
-	src/framing.o \
-	src/identity.o \
-	src/inflate.o \
-	src/insert.o \
-	src/json.o \
-	src/jsonb_writer.o \
-	src/launcher.o \
-	src/lingering.o \
-	src/list.o \
-	src/line.o \
-	src/listener.o \
-	src/log_table.o \
-	src/metrics.o \
-	src/move_rows.o \
-	src/outbox.o \
-	src/proxy_protocol.o \
-	src/quarantine.o \
-	src/refused.o \
-	src/refused_view.o \
-	src/response.o \
-	src/route.o \
-	src/settings.o \
-	src/shared.o \
-	src/sink.o \
-	src/sockets.o \
-	src/sql.o \
-	src/stats.o \
-	src/stdout.o \
-	src/store.o \
-	src/text.o \
-	src/tls.o \
-	src/tokens.o \
-	src/transact.o \
-	src/upkeep.o \
-	src/upkeep_worker.o \
-	src/uuid.o \
-	src/worker.o
+	src/base/cidr.o \
+	src/base/counters.o \
+	src/base/identity.o \
+	src/base/list.o \
+	src/base/origins.o \
+	src/base/settings.o \
+	src/base/shared.o \
+	src/base/sql.o \
+	src/base/text.o \
+	src/base/transact.o \
+	src/base/uuid.o \
+	src/event/decode.o \
+	src/event/enrich.o \
+	src/event/form.o \
+	src/event/inflate.o \
+	src/event/json.o \
+	src/event/jsonb_writer.o \
+	src/forward/forward.o \
+	src/forward/forward_status.o \
+	src/forward/forward_worker.o \
+	src/http/addresses.o \
+	src/http/answer.o \
+	src/http/arrivals.o \
+	src/http/auth.o \
+	src/http/client.o \
+	src/http/connection.o \
+	src/http/exchange.o \
+	src/http/framing.o \
+	src/http/lingering.o \
+	src/http/listener.o \
+	src/http/proxy_protocol.o \
+	src/http/refused.o \
+	src/http/response.o \
+	src/http/route.o \
+	src/http/sockets.o \
+	src/http/tls.o \
+	src/output/line.o \
+	src/output/sink.o \
+	src/output/stdout.o \
+	src/store/insert.o \
+	src/store/log_table.o \
+	src/store/move_rows.o \
+	src/store/outbox.o \
+	src/store/quarantine.o \
+	src/store/store.o \
+	src/upkeep/upkeep.o \
+	src/upkeep/upkeep_worker.o \
+	src/views/metrics.o \
+	src/views/refused_view.o \
+	src/views/stats.o \
+	src/worker/batch.o \
+	src/worker/control.o \
+	src/worker/launcher.o \
+	src/worker/tokens.o \
+	src/worker/worker.o
 
 REGRESS = extension settings log_table privileges tokens upkeep
 ISOLATION = create_log_table
@@ -96,4 +97,4 @@ $(OBJS): Makefile
 
 .PHONY: format
 format:
-	clang-format -i windtrap.c src/*.c src/*.h
+	clang-format -i windtrap.c src/*/*.[ch]

@@ -401,7 +401,7 @@ COMMENT ON FUNCTION windtrap.retry_quarantined(text[]) IS
 'parses events in quarantine (all, or those with these ids) again, after a repair of their raw or of the table, and moves them to status 0; error is why one stays';
 
 -- The outbox: what is still to be forwarded, a row for each batch that was committed.  What an
--- id means is said in src/outbox.c.
+-- id means is said in src/store/outbox.c.
 
 CREATE SEQUENCE windtrap.outbox_id;
 

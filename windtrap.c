@@ -5,15 +5,15 @@
  * HTTP requests come in, rows of the log table come out.  The way of an event, and a
  * file for each stage of it:
  *
- *	src/listener.c	socket → request, if src/auth.c says that it may
- *	src/decode.c	request → event
- *	src/enrich.c	event → data
- *	src/store.c		data → row
- *	src/stdout.c	row → line of standard output
- *	src/worker.c	moves it along, and answers
+ *	src/http/listener.c	socket → request, if src/http/auth.c says that it may
+ *	src/event/decode.c	request → event
+ *	src/event/enrich.c	event → data
+ *	src/store/store.c		data → row
+ *	src/output/stdout.c	row → line of standard output
+ *	src/worker/worker.c	moves it along, and answers
  *
- * Beside it src/forward.c takes events on to other tables, from src/outbox.c, where the
- * store has put them; src/upkeep.c keeps the table's partitions, and src/launcher.c all
+ * Beside it src/forward/forward.c takes events on to other tables, from src/store/outbox.c, where the
+ * store has put them; src/upkeep/upkeep.c keeps the table's partitions, and src/worker/launcher.c all
  * processes.
  */
 #include "postgres.h"
@@ -21,9 +21,9 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
-#include "launcher.h"
-#include "settings.h"
-#include "shared.h"
+#include "worker/launcher.h"
+#include "base/settings.h"
+#include "base/shared.h"
 
 PG_MODULE_MAGIC;
 

@@ -1,6 +1,6 @@
 /*
  * auth.c
- *		Fuzz target: who may (src/auth.h), and who is behind proxies (src/client.h).
+ *		Fuzz target: who may (src/http/auth.h), and who is behind proxies (src/http/client.h).
  *
  * The first byte of the input has a bit for each circumstance below; the rest is lines: one
  * that begins with '?' is the query string, the others are headers, name:value.
@@ -9,7 +9,7 @@
  * origin is not listed does, and who is not trusted is not believed.
  */
 #define _GNU_SOURCE /* strcasestr */
-#include "auth.h"
+#include "http/auth.h"
 #include "fuzz.h"
 
 #define TOKEN_KNOWN 1  /* there is a token; else there never was one */

@@ -10,7 +10,7 @@
  */
 #include <time.h>
 
-#include "decode.h"
+#include "event/decode.h"
 #include "fuzz.h"
 
 static const char *const types[] = {

@@ -1,12 +1,12 @@
 /*
  * decode.c
- *		Fuzz target: a body of any kind → events (src/decode.h).
+ *		Fuzz target: a body of any kind → events (src/event/decode.h).
  *
  * The first byte of the input picks the Content-Type, the second max_event_size, both by
  * the tables below and counted from '0', so that seeds can be read; the rest is the body.
  */
-#include "answer.h"
-#include "decode.h"
+#include "http/answer.h"
+#include "event/decode.h"
 #include "fuzz.h"
 
 static const char *const types[] = {

@@ -1,11 +1,11 @@
 /*
  * form.c
- *		Fuzz target: application/x-www-form-urlencoded → tokens of an object (src/form.h).
+ *		Fuzz target: application/x-www-form-urlencoded → tokens of an object (src/event/form.h).
  *
  * The fields are taken apart here once more, one after the other, and each member of the
  * object must hold the values of just one name, all of them and in their order.
  */
-#include "form.h"
+#include "event/form.h"
 #include "fuzz.h"
 
 typedef struct Part

@@ -1,6 +1,6 @@
 /*
  * framing.c
- *		Fuzz target: the head of a request (src/framing.h).
+ *		Fuzz target: the head of a request (src/http/framing.h).
  *
  * The first byte of the input picks what is done with the rest:
  *
@@ -13,7 +13,7 @@
  */
 #include <strings.h>
 
-#include "framing.h"
+#include "http/framing.h"
 #include "fuzz.h"
 
 /* version NUL NUL (name NUL value NUL NUL)* NUL NUL, and no other. */

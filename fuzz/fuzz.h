@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "event/json.h"
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /*
  * inflate.c
- *		Fuzz target: compressed bodies (src/inflate.h).
+ *		Fuzz target: compressed bodies (src/event/inflate.h).
  *
  * The first byte of the input picks the Content-Encoding, the second the limit, both by
  * the tables below and counted from '0'; the rest is the body.
@@ -19,7 +19,7 @@
 #include <zstd.h>
 
 #include "fuzz.h"
-#include "inflate.h"
+#include "event/inflate.h"
 
 static const char *const encodings[] = {
 	NULL, "gzip", "deflate", "zstd", "identity", "br", "deflate, gzip", "",

@@ -1,6 +1,6 @@
 /*
  * json.c
- *		Fuzz target: text → tokens of a JSON value (src/json.h).
+ *		Fuzz target: text → tokens of a JSON value (src/event/json.h).
  *
  * Everything that the parser says is compared with a reader of RFC 8259 that is written
  * here, by recursion.  What it is allowed to say differently from the RFC, it must say of

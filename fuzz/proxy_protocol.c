@@ -1,12 +1,12 @@
 /*
  * proxy_protocol.c
- *		Fuzz target: the header of the PROXY protocol (src/proxy_protocol.h).
+ *		Fuzz target: the header of the PROXY protocol (src/http/proxy_protocol.h).
  *
  * However the bytes are cut, the verdict is the same: what is complete was incomplete in all
  * its beginnings, and what is malformed stays so.
  */
 #include "fuzz.h"
-#include "proxy_protocol.h"
+#include "http/proxy_protocol.h"
 
 static WtProxyResult
 parse_exactly(const uint8_t *data, size_t size, WtProxyHeader *header)

@@ -1,6 +1,6 @@
 /*
  * refused.c
- *		Fuzz target: the record of refused requests (src/refused.h), and how it is shown
+ *		Fuzz target: the record of refused requests (src/http/refused.h), and how it is shown
  *		(wt_text_escape).
  *
  * The input is two requests, in each of which zero bytes divide ip, method, path and user
@@ -11,8 +11,8 @@
 #include <stdatomic.h>
 
 #include "fuzz.h"
-#include "refused.h"
-#include "text.h"
+#include "http/refused.h"
+#include "base/text.h"
 
 /* Each of the two writers; together more than there are places, so that they are taken anew. */
 #define TIMES 10000

@@ -1,0 +1,66 @@
+/*
+ * identity.c
+ *		Acting as the owner of a table.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_namespace.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+
+#include "base/identity.h"
+
+void
+wt_become(Oid role, Oid *saved_role, int *saved_context)
+{
+	GetUserIdAndSecContext(saved_role, saved_context);
+	SetUserIdAndSecContext(role, *saved_context | SECURITY_RESTRICTED_OPERATION |
+									 SECURITY_LOCAL_USERID_CHANGE);
+}
+
+void
+wt_restore(Oid saved_role, int saved_context)
+{
+	SetUserIdAndSecContext(saved_role, saved_context);
+}
+
+/* What belongs to the session's temporary schema; -1: there is no such schema. */
+int64
+wt_count_temporary(void)
+{
+	Oid schema;
+	Oid toast_schema;
+	Relation relation;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	int64 n = 0;
+
+	GetTempNamespaceState(&schema, &toast_schema);
+	if (!OidIsValid(schema))
+		return -1;
+	relation = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(NamespaceRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(schema));
+	scan = systable_beginscan(relation, DependReferenceIndexId, true, NULL,
+							  lengthof(keys), keys);
+	while (HeapTupleIsValid(systable_getnext(scan)))
+		n++;
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return n;
+}
+
+void
+wt_refuse_temporary(int64 before)
+{
+	if (wt_count_temporary() > before)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("cannot create temporary objects within "
+							   "security-restricted operation")));
+}

@@ -1,0 +1,34 @@
+/*
+ * list.c
+ *		Comma-separated lists, as settings have them.
+ */
+#include <string.h>
+
+#include "base/list.h"
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+bool
+wt_list_next(const char **p, const char **item, size_t *length)
+{
+	const char *start = *p;
+	const char *end;
+
+	if (!start)
+		return false;
+	end = strchr(start, ',');
+	*p = end ? end + 1 : NULL;
+	if (!end)
+		end = start + strlen(start);
+	while (start < end && is_space(*start))
+		start++;
+	while (end > start && is_space(end[-1]))
+		end--;
+	*item = start;
+	*length = (size_t) (end - start);
+	return true;
+}

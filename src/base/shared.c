@@ -1,0 +1,236 @@
+/*
+ * shared.c
+ *		What the processes of WindTrap know of each other, and the view of it.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "commands/dbcommands.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "base/shared.h"
+
+PG_FUNCTION_INFO_V1(windtrap_status);
+
+WtShared *wt_shared;
+
+/* What this process reports about itself. */
+static WtWorkerStatus *my_status;
+
+static shmem_request_hook_type previous_shmem_request_hook;
+
+static void
+request_memory(void)
+{
+	if (previous_shmem_request_hook)
+		previous_shmem_request_hook();
+	RequestAddinShmemSpace(MAXALIGN(sizeof(WtShared)));
+}
+
+void
+wt_shared_request(void)
+{
+	previous_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = request_memory;
+}
+
+void
+wt_shared_attach(void)
+{
+	bool found;
+
+	if (wt_shared)
+		return;
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	wt_shared = ShmemInitStruct("windtrap", sizeof(WtShared), &found);
+	if (!found)
+	{
+		memset(wt_shared, 0, sizeof(WtShared));
+		wt_shared->refused = DSM_HANDLE_INVALID;
+		wt_shared->counting_since = GetCurrentTimestamp();
+		pg_atomic_init_u64(&wt_shared->outbox.events_written, 0);
+		pg_atomic_init_u64(&wt_shared->outbox.bytes_written, 0);
+		pg_atomic_init_u64(&wt_shared->outbox.bytes_removed, 0);
+		pg_atomic_init_u64(&wt_shared->outbox.events_dropped, 0);
+		LWLockInitialize(&wt_shared->lock, LWLockNewTrancheId());
+	}
+	LWLockRelease(AddinShmemInitLock);
+	LWLockRegisterTranche(wt_shared->lock.tranche, "windtrap");
+}
+
+WtCounters *
+wt_my_counters(void)
+{
+	return &wt_shared->counters[my_status - wt_shared->workers];
+}
+
+void
+wt_counters_attend(void)
+{
+	WtCounters *counters = wt_my_counters();
+
+	if (counters->generation == wt_shared->generation)
+		return;
+	counters->generation = wt_shared->generation;
+	counters->max_connections = counters->connections;
+	counters->max_commit_us = 0;
+	counters->max_batch_events = 0;
+}
+
+static void
+end_status(int code, Datum arg)
+{
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	/* The launcher may have given the place to a successor. */
+	if (my_status->pid == MyProcPid)
+	{
+		wt_my_counters()->connections = 0;
+		wt_my_counters()->bytes_in_flight = 0;
+		my_status->pid = 0;
+		if (my_status->state != WT_STATE_FAILED)
+			my_status->state = WT_STATE_NONE;
+	}
+	LWLockRelease(&wt_shared->lock);
+}
+
+void
+wt_status_begin(int number, Oid database)
+{
+	my_status = &wt_shared->workers[number];
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	my_status->pid = MyProcPid;
+	my_status->database = database;
+	my_status->port = 0;
+	my_status->addresses[0] = '\0';
+	my_status->stdout_error[0] = '\0';
+	my_status->state = WT_STATE_STARTING;
+	my_status->since = GetCurrentTimestamp();
+	LWLockRelease(&wt_shared->lock);
+	before_shmem_exit(end_status, 0);
+}
+
+void
+wt_status_set_state(WtState state)
+{
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	if (my_status->state != state)
+	{
+		my_status->state = state;
+		my_status->since = GetCurrentTimestamp();
+	}
+	LWLockRelease(&wt_shared->lock);
+}
+
+void
+wt_status_set_error(const char *error)
+{
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	strlcpy(my_status->error, error ? error : "", WT_ERROR_SIZE);
+	LWLockRelease(&wt_shared->lock);
+}
+
+void
+wt_status_set_stdout_error(const char *error)
+{
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	strlcpy(my_status->stdout_error, error ? error : "", WT_ERROR_SIZE);
+	LWLockRelease(&wt_shared->lock);
+}
+
+void
+wt_status_set_address(const char *addresses, int port)
+{
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	strlcpy(my_status->addresses, addresses, WT_ADDRESSES_SIZE);
+	my_status->port = port;
+	LWLockRelease(&wt_shared->lock);
+}
+
+void
+wt_wake(int pid)
+{
+	PGPROC *proc = pid > 0 ? BackendPidGetProc(pid) : NULL;
+
+	if (proc)
+		SetLatch(&proc->procLatch);
+}
+
+static const char *
+state_name(WtState state)
+{
+	switch (state)
+	{
+		case WT_STATE_STARTING:
+			return "starting";
+		case WT_STATE_WAITING:
+			return "waiting for the extension";
+		case WT_STATE_LISTENING:
+			return "listening";
+		case WT_STATE_FAILED:
+			return "failed";
+		case WT_STATE_STOPPING:
+			return "stopping";
+		case WT_STATE_NONE:
+			break;
+	}
+	return "stopped";
+}
+
+static Datum
+text_or_null(const char *text, bool *is_null)
+{
+	*is_null = (text == NULL || text[0] == '\0');
+	return *is_null ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+/* The rows of the view windtrap.status. */
+Datum
+windtrap_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	WtWorkerStatus workers[WT_MAX_WORKERS];
+
+	InitMaterializedSRF(fcinfo, 0);
+	wt_shared_attach();
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	memcpy(workers, wt_shared->workers, sizeof(workers));
+	LWLockRelease(&wt_shared->lock);
+
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+	{
+		const WtWorkerStatus *w = &workers[i];
+		Datum values[9];
+		bool nulls[9] = {0};
+		int n = 0;
+
+		if (w->state == WT_STATE_NONE)
+			continue;
+		values[n++] = Int32GetDatum(i + 1);
+		nulls[n] = (w->pid == 0);
+		values[n++] = Int32GetDatum(w->pid);
+		values[n] = text_or_null(
+			OidIsValid(w->database) ? get_database_name(w->database) : NULL, &nulls[n]);
+		n++;
+		values[n] = text_or_null(w->addresses, &nulls[n]);
+		n++;
+		nulls[n] = (w->port == 0);
+		values[n++] = Int32GetDatum(w->port);
+		values[n++] = CStringGetTextDatum(state_name(w->state));
+		values[n++] = TimestampTzGetDatum(w->since);
+		values[n] = text_or_null(w->error, &nulls[n]);
+		n++;
+		values[n] = text_or_null(w->stdout_error, &nulls[n]);
+		n++;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

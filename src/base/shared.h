@@ -1,0 +1,164 @@
+/*
+ * shared.h
+ *		What the processes of WindTrap know of each other: a small piece of shared memory.
+ *
+ * Small, so that it can be had without preload, from what PostgreSQL leaves free in its
+ * own segment.
+ */
+#ifndef WT_SHARED_H
+#define WT_SHARED_H
+
+#include "datatype/timestamp.h"
+#include "storage/dsm.h"
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+
+#include "base/counters.h"
+#include "base/settings.h"
+#include "base/shared_parts.h"
+
+typedef enum WtState
+{
+	WT_STATE_NONE,		/* no such worker */
+	WT_STATE_STARTING,	/* registered, and not yet at work */
+	WT_STATE_WAITING,	/* for the extension to be created in its database */
+	WT_STATE_LISTENING, /* at work */
+	WT_STATE_FAILED,	/* cannot listen, tries again; error says why */
+	WT_STATE_STOPPING	/* answers what it has, and leaves */
+} WtState;
+
+#define WT_ERROR_SIZE 256
+#define WT_ADDRESSES_SIZE 160
+
+/* A worker, as others see it. */
+typedef struct WtWorkerStatus
+{
+	WtState state;
+	int pid;
+	Oid database;
+	int port;
+	char addresses[WT_ADDRESSES_SIZE];
+	TimestampTz since; /* when the state began */
+	char error[WT_ERROR_SIZE];
+	char stdout_error[WT_ERROR_SIZE]; /* why it drops lines */
+} WtWorkerStatus;
+
+/* What a worker is told in bgw_extra; its number is in bgw_main_arg. */
+typedef struct WtWorkerArgs
+{
+	Oid database;
+} WtWorkerArgs;
+
+typedef enum WtForwardState
+{
+	WT_FORWARD_STARTING,
+	WT_FORWARD_WAITING, /* for the extension to be created */
+	WT_FORWARD_WORKING,
+	WT_FORWARD_FAILING /* tries again; error says why */
+} WtForwardState;
+
+/* A forwarder, as others see it; its target outlives it. */
+typedef struct WtForwarderStatus
+{
+	char target[WT_TARGET_SIZE]; /* as in WtTargets; "": the place is free */
+	int pid;					 /* 0: none */
+	WtForwardState state;
+	TimestampTz since; /* when the state began */
+	char error[WT_ERROR_SIZE];
+	uint64 delivered; /* events, ever */
+	uint64 dead;	  /* events that are set aside for good now */
+
+	/* Its lag: what it had not got when so many events had been written since the start. */
+	int64 pending;
+	uint64 written;
+	TimestampTz
+		oldest; /* when the first of them was written; with none, of that moment */
+
+	/* It looks for batches that were committed before this was set, for others if woken. */
+	volatile bool wants_wake;
+} WtForwarderStatus;
+
+/* The upkeep, as others see it. */
+typedef struct WtUpkeepStatus
+{
+	int pid; /* 0: none */
+	Oid database;
+	WtState state;
+	TimestampTz since;	  /* when the state began */
+	TimestampTz last_run; /* the end of its last round; 0: there was none */
+	char
+		error[WT_ERROR_SIZE]; /* what its last round could not do first, and the remedy */
+} WtUpkeepStatus;
+
+/* What the outbox holds: what it held when it was measured, and what has changed since. */
+typedef struct WtOutboxStatus
+{
+	pg_atomic_uint64 events_written; /* since the server's start, as all of these */
+	pg_atomic_uint64 bytes_written;
+	pg_atomic_uint64 bytes_removed;
+	pg_atomic_uint64 events_dropped; /* because it was full */
+
+	/* Under the lock. */
+	bool measured;
+	int64 measured_bytes; /* when the numbers above were these: */
+	uint64 measured_at_written;
+	uint64 measured_at_removed;
+} WtOutboxStatus;
+
+typedef struct WtShared
+{
+	LWLock lock; /* of all that follows */
+
+	int launcher_pid;	  /* 0: none */
+	bool launcher_static; /* it was started by preload */
+	Oid database;		  /* that the launcher serves; InvalidOid: none yet */
+	bool stop;			  /* the launcher is to end its workers, see wt_stop */
+	WtUpkeepStatus upkeep;
+	WtWorkerStatus workers[WT_MAX_WORKERS];
+	WtForwarderStatus forwarders[WT_MAX_TARGETS];
+	WtOutboxStatus outbox;
+
+	WtSinkShared sink; /* of windtrap.stdout; without the lock */
+
+	/* Written by their workers, without the lock; they outlive them. */
+	WtCounters counters[WT_MAX_WORKERS];
+	/* What they were when they were last reset; under the lock. */
+	uint64 baseline[WT_MAX_WORKERS][WT_N_COUNTERS];
+	TimestampTz counting_since;
+	volatile uint64 generation; /* resets so far */
+
+	int64 rates
+		[WT_RATE_PLACES]; /* how far tokens are used up, see auth.c; without the lock */
+	dsm_handle refused; /* the record of refused requests; DSM_HANDLE_INVALID: none yet */
+} WtShared;
+
+extern WtShared *wt_shared;
+
+/* Under preload: asks for the memory. */
+extern void wt_shared_request(void);
+
+/* Sets wt_shared; in any process but the postmaster, as often as one likes. */
+extern void wt_shared_attach(void);
+
+/*
+ * This process is worker `number` from now until it ends; others then see what the
+ * functions below report of it.
+ */
+extern void wt_status_begin(int number, Oid database);
+extern void wt_status_set_state(WtState state);
+/* Reports an error, a plain sentence; NULL: there is none any more. */
+extern void wt_status_set_error(const char *error);
+/* The same for lines that are dropped. */
+extern void wt_status_set_stdout_error(const char *error);
+extern void wt_status_set_address(const char *addresses, int port);
+
+/* What this worker counts in. */
+extern WtCounters *wt_my_counters(void);
+
+/* Begins new maxima where the counters have been reset since the last call. */
+extern void wt_counters_attend(void);
+
+/* Wakes the process with this pid, if it lives. */
+extern void wt_wake(int pid);
+
+#endif

@@ -1,0 +1,240 @@
+/*
+ * forward_worker.c
+ *		The life of a process that forwards events to one table.
+ *
+ * Each target has a process of its own, so that one that hangs or refuses delays nobody
+ * else.  It forwards what is there; then it sleeps until a worker that has committed a
+ * batch wakes it.  While the target does not take events, it tries again after pauses that
+ * grow and are drawn at random, so that those who wait for one server do not come back to
+ * it all at once.
+ *
+ * A client library can hang where it lets nothing interrupt it; a hung target would then
+ * keep the server from shutting down.  So a transaction is watched, and where it goes on
+ * long after it has been cancelled, the process's own connections are shut: every library
+ * can cope with a peer that has gone.
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "common/pg_prng.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "forward/forward.h"
+#include "forward/forward_status.h"
+#include "forward/forward_worker.h"
+
+/* With nothing to forward, looking for what nobody wakes us for, ms: dead letters. */
+#define IDLE_POLL 2000
+
+/* After what was there has been forwarded, ms: events that come one by one go together. */
+#define LINGER 50
+
+/* Pauses while the target fails are drawn from 0 to a limit that doubles, ms. */
+#define FIRST_PAUSE 500
+#define LAST_PAUSE 60000
+#define LEAST_PAUSE 20
+
+/* While the extension is absent, ms. */
+#define EXTENSION_POLL 2000
+
+/* Looks at a transaction, ms; how many more it has once it is cancelled. */
+#define WATCH_INTERVAL 500
+#define WATCH_AFTER_TIMEOUT 10
+#define WATCH_AFTER_STOP 3
+
+/* Descriptors that a connection may have. */
+#define MAX_DESCRIPTORS 4096
+
+static volatile sig_atomic_t stop_requested = false;
+static TimeoutId watch = MAX_TIMEOUTS;
+static volatile int watch_left;
+static WtForwarderStatus *me;
+
+/* SIGTERM: leave; a transaction that waits or works is cancelled. */
+static void
+on_sigterm(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	stop_requested = true;
+	wt_forward_stopping = true;
+	if (wt_forward_in_progress)
+	{
+		InterruptPending = true;
+		QueryCancelPending = true;
+	}
+	SetLatch(MyLatch);
+	errno = saved;
+}
+
+/*
+ * Shuts every connection of this process.  All that has a peer belongs to foreign servers:
+ * PostgreSQL's own processes have none.  In a signal handler: system calls only.
+ */
+static void
+shut_connections(void)
+{
+	int saved = errno;
+
+	for (int fd = 3; fd < MAX_DESCRIPTORS; fd++)
+	{
+		struct sockaddr_storage peer;
+		socklen_t length = sizeof(peer);
+
+		if (getpeername(fd, (struct sockaddr *) &peer, &length) == 0)
+			(void) shutdown(fd, SHUT_RDWR);
+	}
+	errno = saved;
+}
+
+static void
+on_watch(void)
+{
+	watch_left--;
+	if (wt_forward_stopping && watch_left > WATCH_AFTER_STOP)
+		watch_left = WATCH_AFTER_STOP;
+	if (watch_left <= 0)
+		shut_connections();
+}
+
+static void
+watch_transaction(bool begin)
+{
+	if (!begin)
+	{
+		disable_timeout(watch, false);
+		return;
+	}
+	watch_left = wt_forward_timeout / WATCH_INTERVAL + WATCH_AFTER_TIMEOUT;
+	enable_timeout_every(
+		watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), WATCH_INTERVAL),
+		WATCH_INTERVAL);
+}
+
+/* Says once that the target fails, and once that it works again. */
+static void
+report(WtForwardState state, const char *error)
+{
+	WtForwardState before = me->state;
+
+	wt_forwarder_set_state(state, error);
+	if (state == WT_FORWARD_FAILING && before != WT_FORWARD_FAILING)
+		ereport(LOG,
+				(errmsg("windtrap: cannot forward events to %s: %s", me->target, error),
+				 errhint("It will try again; events are kept in the outbox.")));
+	else if (state == WT_FORWARD_WORKING && before == WT_FORWARD_FAILING)
+		ereport(LOG, (errmsg("windtrap: forwarding events to %s again", me->target)));
+}
+
+/* Forwards once; gives ms until the next time. */
+static long
+work(void)
+{
+	static double pause_limit = 0;
+	const char *error = NULL;
+	long next = 0;
+
+	switch (wt_forward(me, &error))
+	{
+		case WT_FORWARD_NO_EXTENSION:
+			report(WT_FORWARD_WAITING, NULL);
+			return EXTENSION_POLL;
+		case WT_FORWARD_AGAIN:
+		case WT_FORWARD_CANCELLED:
+			return 0;
+		case WT_FORWARD_FAILED:
+			report(WT_FORWARD_FAILING, error);
+			pause_limit =
+				pause_limit == 0 ? FIRST_PAUSE : Min(pause_limit * 2, LAST_PAUSE);
+			return LEAST_PAUSE +
+				   (long) (pg_prng_double(&pg_global_prng_state) * pause_limit);
+		case WT_FORWARD_NOTHING:
+			next = IDLE_POLL;
+			break;
+		case WT_FORWARD_SOME:
+			next = LINGER;
+			break;
+		case WT_FORWARD_MORE:
+			next = 0;
+			break;
+	}
+	pause_limit = 0;
+	report(WT_FORWARD_WORKING, NULL);
+	return next;
+}
+
+/* Sleeps; being woken for a batch does not end a pause that a failure has made. */
+static void
+rest(long ms)
+{
+	bool woken = false;
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+
+	while (!stop_requested && !woken)
+	{
+		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
+		if (left <= 0)
+			break;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		/* A cancel that came between two transactions has nothing to cancel. */
+		QueryCancelPending = false;
+		CHECK_FOR_INTERRUPTS();
+		woken = (me->state != WT_FORWARD_FAILING);
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			woken = true;
+		}
+	}
+}
+
+void
+windtrap_forward_main(Datum arg)
+{
+	MemoryContext context;
+	WtWorkerArgs args;
+
+	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
+	pqsignal(SIGTERM, on_sigterm);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+
+	wt_shared_attach();
+	me = wt_forwarder_begin(DatumGetInt32(arg));
+	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
+	watch = RegisterTimeout(USER_TIMEOUT, on_watch);
+	wt_forward_watch = watch_transaction;
+	context = AllocSetContextCreate(TopMemoryContext, "windtrap forwarder",
+									ALLOCSET_DEFAULT_SIZES);
+
+	while (!stop_requested)
+	{
+		long next;
+
+		MemoryContextSwitchTo(context);
+		next = work();
+		MemoryContextSwitchTo(TopMemoryContext);
+		MemoryContextReset(context);
+		/* Without this autovacuum never learns of the rows. */
+		pgstat_report_stat(false);
+		if (!stop_requested)
+			rest(next);
+	}
+	proc_exit(0);
+}

@@ -1,0 +1,714 @@
+/*
+ * exchange.c
+ *		Requests, from their first line to their answer's last byte: MHD's callbacks, see
+ *		listener_private.h.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/framing.h"
+#include "http/listener_private.h"
+
+/*
+ * What of MHD's memory the head of an answer takes at most, beside what it repeats of the
+ * request, and what each header of a request takes beside its text.
+ */
+#define ANSWER_MEMORY 1024
+#define HEADER_MEMORY 64
+
+/* One that is given room before others must go on receiving: within so long, ms. */
+#define FAVOUR_TIMEOUT 1000
+
+/* Bodies up to here find room when larger ones do not, bytes. */
+#define MODEST_BODY (64 * 1024)
+
+/* What is kept of requests that are over: number, and bytes of the body of each. */
+#define MAX_FREE_REQUESTS 256
+#define MAX_FREE_BODY (64 * 1024)
+
+/* The first piece of memory for a body. */
+#define MIN_BODY 1024
+
+static Request *
+new_request(WtListener *listener)
+{
+	Request *r = listener->free_requests;
+
+	if (!r)
+		return calloc(1, sizeof(Request));
+	listener->free_requests = r->next;
+	listener->n_free_requests--;
+	r->next = NULL;
+	return r;
+}
+
+void
+wt_free_request(Request *r)
+{
+	free(r->target);
+	free(r->headers);
+	free(r->body);
+	free(r);
+}
+
+/* Takes a request that is over; keeps it for the next one where it is not large. */
+static void
+recycle_request(WtListener *listener, Request *r)
+{
+	Request kept;
+
+	listener->inflight -= r->public.body_length;
+	if (listener->favoured == r)
+		listener->favoured = NULL;
+	if (r->response && !r->standing)
+		MHD_destroy_response(r->response);
+	if (listener->n_free_requests >= MAX_FREE_REQUESTS)
+	{
+		wt_free_request(r);
+		return;
+	}
+	if (r->body_size > MAX_FREE_BODY)
+	{
+		free(r->body);
+		r->body = NULL;
+		r->body_size = 0;
+	}
+	kept = *r;
+	memset(r, 0, sizeof(*r));
+	r->target = kept.target;
+	r->target_size = kept.target_size;
+	r->headers = kept.headers;
+	r->max_headers = kept.max_headers;
+	r->body = kept.body;
+	r->body_size = kept.body_size;
+	r->next = listener->free_requests;
+	listener->free_requests = r;
+	listener->n_free_requests++;
+}
+
+void
+wt_on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+				 enum MHD_ConnectionNotificationCode code)
+{
+	WtListener *listener = cls;
+	Connection *c = *context;
+
+	listener->n_callbacks++;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+	{
+		const union MHD_ConnectionInfo *info;
+		const struct sockaddr *address;
+
+		listener->n_connections++;
+		c = calloc(1, sizeof(Connection));
+		*context = c;
+		listener->started = c;
+		if (!c) /* on_uri sees to it that the connection ends */
+			return;
+		c->listener = listener;
+		c->mhd = mhd;
+		c->phase = PHASE_NONE;
+		info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+		c->fd = info->connect_fd;
+		info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		address = info ? info->client_addr : NULL;
+		c->has_peer = wt_address_of_socket(address, &c->peer);
+		wt_connection_set_phase(c, PHASE_NEW);
+		return;
+	}
+
+	listener->n_connections--;
+	if (!c)
+		return;
+	if (c->linger)
+		wt_linger(&listener->lingering, c->fd, listener->now);
+	if (c->doomed)
+		listener->n_doomed--;
+	wt_connection_set_phase(c, PHASE_NONE);
+	if (c->visitor)
+		wt_address_leave(&listener->addresses, c->visitor);
+	for (Connection **p = &listener->tried; *p; p = &(*p)->next_tried)
+	{
+		if (*p == c)
+		{
+			*p = c->next_tried;
+			break;
+		}
+	}
+	if (c->tls)
+		wt_tls_release(c->tls);
+	free(c->certificate_text);
+	free(c);
+	*context = NULL;
+}
+
+static Connection *
+connection_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+/*
+ * MHD is about to parse the query string, which nobody asks it for; where that does not fit
+ * into its memory, it closes the connection without an answer.  Let it find none.
+ */
+static void
+hide_query(const char *target)
+{
+#if WT_MHD_HEAD_IN_PLACE
+	char *query = strchr((char *) (uintptr_t) target, '?');
+
+	if (query && query[1] != '\0')
+		query[1] = '\0';
+#else
+	(void) target;
+#endif
+}
+
+/*
+ * The request line has come.  MHD is about to decode the target in place, so that what
+ * was sent has to be kept now.
+ */
+void *
+wt_on_target(void *cls, const char *target, struct MHD_Connection *mhd)
+{
+	WtListener *listener = cls;
+	Connection *c = connection_of(mhd);
+	Request *r;
+	size_t length;
+
+	listener->n_callbacks++;
+	if (!c || !target || !(r = new_request(listener)))
+		return NULL;
+	length = strlen(target);
+	if (r->target_size <= length)
+	{
+		char *copy = realloc(r->target, length + 1);
+
+		if (!copy)
+		{
+			recycle_request(listener, r);
+			return NULL;
+		}
+		r->target = copy;
+		r->target_size = length + 1;
+	}
+	memcpy(r->target, target, length + 1);
+	r->target_length = length;
+	r->target_in_place = target;
+	hide_query(target);
+	r->connection = c;
+	r->begun_us = monotonic_us();
+	r->begun = listener->now;
+	c->request = r;
+	listener->n_unanswered++;
+	wt_connection_set_phase(c, PHASE_RECEIVING);
+	return r;
+}
+
+static enum MHD_Result
+add_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	Request *r = cls;
+	WtHeader *h;
+
+	(void) kind;
+	if (!value)
+		value = "";
+	if (r->public.n_headers == r->max_headers)
+	{
+		int max = r->max_headers ? r->max_headers * 2 : 16;
+
+		h = realloc(r->headers, (size_t) max * sizeof(WtHeader));
+		if (!h)
+			return MHD_NO;
+		r->headers = h;
+		r->max_headers = max;
+	}
+	h = &r->headers[r->public.n_headers++];
+	h->name = name;
+	h->value = value;
+	h->name_length = (uint32_t) strlen(name);
+	h->value_length = (uint32_t) strlen(value);
+	return MHD_YES;
+}
+
+/* Splits the target into path and query; of an absolute URI the path counts. */
+static void
+split_target(Request *r)
+{
+	char *path = r->target;
+	char *query;
+
+	if (strncasecmp(path, "http://", 7) == 0 || strncasecmp(path, "https://", 8) == 0)
+	{
+		path = strchr(path, ':') + 3;
+		path += strcspn(path, "/?");
+	}
+	query = strchr(path, '?');
+	if (query)
+		*query++ = '\0';
+	r->public.path = path;
+	r->public.query = query;
+}
+
+/* NULL, or what is wrong with the framing of the request. */
+static const char *
+check_framing(struct MHD_Connection *mhd, const Request *r, const char *version)
+{
+#if WT_MHD_HEAD_IN_PLACE
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	const char *begin = r->public.method;
+	const char *end = info ? begin + info->header_size : NULL;
+
+	/* The head is one piece from the method to the empty line's end. */
+	if (end && version > begin && version < end)
+	{
+		const char *wrong;
+
+		if (r->target_in_place != begin + strlen(begin) + 1 ||
+			version != r->target_in_place + r->target_length + 1)
+			return "the request line is not a method, a target and a version with one "
+				   "space between them";
+		wrong = wt_framing_check_lines(version, end);
+		if (wrong)
+			return wrong;
+	}
+#else
+	(void) mhd;
+#endif
+	if (r->chunked && strcmp(version, "HTTP/1.1") != 0)
+		return "only HTTP/1.1 knows Transfer-Encoding";
+	return wt_framing_check_headers(r->public.headers, r->public.n_headers);
+}
+
+/* Blanks behind a value are not part of it; MHD below 1.0 leaves them there. */
+static void
+trim_values(Request *r)
+{
+	for (int i = 0; i < r->public.n_headers; i++)
+	{
+		WtHeader *h = &r->headers[i];
+		size_t length = h->value_length;
+
+		while (length > 0 &&
+			   (h->value[length - 1] == ' ' || h->value[length - 1] == '\t'))
+			length--;
+		if (length == h->value_length)
+			continue;
+		h->value_length = (uint32_t) length;
+		((char *) (uintptr_t) h->value)[length] = '\0';
+	}
+}
+
+/*
+ * Whether the head leaves enough of MHD's memory for that of an answer.  Where it does not,
+ * MHD closes the connection without one, when the event has been stored already.
+ */
+static bool
+leaves_room_for_answer(struct MHD_Connection *mhd, const Request *r)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	size_t needed = (info ? info->header_size : 0) + ANSWER_MEMORY;
+	int n =
+		r->public.n_headers + MHD_get_connection_values(mhd, MHD_COOKIE_KIND, NULL, NULL);
+
+	for (int i = 0; i < r->public.n_headers; i++)
+	{
+		const WtHeader *h = &r->headers[i];
+
+		/* A copy of these is made: for MHD itself, and for what answers repeat. */
+		if (wt_header_is(h, "Cookie") || wt_header_is(h, "Origin") ||
+			wt_header_is(h, "Access-Control-Request-Headers"))
+			needed += h->value_length;
+	}
+	return needed + (size_t) n * HEADER_MEMORY <= CONNECTION_MEMORY;
+}
+
+/*
+ * Whether there is memory for more of a request's body.  One request at a time always has
+ * it: else all could wait for each other, each with half of its body received.
+ */
+static bool
+has_room(WtListener *listener, Request *r)
+{
+	size_t limit = listener->settings.max_inflight;
+
+	if (r->announced <= MODEST_BODY && !r->chunked)
+		limit += limit / 2;
+	if (listener->inflight < limit || listener->favoured == r)
+		return true;
+	if (listener->favoured && listener->favoured_at + FAVOUR_TIMEOUT > listener->now)
+		return false;
+	listener->favoured = r;
+	listener->favoured_at = listener->now;
+	return true;
+}
+
+/* Refuses a request for which there is no room; length: of the piece of body at hand. */
+static enum MHD_Result
+refuse_for_overload(Request *r, size_t length)
+{
+	static const char sentence[] = "too many events are waiting to be stored, try again";
+
+	if (r->public.body_length == 0 && length == 0)
+		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, sentence,
+						 true);
+	wt_refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD, sentence);
+	return MHD_NO;
+}
+
+/*
+ * Holds a request until there is room.  MHD then calls on_request again with what it has
+ * called it with now: a piece of the body, or, length being 0, only the head.
+ */
+static enum MHD_Result
+hold(Request *r, size_t length)
+{
+	if (r->connection->listener->closing)
+		return refuse_for_overload(r, length);
+	/* All that it is held counts, however often. */
+	if (r->held_since == 0)
+		r->held_since = r->connection->listener->now;
+	r->held = true;
+	wt_connection_set_phase_since(r->connection, PHASE_HELD, r->held_since);
+	MHD_suspend_connection(r->connection->mhd);
+	return MHD_YES;
+}
+
+/* Lets go of the requests that are held: all for which there is room, or time is up. */
+void
+wt_release_held(WtListener *listener, bool all)
+{
+	Connection *c;
+
+	while ((c = listener->phases[PHASE_HELD].first) != NULL)
+	{
+		c->request->held_too_long = all || c->since + HOLD_TIMEOUT <= listener->now;
+		if (!c->request->held_too_long && !has_room(listener, c->request))
+			break;
+		wt_connection_set_phase_since(c, PHASE_RECEIVING, c->request->begun);
+		MHD_resume_connection(c->mhd);
+	}
+}
+
+/* Asks who may, and notes what came out of it. */
+static void
+ask_auth(WtListener *listener, Request *r, WtRoute route, WtVerdict *verdict)
+{
+	const WtAuthQuestion question = {
+		.request = &r->public,
+		.route = route,
+		.peer = r->connection->has_peer ? &r->connection->peer : NULL,
+		.passed_on = r->connection->passed_on,
+		.secure = r->connection->tls != NULL,
+		.certificate_name = r->connection->certificate == WT_TLS_PEER_KNOWN
+								? r->connection->certificate_text
+								: NULL,
+		.now_us = wall_clock_us(),
+		.monotonic_us = r->begun_us,
+	};
+
+	wt_auth_check(listener->auth, &question, verdict);
+	r->origin = verdict->origin;
+	r->public.ip = NULL;
+	if (verdict->client.has_address)
+	{
+		memcpy(r->ip, verdict->client.ip, sizeof(r->ip));
+		r->public.ip = r->ip;
+	}
+	/* A change of tokens may come before the request is stored. */
+	if (verdict->source)
+	{
+		snprintf(r->source, sizeof(r->source), "%s", verdict->source);
+		r->public.source = r->source;
+	}
+}
+
+/* The head of the request is complete; the body, if any, is to come. */
+static enum MHD_Result
+on_head(WtListener *listener, Request *r, const char *method, const char *version)
+{
+	struct MHD_Connection *mhd = r->connection->mhd;
+	WtRequest *public = &r->public;
+	WtVerdict verdict;
+	WtRoute route;
+	const char *wrong;
+	const char *allow;
+	const char *length;
+
+	public->method = method;
+	if (r->connection->has_peer)
+	{
+		wt_address_format(&r->connection->peer, r->ip, sizeof(r->ip));
+		public->ip = r->ip;
+	}
+	if (MHD_get_connection_values(mhd, MHD_HEADER_KIND, add_header, r) < 0 ||
+		MHD_get_connection_values(mhd, MHD_HEADER_KIND, NULL, NULL) != public->n_headers)
+		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_MEMORY,
+						 "out of memory, try again", true);
+	public->headers = r->headers;
+	if (!leaves_room_for_answer(mhd, r))
+	{
+		wt_refuse_in_body(
+			r, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+			"Request Header Fields Too Large", WT_REASON_HEAD_TOO_LARGE,
+			"the head of the request is too large: about 14 kB is what it may "
+			"have");
+		return MHD_NO;
+	}
+	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
+	wrong = check_framing(mhd, r, version);
+	if (wrong)
+		return wt_refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED, wrong, true);
+	trim_values(r);
+#if WT_MHD_FRAMING_IS_LOOSE
+	r->last = r->chunked || find_header(public, "Via") ||
+			  find_header(public, "Forwarded") || find_header(public, "X-Forwarded-For");
+#endif
+	if (wt_connection_is_outdated(r->connection))
+		r->last = true; /* what follows comes by a new connection */
+	if (wt_connection_certificate(r->connection) == WT_TLS_PEER_REFUSED)
+	{
+		char sentence[WT_CERTIFICATE_NAME_SIZE + 64];
+
+		snprintf(sentence, sizeof(sentence), "the client certificate is refused: %s",
+				 r->connection->certificate_text ? r->connection->certificate_text
+												 : "out of memory");
+		return wt_refuse(r, MHD_HTTP_FORBIDDEN, WT_REASON_CERTIFICATE, sentence, true);
+	}
+	public->host = find_header(public, "Host");
+	public->content_type = find_header(public, "Content-Type");
+	public->content_encoding = find_header(public, "Content-Encoding");
+
+	split_target(r);
+	route = wt_route_find(method, public->path, &allow);
+	ask_auth(listener, r, route, &verdict);
+	if (verdict.status != 0)
+		return wt_refuse_by(r, &verdict);
+	switch (route)
+	{
+		case WT_ROUTE_EVENTS:
+		case WT_ROUTE_METRICS:
+			break;
+		case WT_ROUTE_HEALTH:
+			return wt_answer_health(listener, r, verdict.may_read);
+		case WT_ROUTE_OPTIONS:
+			return wt_answer_options(r, allow);
+		case WT_ROUTE_NOT_FOUND:
+			return wt_refuse(r, MHD_HTTP_NOT_FOUND, WT_REASON_NOT_FOUND,
+							 "there is nothing at this path: POST events to /log", false);
+		case WT_ROUTE_BAD_METHOD:
+			return wt_refuse_method(r, allow);
+	}
+	public->route = route;
+
+	length = find_header(public, "Content-Length");
+	if (length && strtoull(length, NULL, 10) > listener->settings.max_body_size)
+	{
+		char sentence[128];
+
+		snprintf(sentence, sizeof(sentence),
+				 "the body is larger than windtrap.max_body_size, %zu bytes",
+				 listener->settings.max_body_size);
+		return wt_refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, WT_REASON_BODY_TOO_LARGE,
+						 sentence, true);
+	}
+	r->announced = length ? (size_t) strtoull(length, NULL, 10) : 0;
+	if (!has_room(listener, r))
+		return hold(r, 0);
+	return MHD_YES;
+}
+
+/* A piece of the body has come. */
+static enum MHD_Result
+on_body(WtListener *listener, Request *r, const char *piece, size_t length)
+{
+	WtRequest *public = &r->public;
+	size_t needed = public->body_length + length;
+
+	if (needed > listener->settings.max_body_size)
+	{
+		char sentence[128];
+
+		snprintf(sentence, sizeof(sentence),
+				 "the body is larger than windtrap.max_body_size, %zu bytes",
+				 listener->settings.max_body_size);
+		wt_refuse_in_body(r, 413, "Content Too Large", WT_REASON_BODY_TOO_LARGE,
+						  sentence);
+		return MHD_NO;
+	}
+	if (needed > r->body_size)
+	{
+		size_t size = r->body_size ? r->body_size : MIN_BODY;
+		char *body;
+
+		while (size < needed)
+			size *= 2;
+		body = realloc(r->body, size);
+		if (!body)
+		{
+			wt_refuse_in_body(r, 503, "Service Unavailable", WT_REASON_MEMORY,
+							  "out of memory, try again");
+			return MHD_NO;
+		}
+		r->body = body;
+		r->body_size = size;
+	}
+	memcpy(r->body + public->body_length, piece, length);
+	listener->counters->bytes_received += length;
+	if (listener->favoured == r)
+		listener->favoured_at = listener->now;
+	public->body_length = needed;
+	listener->inflight += length;
+	return MHD_YES;
+}
+
+/* The request is complete: it waits, suspended, for the worker. */
+static enum MHD_Result
+on_complete(WtListener *listener, Request *r)
+{
+	if (listener->favoured == r)
+		listener->favoured = NULL;
+	if (listener->closing)
+		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_UNAVAILABLE,
+						 wt_stopping, true);
+	r->public.body = r->body ? r->body : "";
+	r->public.received_us = wall_clock_us();
+	wt_connection_set_phase(r->connection, PHASE_NONE);
+	if (listener->queue_last)
+		listener->queue_last->next = r;
+	else
+		listener->queue_first = r;
+	listener->queue_last = r;
+	MHD_suspend_connection(r->connection->mhd);
+	return MHD_YES;
+}
+
+static enum MHD_Result
+send_answer(Request *r)
+{
+	if (!r->response) /* there was no memory for it */
+		return MHD_NO;
+	return MHD_queue_response(r->connection->mhd, (unsigned int) r->status, r->response);
+}
+
+enum MHD_Result
+wt_on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+			  const char *version, const char *upload_data, size_t *upload_data_size,
+			  void **context)
+{
+	WtListener *listener = cls;
+	Request *r = *context;
+	size_t length = *upload_data_size;
+
+	(void) mhd;
+	(void) url;
+	listener->n_callbacks++;
+	if (!r)
+		return MHD_NO;
+	if (!r->head_seen)
+	{
+		r->head_seen = true;
+		return on_head(listener, r, method, version);
+	}
+	if (r->held)
+	{
+		r->held = false;
+		if (r->held_too_long)
+			return refuse_for_overload(r, length);
+		if (length == 0) /* the body is still to come */
+			return MHD_YES;
+	}
+	if (length > 0)
+	{
+		if (!has_room(listener, r))
+			return hold(r, length);
+		*upload_data_size = 0;
+		return on_body(listener, r, upload_data, length);
+	}
+	if (r->answered)
+		return send_answer(r);
+	return on_complete(listener, r);
+}
+
+/*
+ * Remembers a request that was refused.  Where MHD has refused it, its head may be there in
+ * part; the target is a copy of our own.
+ */
+static void
+remember_refused(const WtListener *listener, Request *r)
+{
+	WtRefusal refusal = {.time_us = wall_clock_us(),
+						 .ip = r->public.ip,
+						 .method = r->public.method,
+						 .status = r->status,
+						 .reason = r->reason};
+
+	if (!refusal.ip && r->connection->has_peer)
+	{
+		wt_address_format(&r->connection->peer, r->ip, sizeof(r->ip));
+		refusal.ip = r->ip;
+	}
+	if (!r->public.path)
+		split_target(r);
+	refusal.path = r->public.path;
+	refusal.user_agent = wt_header_find(r->headers, r->public.n_headers, "User-Agent");
+	if (refusal.user_agent)
+		refusal.user_agent_length = strlen(refusal.user_agent);
+	wt_refused_add(listener->refused, &refusal);
+}
+
+/*
+ * A request that ended without an answer of ours may have had one of MHD's own.  (What MHD
+ * answers before it has read the request line, 414 that is, shows nowhere.)
+ */
+static void
+count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
+{
+	if (r->status == 0)
+	{
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+
+		if (!info || info->http_status == 0)
+			return;
+		r->status = (int) info->http_status;
+		r->reason = r->status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ||
+							r->status == MHD_HTTP_URI_TOO_LONG
+						? WT_REASON_HEAD_TOO_LARGE
+					: r->status == MHD_HTTP_CONTENT_TOO_LARGE ? WT_REASON_BODY_TOO_LARGE
+															  : WT_REASON_MALFORMED;
+	}
+	wt_count_request(listener->counters, r->status, r->reason);
+	wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
+					 (uint64_t) (monotonic_us() - r->begun_us));
+	if (listener->refused && r->status >= 400 && r->status < 500)
+		remember_refused(listener, r);
+}
+
+void
+wt_on_request_over(void *cls, struct MHD_Connection *mhd, void **context,
+				   enum MHD_RequestTerminationCode code)
+{
+	WtListener *listener = cls;
+	Request *r = *context;
+
+	(void) code;
+	if (!r)
+		return;
+	*context = NULL;
+	count_request(listener, r, mhd);
+	r->connection->request = NULL;
+	listener->n_unanswered--;
+	if (!r->connection->doomed)
+		wt_connection_set_phase(r->connection, PHASE_IDLE);
+	recycle_request(listener, r);
+}

@@ -1,0 +1,791 @@
+/*
+ * listener.c
+ *		Sockets and HTTP, by libmicrohttpd ("MHD"): see listener.h, and listener_private.h
+ *		for its words.
+ *
+ * Two daemons of MHD share the callbacks and all else: one for plain connections, one for
+ * TLS.  What TLS needs is given to each session as it begins (see tls.h), so that a reload
+ * changes it for the connections that come, and leaves those that are open alone.
+ *
+ * The sockets that listen are ours, not MHD's, and connections are handed to MHD after
+ * accept: so a reload can open and close sockets while connections stay, there can be
+ * several addresses and Unix-domain sockets, and a full house is ours to handle.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4 */
+#endif
+
+#include <errno.h>
+#include <gnutls/abstract.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http/listener_private.h"
+
+/* Runs in which MHD may do nothing but ask for the next one, and those of them that follow
+ * each other at once; to the others there is a pause, ms. */
+#define MAX_STALLS 50
+#define MAX_FAST_STALLS 15
+#define STALL_PAUSE 5
+
+/* A connection may take this long, ms, to its first request even in a full house. */
+#define SLOW_START 1000
+
+/* After accept has failed for want of descriptors or memory, wait, ms. */
+#define ACCEPT_PAUSE 100
+
+/* Connections accepted in one run, so that a flood of them leaves time for the rest. */
+#define ACCEPT_BURST 64
+
+/*
+ * What an epoll event of poll_fd is about.  Lingering ones carry their index instead, and
+ * parked connections their address, which is larger; arrivals have a mark of their own.
+ */
+#define POLL_MHD UINT64_MAX
+#define POLL_SOCKETS (UINT64_MAX - 1)
+
+/*
+ * The life of a listener
+ */
+
+static void (*panic_callback)(const char *reason);
+
+static void
+on_panic(void *cls, const char *file, unsigned int line, const char *reason)
+{
+	char message[256];
+
+	(void) cls;
+	snprintf(message, sizeof(message), "%s (%s:%u)", reason ? reason : "no reason given",
+			 file, line);
+	panic_callback(message);
+}
+
+/*
+ * MHD wants to have a certificate from somewhere.  Sessions have been given their own
+ * before they could ask for this one.
+ */
+static int
+no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
+			   int n_authorities, const gnutls_pk_algorithm_t *algorithms,
+			   int n_algorithms, gnutls_pcert_st **certificate, unsigned int *length,
+			   gnutls_privkey_t *key)
+{
+	(void) session, (void) authorities, (void) n_authorities, (void) algorithms;
+	(void) n_algorithms, (void) certificate, (void) length, (void) key;
+	return -1;
+}
+
+static bool
+start_daemon(WtListener *listener, int which)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = POLL_MHD}};
+	struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *) (uintptr_t) no_certificate},
+		{MHD_OPTION_END, 0, NULL}};
+	const union MHD_DaemonInfo *info;
+	struct MHD_Daemon *daemon;
+
+	/* MHD's own limit on connections is out of the way: ours can be changed. */
+	daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_SUSPEND_RESUME |
+			WT_MHD_ONE_THREAD | (which == DAEMON_TLS ? MHD_USE_TLS : 0U),
+		0, NULL, NULL, wt_on_request, listener, MHD_OPTION_NOTIFY_CONNECTION,
+		wt_on_connection, listener, MHD_OPTION_NOTIFY_COMPLETED, wt_on_request_over,
+		listener, MHD_OPTION_URI_LOG_CALLBACK, wt_on_target, listener,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_LIMIT, 1000000U, WT_MHD_STRICT, 1, MHD_OPTION_ARRAY,
+		which == DAEMON_TLS ? tls : plain, MHD_OPTION_END);
+	info = daemon ? MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (!info || epoll_ctl(listener->poll_fd, EPOLL_CTL_ADD, info->epoll_fd, &event) != 0)
+	{
+		if (daemon)
+			MHD_stop_daemon(daemon);
+		return false;
+	}
+	listener->daemons[which] = daemon;
+	return true;
+}
+
+static void
+run_daemons(WtListener *listener)
+{
+	listener->resumed = false;
+	for (int i = 0; i < N_DAEMONS; i++)
+		if (listener->daemons[i])
+			MHD_run(listener->daemons[i]);
+}
+
+/* ms until a daemon wants to be run; -1: it waits for its descriptor alone. */
+static int64_t
+daemons_timeout(const WtListener *listener)
+{
+	int64_t timeout = listener->resumed ? 0 : -1;
+	MHD_UNSIGNED_LONG_LONG one;
+
+	for (int i = 0; i < N_DAEMONS; i++)
+		if (listener->daemons[i] &&
+			MHD_get_timeout(listener->daemons[i], &one) == MHD_YES &&
+			(timeout < 0 || (int64_t) one < timeout))
+			timeout = (int64_t) one;
+	return timeout;
+}
+
+WtListener *
+wt_listener_create(const WtListenerSettings *settings, WtCounters *counters, WtAuth *auth,
+				   void (*panic)(const char *reason))
+{
+	WtListener *listener = calloc(1, sizeof(WtListener));
+
+	if (!listener)
+		return NULL;
+	wt_listener_configure(listener, settings);
+	listener->counters = counters;
+	listener->auth = auth;
+	listener->now = monotonic_ms();
+	panic_callback = panic;
+	MHD_set_panic_func(on_panic, NULL);
+	listener->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	listener->lingering.poll_fd = listener->poll_fd;
+	listener->arrivals.poll_fd = listener->poll_fd;
+	if (listener->poll_fd < 0 || !start_daemon(listener, DAEMON_PLAIN) ||
+		!wt_make_standing_responses(listener))
+	{
+		wt_listener_destroy(listener);
+		return NULL;
+	}
+	return listener;
+}
+
+void
+wt_listener_remember(WtListener *listener, WtRefused *refused)
+{
+	listener->refused = refused;
+}
+
+void
+wt_listener_configure(WtListener *listener, const WtListenerSettings *settings)
+{
+	const char *bad;
+	size_t n;
+
+	listener->settings = *settings;
+	/* Without memory for the new list the old one goes on. */
+	(void) wt_cidr_list_parse(settings->trusted_proxies, &listener->trusted, &bad, &n);
+}
+
+static void
+poll_sockets(WtListener *listener, bool on)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = POLL_SOCKETS}};
+
+	if (listener->polling_sockets == on)
+		return;
+	listener->polling_sockets = on;
+	for (int i = 0; i < listener->sockets.n; i++)
+		epoll_ctl(listener->poll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
+				  listener->sockets.sockets[i].fd, &event);
+}
+
+bool
+wt_listener_open(WtListener *listener, const char *addresses, int port, int flags,
+				 WtSocketsError *error)
+{
+	bool ok;
+
+	poll_sockets(listener, false);
+	ok = wt_sockets_open(&listener->sockets, addresses, port, flags, error);
+	poll_sockets(listener, true);
+	return ok;
+}
+
+bool
+wt_listener_use_tls(WtListener *listener, const WtTlsSettings *settings,
+					WtTlsError *error)
+{
+	WtTls *old = listener->tls;
+	WtTls *tls = NULL;
+	Connection *next;
+
+	if (settings && !(tls = wt_tls_load(settings, old, error)))
+		return false;
+	if (tls && !listener->daemons[DAEMON_TLS] && !start_daemon(listener, DAEMON_TLS))
+	{
+		wt_tls_release(tls);
+		snprintf(error->message, sizeof(error->message),
+				 MHD_is_feature_supported(MHD_FEATURE_TLS) == MHD_YES
+					 ? "could not start TLS"
+					 : "this libmicrohttpd has been built without TLS");
+		return false;
+	}
+	listener->tls = tls;
+	if (old)
+		wt_tls_release(old);
+	for (Connection *c = listener->phases[PHASE_IDLE].first; c; c = next)
+	{
+		next = c->next;
+		if (wt_connection_is_outdated(c))
+			wt_connection_doom(c);
+	}
+	return true;
+}
+
+void
+wt_listener_describe(const WtListener *listener, char *text, size_t size)
+{
+	wt_sockets_describe(&listener->sockets, text, size);
+}
+
+void
+wt_listener_close_sockets(WtListener *listener)
+{
+	poll_sockets(listener, false);
+	wt_sockets_close(&listener->sockets);
+}
+
+int
+wt_listener_descriptor(const WtListener *listener)
+{
+	return listener->poll_fd;
+}
+
+static bool
+is_full(const WtListener *listener)
+{
+	return listener->n_connections + listener->arrivals.n >=
+		   listener->settings.max_connections;
+}
+
+int
+wt_listener_timeout(WtListener *listener)
+{
+	int64_t now = monotonic_ms();
+	int64_t next = INT64_MAX;
+	int64_t mhd = daemons_timeout(listener);
+
+	if (listener->queue_first)
+		return 0;
+	/* Where it only wants to be run, and does nothing: not too often. */
+	if (mhd == 0 && listener->n_stalls > MAX_FAST_STALLS)
+		mhd = STALL_PAUSE;
+	if (mhd >= 0)
+		next = now + mhd;
+	for (int phase = 0; phase < N_PHASES; phase++)
+	{
+		const Connection *c = listener->phases[phase].first;
+
+		if (c && c->since + wt_connection_phase_limit(listener, (Phase) phase) < next)
+			next = c->since + wt_connection_phase_limit(listener, (Phase) phase);
+	}
+	/* Those who knock at a full house are not heard until somebody can make room. */
+	if (!listener->polling_sockets && listener->phases[PHASE_NEW].first &&
+		listener->phases[PHASE_NEW].first->since + SLOW_START < next)
+		next = listener->phases[PHASE_NEW].first->since + SLOW_START;
+	if (listener->arrivals.first &&
+		listener->arrivals.first->since + listener->settings.request_timeout < next)
+		next = listener->arrivals.first->since + listener->settings.request_timeout;
+	if (wt_lingering_next(&listener->lingering) < next)
+		next = wt_lingering_next(&listener->lingering);
+	if (listener->accept_after > 0 && listener->accept_after < next)
+		next = listener->accept_after;
+	if (next == INT64_MAX)
+		return -1;
+	if (next <= now)
+		return 0;
+	return next - now > 60000 ? 60000 : (int) (next - now);
+}
+
+/*
+ * Who makes room in a full house: the one that has not come to its first request for a
+ * while, else the one that has been idle longest; NULL: nobody.
+ */
+static Connection *
+who_makes_room(const WtListener *listener)
+{
+	Connection *c = listener->phases[PHASE_NEW].first;
+
+	if (c && c->since + SLOW_START <= listener->now)
+		return c;
+	return listener->phases[PHASE_IDLE].first;
+}
+
+static void
+make_room(WtListener *listener)
+{
+	Connection *c = who_makes_room(listener);
+
+	if (c && listener->n_doomed == 0)
+		wt_connection_doom(c);
+}
+
+/* Prepares a connection's session; its handshake begins with the client's first bytes. */
+static void
+begin_tls(WtListener *listener, Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+	c->session = info ? info->tls_session : NULL;
+	if (!c->session || !wt_tls_begin(listener->tls, c->session))
+	{
+		wt_connection_doom(c);
+		return;
+	}
+	c->tls = wt_tls_hold(listener->tls);
+	wt_connection_park(c);
+}
+
+/* A parked connection is ready to go on: lets MHD try. */
+static void
+try_parked(WtListener *listener, Connection *c)
+{
+	unsigned char first;
+
+	if (!c->greeted && recv(c->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
+	{
+		/* Not the beginning of a handshake: who speaks plain HTTP can be told so. */
+		if (first != 0x16)
+		{
+			if (first >= 'A' && first <= 'Z')
+				wt_answer_directly(
+					c, 400, "Bad Request",
+					"this port speaks TLS: send to https:// instead of http://");
+			wt_count_request(listener->counters, 400, WT_REASON_MALFORMED);
+			wt_connection_doom(c);
+			return;
+		}
+		c->greeted = true;
+	}
+	wt_connection_unpark(c);
+	c->next_tried = listener->tried;
+	listener->tried = c;
+}
+
+/* After MHD has been run: those that wait on, for all that it has done, are parked. */
+static void
+park_tried(WtListener *listener)
+{
+	Connection *c = listener->tried;
+	Connection *next;
+
+	listener->tried = NULL;
+	for (; c; c = next)
+	{
+		next = c->next_tried;
+		c->next_tried = NULL;
+		if (c->phase != PHASE_NEW) /* it is at its first request, or doomed */
+			continue;
+		if (wt_tls_has_unread(c->session)) /* MHD is about to read it */
+		{
+			c->next_tried = listener->tried;
+			listener->tried = c;
+		}
+		else
+			wt_connection_park(c);
+	}
+}
+
+/*
+ * Closes a socket that MHD does not get, with an answer where that costs little: by TLS it
+ * would be a handshake, and those who come in floods leave room for others to linger.
+ */
+static void
+turn_away(WtListener *listener, int fd, const WtAddress *address, bool secure, int status,
+		  const char *phrase, WtReason reason, const char *sentence)
+{
+	char message[DIRECT_ANSWER_SIZE];
+	char ip[INET6_ADDRSTRLEN];
+	WtRefusal refusal = {.time_us = wall_clock_us(), .status = status, .reason = reason};
+
+	if (!secure)
+	{
+		size_t length = wt_compose_answer(message, status, phrase, sentence);
+
+		(void) !send(fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (listener->lingering.n < WT_MAX_LINGERING / 2)
+			wt_linger(&listener->lingering, fd, listener->now);
+	}
+	close(fd);
+	wt_count_request(listener->counters, status, reason);
+	if (!listener->refused)
+		return;
+	if (address)
+	{
+		wt_address_format(address, ip, sizeof(ip));
+		refusal.ip = ip;
+	}
+	wt_refused_add(listener->refused, &refusal);
+}
+
+/*
+ * Lets a connection in, whose client has this address (NULL: it is not one of IP) and comes
+ * by TLS or not.  counted: it is one of those of its address.  NULL where it could not.
+ */
+static Connection *
+admit(WtListener *listener, int fd, const struct sockaddr_storage *address,
+	  socklen_t length, bool secure, bool counted)
+{
+	WtAddress client;
+	WtVisitor *visitor = NULL;
+
+	if (counted && wt_address_of_socket((const struct sockaddr *) address, &client) &&
+		!wt_address_is_loopback(&client) &&
+		!wt_address_enter(&listener->addresses, &client,
+						  listener->settings.max_connections_per_ip, &visitor))
+	{
+		turn_away(
+			listener, fd, &client, secure, 429, "Too Many Requests",
+			WT_REASON_CONNECTIONS,
+			"this address has as many connections as "
+			"windtrap.max_connections_per_ip allows: keep them open and use them again");
+		return NULL;
+	}
+	listener->started = NULL;
+	/* MHD closes the socket where it fails. */
+	if (MHD_add_connection(listener->daemons[secure ? DAEMON_TLS : DAEMON_PLAIN], fd,
+						   (const struct sockaddr *) address, length) != MHD_YES ||
+		!listener->started)
+	{
+		if (visitor)
+			wt_address_leave(&listener->addresses, visitor);
+		return NULL;
+	}
+	listener->started->visitor = visitor;
+	if (secure)
+		begin_tls(listener, listener->started);
+	return listener->started;
+}
+
+/* One that has just been accepted. */
+static void
+receive(WtListener *listener, int fd, const struct sockaddr_storage *address,
+		socklen_t length)
+{
+	WtAddress peer;
+	bool by_ip = wt_address_of_socket((const struct sockaddr *) address, &peer);
+	bool trusted = wt_cidr_list_has(&listener->trusted, by_ip ? &peer : NULL);
+
+	if (trusted && listener->settings.proxy_protocol)
+	{
+		if (!wt_arrivals_add(&listener->arrivals, fd, address, length, listener->now))
+			close(fd);
+		return;
+	}
+	(void) admit(listener, fd, address, length, listener->tls && by_ip, !trusted);
+}
+
+/* A proxy goes on to say whose connection it passes on. */
+static void
+attend_arrival(WtListener *listener, WtArrival *arrival)
+{
+	WtArrival a = *arrival;
+	WtProxyHeader header;
+	WtProxyResult result = wt_arrival_read(arrival, &header);
+	struct sockaddr_in6 client = {.sin6_family = AF_INET6};
+	Connection *c;
+	WtAddress peer;
+	bool by_ip = wt_address_of_socket((const struct sockaddr *) &a.address, &peer);
+	bool secure = listener->tls && by_ip;
+
+	if (result == WT_PROXY_INCOMPLETE)
+		return;
+	wt_arrivals_remove(&listener->arrivals, arrival);
+	if (result == WT_PROXY_MALFORMED)
+	{
+		turn_away(
+			listener, a.fd, by_ip ? &peer : NULL, secure, 400, "Bad Request",
+			WT_REASON_MALFORMED,
+			"windtrap.proxy_protocol is on: a connection from a trusted proxy begins "
+			"with a header of the PROXY protocol");
+		return;
+	}
+	if (header.own)
+	{
+		(void) admit(listener, a.fd, &a.address, a.address_length, secure, false);
+		return;
+	}
+	/* Somebody, but nobody knows who: not this machine, which may do more than others. */
+	if (header.known)
+		memcpy(&client.sin6_addr, header.address.bytes, sizeof(client.sin6_addr));
+	memset(&a.address, 0, sizeof(a.address));
+	memcpy(&a.address, &client, sizeof(client));
+	c = admit(listener, a.fd, &a.address, sizeof(client), secure, header.known);
+	/* Whatever address the proxy has told, it is not one of this machine. */
+	if (c)
+		c->passed_on = true;
+}
+
+static void
+end_overdue_arrivals(WtListener *listener)
+{
+	WtArrival *arrival;
+
+	while ((arrival = listener->arrivals.first) != NULL &&
+		   arrival->since + listener->settings.request_timeout <= listener->now)
+	{
+		int fd = arrival->fd;
+
+		wt_arrivals_remove(&listener->arrivals, arrival);
+		close(fd);
+	}
+}
+
+static void
+accept_connections(WtListener *listener)
+{
+	for (int i = 0; i < listener->sockets.n; i++)
+	{
+		for (int burst = 0; burst < ACCEPT_BURST; burst++)
+		{
+			struct sockaddr_storage address;
+			socklen_t length = sizeof(address);
+			int fd;
+
+			if (is_full(listener))
+			{
+				make_room(listener);
+				return;
+			}
+			fd = accept4(listener->sockets.sockets[i].fd, (struct sockaddr *) &address,
+						 &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+			if (fd < 0)
+			{
+				if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+					errno == ENOMEM)
+				{
+					listener->accept_after = listener->now + ACCEPT_PAUSE;
+					return;
+				}
+				if (errno == EINTR || errno == ECONNABORTED)
+					continue;
+				break;
+			}
+			receive(listener, fd, &address, length);
+		}
+	}
+}
+
+static void
+end_overdue(WtListener *listener)
+{
+	for (int phase = 0; phase < N_PHASES; phase++)
+	{
+		int64_t limit = wt_connection_phase_limit(listener, (Phase) phase);
+		Connection *c;
+
+		if (phase == PHASE_HELD) /* see release_held */
+			continue;
+
+		while ((c = listener->phases[phase].first) != NULL &&
+			   c->since + limit <= listener->now)
+		{
+			if (phase == PHASE_RECEIVING)
+				wt_refuse_in_body(c->request, 408, "Request Timeout", WT_REASON_TIMEOUT,
+								  "the request was not complete within "
+								  "windtrap.request_timeout");
+			wt_connection_doom(c);
+		}
+	}
+}
+
+/*
+ * MHD 0.9.75 runs in circles over a chunk's size line that is longer than its memory: it
+ * has no room to read on, and says that there is something to read.  Where it does nothing
+ * else but ask to be run, those whose bytes it does not read are ended.
+ */
+static void
+end_stalled(WtListener *listener)
+{
+	Connection *next;
+
+	if (listener->n_callbacks != listener->last_n_callbacks ||
+		daemons_timeout(listener) != 0)
+	{
+		listener->last_n_callbacks = listener->n_callbacks;
+		listener->n_stalls = 0;
+		return;
+	}
+	if (++listener->n_stalls < MAX_STALLS)
+		return;
+	listener->n_stalls = 0;
+	for (Connection *c = listener->phases[PHASE_RECEIVING].first; c; c = next)
+	{
+		int unread = 0;
+
+		next = c->next;
+		if (!c->request->chunked || ioctl(c->fd, FIONREAD, &unread) != 0)
+			continue;
+		if (unread == 0 && !(c->session && wt_tls_has_unread(c->session)))
+			continue;
+		wt_refuse_in_body(c->request, 400, "Bad Request", WT_REASON_MALFORMED,
+						  "the chunked body cannot be read: a line of it is too long");
+		wt_connection_doom(c);
+	}
+}
+
+void
+wt_listener_run(WtListener *listener)
+{
+	struct epoll_event events[64];
+	bool accepting;
+	bool knocking = false;
+	int n;
+
+	listener->now = monotonic_ms();
+	if (listener->accept_after > 0 && listener->accept_after <= listener->now)
+		listener->accept_after = 0;
+	/* Nobody can be let in: do not be woken for those who knock. */
+	accepting = listener->accept_after == 0 &&
+				(!is_full(listener) || who_makes_room(listener) != NULL);
+	poll_sockets(listener, accepting);
+
+	n = epoll_wait(listener->poll_fd, events, 64, 0);
+	for (int i = 0; i < n; i++)
+	{
+		if (events[i].data.u64 == POLL_SOCKETS)
+			knocking = true;
+		else if (wt_arrival_of(events[i].data.u64))
+			attend_arrival(listener, wt_arrival_of(events[i].data.u64));
+		else if (events[i].data.u64 != POLL_MHD && events[i].data.u64 >= WT_MAX_LINGERING)
+			try_parked(listener, events[i].data.ptr);
+	}
+	if (knocking)
+		accept_connections(listener);
+	wt_release_held(listener, false);
+	run_daemons(listener);
+	park_tried(listener);
+	end_stalled(listener);
+	end_overdue(listener);
+	end_overdue_arrivals(listener);
+	if (listener->lingering.n > 0)
+		wt_lingering_drain(&listener->lingering, listener->now);
+	listener->counters->connections = (uint64_t) listener->n_connections;
+	wt_count_max(&listener->counters->max_connections, listener->counters->connections);
+	listener->counters->bytes_in_flight = listener->inflight;
+}
+
+const WtRequest *
+wt_listener_peek(const WtListener *listener)
+{
+	return listener->queue_first ? &listener->queue_first->public : NULL;
+}
+
+WtRequest *
+wt_listener_next(WtListener *listener)
+{
+	Request *r = listener->queue_first;
+
+	if (!r)
+		return NULL;
+	listener->queue_first = r->next;
+	if (!r->next)
+		listener->queue_last = NULL;
+	r->next = NULL;
+	return &r->public;
+}
+
+static void
+resume(Request *r, int status)
+{
+	r->status = status;
+	r->answered = true;
+	wt_connection_set_phase(r->connection, PHASE_ANSWERING);
+	MHD_resume_connection(r->connection->mhd);
+}
+
+void
+wt_listener_answer(WtListener *listener, WtRequest *request, const WtAnswer *answer)
+{
+	Request *r = (Request *) request;
+
+	(void) listener;
+	r->reason = answer->reason;
+	r->response = wt_make_answer(answer, r);
+	resume(r, answer->status);
+}
+
+void
+wt_listener_accept(WtListener *listener, WtRequest *request)
+{
+	Request *r = (Request *) request;
+
+	wt_set_standing_response(r, listener->accepted, listener->accepted_and_close,
+							 wt_accepted);
+	resume(r, MHD_HTTP_OK);
+}
+
+void
+wt_listener_set_health(WtListener *listener, const char *reason)
+{
+	free(listener->health);
+	listener->health = reason ? strdup(reason) : NULL;
+}
+
+int
+wt_listener_unanswered(const WtListener *listener)
+{
+	return listener->n_unanswered;
+}
+
+/* Requests that were completed after the last batch had been taken. */
+static void
+refuse_queued(WtListener *listener)
+{
+	char body[WT_ANSWER_SIZE];
+	WtAnswer answer = {
+		.status = 503, .reason = WT_REASON_UNAVAILABLE, .type = NULL, .body = body};
+	WtRequest *request;
+
+	answer.length = wt_answer_error(body, wt_stopping);
+	while ((request = wt_listener_next(listener)) != NULL)
+		wt_listener_answer(listener, request, &answer);
+}
+
+void
+wt_listener_destroy(WtListener *listener)
+{
+	if (listener->poll_fd >= 0)
+		wt_listener_close_sockets(listener);
+	/* MHD aborts where a connection is suspended: let go, and suspend no more. */
+	listener->closing = true;
+	wt_release_held(listener, true);
+	for (Connection *c = listener->phases[PHASE_NEW].first; c; c = c->next)
+		if (c->parked)
+			wt_connection_unpark(c);
+	refuse_queued(listener);
+	run_daemons(listener);
+	for (int i = 0; i < N_DAEMONS; i++)
+		if (listener->daemons[i])
+			MHD_stop_daemon(listener->daemons[i]);
+	if (listener->tls)
+		wt_tls_release(listener->tls);
+	wt_lingering_end(&listener->lingering);
+	wt_arrivals_end(&listener->arrivals);
+	wt_addresses_free(&listener->addresses);
+	wt_cidr_list_free(&listener->trusted);
+	if (listener->accepted)
+		MHD_destroy_response(listener->accepted);
+	if (listener->accepted_and_close)
+		MHD_destroy_response(listener->accepted_and_close);
+	if (listener->healthy)
+		MHD_destroy_response(listener->healthy);
+	if (listener->healthy_and_close)
+		MHD_destroy_response(listener->healthy_and_close);
+	while (listener->free_requests)
+	{
+		Request *r = listener->free_requests;
+
+		listener->free_requests = r->next;
+		wt_free_request(r);
+	}
+	if (listener->poll_fd >= 0)
+		close(listener->poll_fd);
+	free(listener->health);
+	free(listener);
+}

@@ -1,0 +1,123 @@
+/*
+ * listener.h
+ *		Sockets and HTTP, by libmicrohttpd ("MHD").
+ *
+ * Plain C: nothing here or beneath it knows PostgreSQL, so nothing can raise through
+ * MHD's frames.  Requests whose body is complete are suspended and queued; the worker
+ * takes them, and answers each.
+ *
+ * All functions are called from one thread, and none blocks.
+ */
+#ifndef WT_LISTENER_H
+#define WT_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/auth.h"
+#include "base/counters.h"
+#include "http/refused.h"
+#include "http/request.h"
+#include "http/sockets.h"
+#include "http/tls.h"
+
+typedef struct WtListener WtListener;
+
+typedef struct WtListenerSettings
+{
+	int max_connections;
+	int max_connections_per_ip;	 /* 0: no limit */
+	bool proxy_protocol;		 /* trusted proxies say whose connection it is */
+	const char *trusted_proxies; /* a list, checked by wt_cidr_list_parse */
+	size_t max_body_size;		 /* bytes of one body */
+	size_t max_inflight;		 /* bytes of all bodies at one time */
+	int request_timeout;		 /* ms */
+} WtListenerSettings;
+
+/* What a request is answered with. */
+typedef struct WtAnswer
+{
+	int status;
+	WtReason reason;  /* why it is not a 2xx, for the counters */
+	const char *type; /* Content-Type; NULL: JSON */
+	const char *body;
+	size_t length;
+} WtAnswer;
+
+/*
+ * A new listener without sockets, which counts in *counters and asks auth who may; both must
+ * outlive it.  panic is called where MHD finds itself beyond repair, and must not return.
+ * NULL where memory or descriptors are wanting.
+ */
+extern WtListener *wt_listener_create(const WtListenerSettings *settings,
+									  WtCounters *counters, WtAuth *auth,
+									  void (*panic)(const char *reason));
+
+/* Where refused requests are remembered from now on; NULL: nowhere. */
+extern void wt_listener_remember(WtListener *listener, WtRefused *refused);
+
+/* New limits, for what comes from now on. */
+extern void wt_listener_configure(WtListener *listener,
+								  const WtListenerSettings *settings);
+
+/* As wt_sockets_open, for the listener's sockets. */
+extern bool wt_listener_open(WtListener *listener, const char *addresses, int port,
+							 int flags, WtSocketsError *error);
+
+/*
+ * From now on new TCP connections speak TLS as settings say; NULL: they are plain.  Those
+ * that are open go on with the certificate that they have; where TLS is switched on or off,
+ * they end after their next answer.  On failure (false, *error filled) all is as it was.
+ */
+extern bool wt_listener_use_tls(WtListener *listener, const WtTlsSettings *settings,
+								WtTlsError *error);
+
+/* What it listens on, as text. */
+extern void wt_listener_describe(const WtListener *listener, char *text, size_t size);
+
+/* Accepts no more connections; those that are open go on. */
+extern void wt_listener_close_sockets(WtListener *listener);
+
+/* Readable when there is something to do; the same for the listener's life. */
+extern int wt_listener_descriptor(const WtListener *listener);
+
+/* Milliseconds until wt_listener_run must be called even so; -1: never. */
+extern int wt_listener_timeout(WtListener *listener);
+
+/* Does what there is to do: accepts, reads, writes, ends what takes too long. */
+extern void wt_listener_run(WtListener *listener);
+
+/* The next complete request, in the order in which they were completed; NULL: none. */
+extern WtRequest *wt_listener_next(WtListener *listener);
+
+/* The same one, without taking it. */
+extern const WtRequest *wt_listener_peek(const WtListener *listener);
+
+/*
+ * Answers a request that wt_listener_next gave; it is no longer the caller's.  The body
+ * is copied.  The answer leaves with the next wt_listener_run, which must
+ * follow at once: MHD does not wake up for it.
+ */
+extern void wt_listener_answer(WtListener *listener, WtRequest *request,
+							   const WtAnswer *answer);
+
+/* The answer to an event that is committed: 200 {"accepted":1}; nothing is copied. */
+extern void wt_listener_accept(WtListener *listener, WtRequest *request);
+
+/*
+ * What /health answers: NULL for 200, else the reason for 503, which is copied.  Only who may
+ * read is told the reason.
+ */
+extern void wt_listener_set_health(WtListener *listener, const char *reason);
+
+/* Requests that were received in part or in full and have no answer yet. */
+extern int wt_listener_unanswered(const WtListener *listener);
+
+/*
+ * Closes everything.  All requests must have been answered and run: MHD aborts the
+ * process where a connection is still suspended.
+ */
+extern void wt_listener_destroy(WtListener *listener);
+
+#endif

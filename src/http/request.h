@@ -1,0 +1,66 @@
+/*
+ * request.h
+ *		One HTTP request, as the listener hands it over.
+ *
+ * Plain C, and little more than data: the listener fills it, the stages after it read it.
+ * Everything in it belongs to the listener and holds until the request is answered.
+ */
+#ifndef WT_REQUEST_H
+#define WT_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/route.h"
+
+typedef struct WtHeader
+{
+	const char *name; /* as it was sent */
+	const char *value;
+	uint32_t name_length; /* bytes */
+	uint32_t value_length;
+} WtHeader;
+
+/* Whether a header has this name, in whatever case. */
+static inline bool
+wt_header_is(const WtHeader *header, const char *name)
+{
+	return header->name_length == strlen(name) &&
+		   strncasecmp(header->name, name, header->name_length) == 0;
+}
+
+/* The value of the first of some headers with this name; NULL: there is none. */
+static inline const char *
+wt_header_find(const WtHeader *headers, int n_headers, const char *name)
+{
+	for (int i = 0; i < n_headers; i++)
+		if (wt_header_is(&headers[i], name))
+			return headers[i].value;
+	return NULL;
+}
+
+typedef struct WtRequest
+{
+	WtRoute route; /* what handles it */
+	const char *method;
+	const char *path;	/* as it was sent, without the query string */
+	const char *query;	/* as it was sent, without the question mark; NULL: none */
+	const char *ip;		/* the client's address; NULL on a Unix-domain socket */
+	const char *source; /* whose token it came with; NULL: it says nothing of that */
+	const WtHeader *headers;
+	int n_headers;
+
+	/* Headers that stages ask for; NULL where they were not sent. */
+	const char *host;
+	const char *content_type;
+	const char *content_encoding;
+
+	const char *body;
+	size_t body_length;
+	int64_t received_us; /* when the last byte came, µs since 1970-01-01 UTC */
+} WtRequest;
+
+#endif

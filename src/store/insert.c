@@ -1,0 +1,168 @@
+/*
+ * insert.c
+ *		Rows → a table, by one statement of the table's owner.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_node.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "base/identity.h"
+#include "store/insert.h"
+
+TupleDesc
+wt_insert_desc(void)
+{
+	static TupleDesc desc;
+
+	if (!desc)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+		TupleDesc made = CreateTemplateTupleDesc(3);
+
+		TupleDescInitEntry(made, 1, "event_timestamp", TIMESTAMPTZOID, -1, 0);
+		TupleDescInitEntry(made, 2, "data", JSONBOID, -1, 0);
+		TupleDescInitEntry(made, 3, "status", INT4OID, -1, 0);
+		desc = made;
+		MemoryContextSwitchTo(old);
+	}
+	return desc;
+}
+
+void
+wt_insert_put(Tuplestorestate *rows, TimestampTz event_timestamp, Jsonb *data,
+			  int32 status)
+{
+	bool nulls[3] = {false, false, false};
+	Datum values[3];
+
+	values[0] = TimestampTzGetDatum(event_timestamp);
+	values[1] = JsonbPGetDatum(data);
+	values[2] = Int32GetDatum(status);
+	tuplestore_putvalues(rows, wt_insert_desc(), values, nulls);
+}
+
+void
+wt_insert_register(char *name, Tuplestorestate *rows, int n)
+{
+	/* SPI keeps the pointer. */
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+	int rc;
+
+	relation->md.name = name;
+	relation->md.reliddesc = InvalidOid;
+	relation->md.tupdesc = wt_insert_desc();
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = (double) n;
+	relation->reldata = rows;
+	rc = SPI_register_relation(relation);
+	if (rc != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the rows: %s", SPI_result_code_string(rc));
+}
+
+/*
+ * The statement names its table, and PostgreSQL analyzes it again whenever something has
+ * changed: its name may mean another table by then, since whoever owns the schema can rename
+ * it and make another one, and a lock on the table does not keep him.  What he has put into
+ * that one must not run as the owner of ours.  So each time the statement is analyzed this
+ * looks, at the first column it refers to, whether it is about ours.
+ */
+static Node *
+check_relation(ParseState *state, ColumnRef *column)
+{
+	const Oid *relation = state->p_ref_hook_state;
+
+	while (state->parentParseState)
+		state = state->parentParseState;
+	if (!state->p_target_relation ||
+		RelationGetRelid(state->p_target_relation) != *relation)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the table has just been replaced")));
+	return NULL;
+}
+
+static void
+set_up_parser(ParseState *state, void *arg)
+{
+	state->p_pre_columnref_hook = check_relation;
+	state->p_ref_hook_state = arg;
+}
+
+SPIPlanPtr
+wt_insert_prepare(const char *statement, const Oid *relation, Oid owner)
+{
+	Oid saved_role;
+	int saved_context;
+	SPIPlanPtr plan;
+
+	wt_become(owner, &saved_role, &saved_context);
+	plan = SPI_prepare_params(statement, set_up_parser, (void *) relation, 0);
+	if (!plan)
+		elog(ERROR, "could not prepare \"%s\": %s", statement,
+			 SPI_result_code_string(SPI_result));
+	wt_restore(saved_role, saved_context);
+	return plan;
+}
+
+void
+wt_insert_execute(SPIPlanPtr plan, Oid owner)
+{
+	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
+	int64 temporary = wt_count_temporary();
+	Oid saved_role;
+	int saved_context;
+	int nest_level;
+	int rc;
+
+	wt_become(owner, &saved_role, &saved_context);
+	nest_level = NewGUCNestLevel();
+
+	/*
+	 * Deferred triggers would fire at COMMIT, and there, before PostgreSQL 18, as the
+	 * session's user: make them fire with the statement, while that is the owner.
+	 */
+	AfterTriggerSetState(&constraints);
+	rc = SPI_execute_plan(plan, NULL, NULL, false, 0);
+	if (rc < 0)
+		elog(ERROR, "could not insert: %s", SPI_result_code_string(rc));
+	AtEOXact_GUC(false, nest_level);
+	wt_restore(saved_role, saved_context);
+	wt_refuse_temporary(temporary);
+}
+
+/*
+ * What is not known to be of the server, the schema or the moment is the row's fault: a
+ * trigger can raise whatever code it likes.
+ */
+bool
+wt_insert_fault_of_row(int sqlstate, bool row_security)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_CONNECTION_EXCEPTION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
+		case ERRCODE_INVALID_SQL_STATEMENT_NAME:
+		case ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION:
+		case ERRCODE_INVALID_CATALOG_NAME:
+		case ERRCODE_INVALID_SCHEMA_NAME:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_CONFIG_FILE_ERROR:
+		case ERRCODE_FDW_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+			/* Row-level security says no with the code of a missing privilege. */
+			return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && row_security;
+	}
+	return true;
+}

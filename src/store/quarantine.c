@@ -1,0 +1,315 @@
+/*
+ * quarantine.c
+ *		Events in quarantine: seeing them, and parsing them again.
+ *
+ * They are parsed by the collector's own parser, so that what is accepted here is what is
+ * accepted from a sender.
+ *
+ * Who reads a table, or changes it, runs what its owner has put into its views, policies,
+ * indexes and triggers.  A superuser who looks into quarantine shall not lend his rights to
+ * that: who could act as the table's owner does so here, in a security-restricted
+ * operation; everybody else acts with his own rights, as he would by a query of his own.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/resowner.h"
+
+#include "base/compat.h"
+#include "base/identity.h"
+#include "event/json.h"
+#include "event/jsonb_writer.h"
+#include "store/log_table.h"
+#include "base/settings.h"
+
+PG_FUNCTION_INFO_V1(windtrap_parse_event);
+PG_FUNCTION_INFO_V1(windtrap_quarantined);
+PG_FUNCTION_INFO_V1(windtrap_retry_quarantined);
+
+/* What is read of a row in quarantine, in this order. */
+#define N_COLUMNS 6
+enum
+{
+	COLUMN_TIME = 1,
+	COLUMN_ID,
+	COLUMN_ERROR,
+	COLUMN_RAW,
+	COLUMN_ENCODING,
+	COLUMN_DATA
+};
+
+/* What enter and leave keep. */
+typedef struct Scope
+{
+	RangeVar *name;
+	bool as_owner;
+	Oid role;
+	int context;
+	int nest_level;
+	int64 temporary;
+} Scope;
+
+static const char *
+describe_error(WtJsonResult result, const char *event, const WtJsonError *error)
+{
+	int line;
+	int column;
+
+	wt_json_position(event, error->offset, &line, &column);
+	return psprintf("%sat line %d, column %d: %s",
+					result == WT_JSON_UNFIT ? "" : "bad JSON ", line, column,
+					error->reason);
+}
+
+/* windtrap.parse_event(raw bytea) RETURNS jsonb */
+Datum
+windtrap_parse_event(PG_FUNCTION_ARGS)
+{
+	bytea *raw = PG_GETARG_BYTEA_PP(0);
+	const char *event = VARDATA_ANY(raw);
+	WtJson json = {0};
+	WtJsonError error;
+	WtJsonResult result;
+	WtMember member = {0};
+	StringInfoData buffer;
+
+	initStringInfo(&buffer);
+	appendStringInfoSpaces(&buffer, VARHDRSZ);
+	result = wt_json_parse(&json, event, VARSIZE_ANY_EXHDR(raw), &error);
+	PG_TRY();
+	{
+		if (result == WT_JSON_OUT_OF_MEMORY)
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		if (result == WT_JSON_OK)
+		{
+			member.name = "json";
+			member.kind = WT_MEMBER_TOKEN;
+		}
+		else
+		{
+			member.name = "error";
+			member.kind = WT_MEMBER_STRING;
+			member.text = describe_error(result, event, &error);
+			member.text_length = (uint32) strlen(member.text);
+		}
+		member.name_length = (uint32) strlen(member.name);
+		wt_jsonb_write_object(&buffer, &json, &member, 1);
+	}
+	PG_FINALLY();
+	{
+		wt_json_shrink(&json, 0);
+	}
+	PG_END_TRY();
+	SET_VARSIZE(buffer.data, buffer.len);
+	PG_RETURN_POINTER(buffer.data);
+}
+
+/* Makes sure that the name goes on meaning the relation. */
+static void
+hold_name(const RangeVar *name, Oid relation)
+{
+	wt_hold_schema(get_rel_namespace(relation));
+	if (RangeVarGetRelid(name, NoLock, true) != relation)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("the table %s has just been replaced",
+							   wt_log_table_quote(name))));
+}
+
+/* Finds the log table, and acts as its owner where the caller can; false: there is none. */
+static bool
+enter(Scope *scope, bool read_only)
+{
+	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
+	Oid relation;
+
+	scope->name = wt_log_table_name(wt_table);
+	relation = RangeVarGetRelid(scope->name, AccessShareLock, true);
+	if (!OidIsValid(relation))
+		return false;
+	/* Of other types' columns, casts and operators are their owner's. */
+	wt_log_table_check(relation);
+	scope->temporary = wt_count_temporary();
+	scope->as_owner = wt_owns_relation(relation, GetUserId());
+	SPI_connect();
+	if (scope->as_owner)
+	{
+		if (!read_only)
+			hold_name(scope->name, relation);
+		/* Deferred triggers would fire at COMMIT, and there as the session's user. */
+		if (!read_only)
+			AfterTriggerSetState(&constraints);
+		wt_become(wt_log_table_owner(relation), &scope->role, &scope->context);
+	}
+	scope->nest_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return true;
+}
+
+static void
+leave(const Scope *scope)
+{
+	AtEOXact_GUC(false, scope->nest_level);
+	if (scope->as_owner)
+	{
+		wt_restore(scope->role, scope->context);
+		wt_refuse_temporary(scope->temporary);
+	}
+	SPI_finish();
+}
+
+static void
+run(const char *command, int n_args, Oid *types, Datum *values, const char *nulls,
+	bool read_only)
+{
+	int rc = SPI_execute_with_args(command, n_args, types, values, nulls, read_only, 0);
+
+	if (rc < 0)
+		elog(ERROR, "could not run \"%s\": %s", command, SPI_result_code_string(rc));
+}
+
+/* Reads the events in quarantine, all or those with some ids (a text[], or NULL). */
+static SPITupleTable *
+read_quarantined(const Scope *scope, const Datum *ids, bool read_only)
+{
+	Oid types[] = {TEXTARRAYOID};
+	Datum values[] = {ids ? *ids : (Datum) 0};
+
+	run(psprintf("SELECT event_timestamp, data->>'id', data->>'error', data->>'raw', "
+				 "data->>'encoding', data FROM %s "
+				 "WHERE status = 422 AND data ? 'raw' AND ($1 IS NULL OR data->>'id' = "
+				 "ANY ($1))",
+				 wt_log_table_quote(scope->name)),
+		1, types, values, ids ? " " : "n", read_only);
+	return SPI_tuptable;
+}
+
+/* windtrap.quarantined() RETURNS SETOF (event_timestamp, id, error, raw, encoding, data) */
+Datum
+windtrap_quarantined(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Scope scope;
+	SPITupleTable *rows;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!enter(&scope, true))
+		return (Datum) 0;
+	rows = read_quarantined(&scope, NULL, true);
+	for (uint64 i = 0; i < rows->numvals; i++)
+	{
+		Datum values[N_COLUMNS];
+		bool nulls[N_COLUMNS];
+
+		heap_deform_tuple(rows->vals[i], rows->tupdesc, values, nulls);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	leave(&scope);
+	return (Datum) 0;
+}
+
+/* Parses an event again, and stores it where that went well; gives the error or NULL. */
+static char *
+retry(const Scope *scope, HeapTuple row, TupleDesc desc)
+{
+	Oid types[] = {TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID};
+	Datum values[6];
+	char nulls[7] = "     n";
+	int columns[] = {COLUMN_TIME, COLUMN_ID, COLUMN_RAW, COLUMN_ENCODING, COLUMN_DATA};
+	bool is_null;
+
+	for (int i = 0; i < (int) lengthof(columns); i++)
+	{
+		values[i] = SPI_getbinval(row, desc, columns[i], &is_null);
+		nulls[i] = is_null ? 'n' : ' ';
+	}
+	values[5] = (Datum) 0;
+	run("SELECT p, p->>'error' FROM windtrap.parse_event("
+		"CASE WHEN $4 = 'base64' THEN decode($3, 'base64') "
+		"ELSE convert_to($3, getdatabaseencoding()::name) END) AS p",
+		5, types, values, nulls, true);
+	values[5] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+	nulls[5] = is_null ? 'n' : ' ';
+	if (SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2))
+		return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+	run(psprintf(
+			"UPDATE %s SET status = 0, data = ($5 - 'raw' - 'error' - 'encoding') || $6 "
+			"WHERE event_timestamp = $1 AND status = 422 AND data->>'id' = $2",
+			wt_log_table_quote(scope->name)),
+		6, types, values, nulls, false);
+	return NULL;
+}
+
+/* The same in a subtransaction: a trigger raises what it likes, and others go on. */
+static char *
+retry_safely(const Scope *scope, HeapTuple row, TupleDesc desc)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char *volatile message = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		message = retry(scope, row, desc);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		/* Who cancels means all of it. */
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		message = error->message;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return message;
+}
+
+/* windtrap.retry_quarantined(ids text[] DEFAULT NULL) RETURNS SETOF (id, error) */
+Datum
+windtrap_retry_quarantined(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum ids = PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0);
+	Scope scope;
+	SPITupleTable *rows;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!enter(&scope, false))
+		return (Datum) 0;
+	rows = read_quarantined(&scope, PG_ARGISNULL(0) ? NULL : &ids, false);
+	for (uint64 i = 0; i < rows->numvals; i++)
+	{
+		char *error = retry_safely(&scope, rows->vals[i], rows->tupdesc);
+		Datum values[2];
+		bool nulls[2];
+
+		values[0] = SPI_getbinval(rows->vals[i], rows->tupdesc, COLUMN_ID, &nulls[0]);
+		nulls[1] = (error == NULL);
+		values[1] = error ? CStringGetTextDatum(error) : (Datum) 0;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	leave(&scope);
+	return (Datum) 0;
+}

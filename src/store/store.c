@@ -1,0 +1,683 @@
+/*
+ * store.c
+ *		Events → rows of the log table, in one transaction.
+ *
+ * Words:
+ *	target		the log table as it is now: who owns it, and the plan that inserts into it
+ *	batch		the rows of one statement, which reach it as a named tuplestore
+ *	attempt		one transaction over all rows.  The first goes straight; where a row is at
+ *				fault the second goes by subtransactions, halving the rows until the one at
+ *				fault is alone, and commits the others together
+ *	stand-in	the row that is stored in quarantine for one that the table refuses
+ *
+ * The statement runs as the owner of the table, in a security-restricted operation, as
+ * logical replication's apply does since PostgreSQL 16: the worker is a superuser, and a
+ * trigger on the table must gain nothing from that.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_node.h"
+#include "replication/syncrep.h"
+#include "replication/walsender.h"
+#include "replication/walsender_private.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/lwlock.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/identity.h"
+#include "store/insert.h"
+#include "store/log_table.h"
+#include "store/outbox.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "store/store.h"
+
+/* The name under which the statement sees the batch. */
+static char batch_name[] = "windtrap_batch";
+
+/* A batch stays in memory up to here, kB; it is bounded by max_inflight before. */
+#define BATCH_MEMORY (1024 * 1024)
+
+/* Waiting for a lock on the table, ms: others' requests wait for as long. */
+#define LOCK_TIMEOUT "1s"
+
+/* Looks for the table before it is too restless to be trusted. */
+#define MAX_LOOK_UPS 20
+
+/* Looks at how long a transaction lasts, ms; how many more it has once it is cancelled. */
+#define WATCH_INTERVAL 500
+#define WATCH_AFTER_STOP 4
+
+/* Rows of one statement; between two of them others are served. */
+#define MAX_STATEMENT_ROWS 1000
+
+/* What is left for the second attempt at least, ms. */
+#define MIN_TIMEOUT 500
+
+volatile bool wt_store_in_progress = false;
+volatile bool wt_store_stopping = false;
+
+static TimeoutId watch = MAX_TIMEOUTS; /* not registered yet */
+static volatile int watch_left;
+
+static struct
+{
+	bool valid; /* false: look again before the next statement */
+	Oid relation;
+	Oid owner;
+	bool row_security;			/* it applies to the owner too */
+	char name[4 * NAMEDATALEN]; /* windtrap.table when it was looked up */
+	SPIPlanPtr plan;
+} target;
+
+static char failure[256];
+static bool callbacks_registered;
+
+/* What went wrong with an attempt. */
+typedef struct Failure
+{
+	int sqlstate;
+	bool committed;	   /* it has been, but not where synchronous standbys have it */
+	bool no_partition; /* of the table takes the row */
+	char message[256];
+} Failure;
+
+static void
+forget_target(Datum arg, Oid relation)
+{
+	if (relation == InvalidOid || relation == target.relation)
+		target.valid = false;
+}
+
+/* A role that is dropped or renamed, a schema that is: whatever it is, look again. */
+static void
+forget_target_anyway(Datum arg, int cache, uint32 hash)
+{
+	target.valid = false;
+}
+
+/*
+ * A trigger can catch a cancelled statement and go on for ever, which would take the worker
+ * away from everybody, and from a shutdown.  So a transaction is watched: where it goes on
+ * after it has been cancelled, the worker ends, and another one is started.
+ */
+static void
+on_watch(void)
+{
+	watch_left--;
+	/* After SIGTERM there is less time. */
+	if (wt_store_stopping && watch_left > WATCH_AFTER_STOP)
+		watch_left = WATCH_AFTER_STOP;
+	if (watch_left > 0)
+		return;
+	ProcDiePending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+/* Things that last as long as the process. */
+static void
+initialize(void)
+{
+	if (callbacks_registered)
+		return;
+	CacheRegisterRelcacheCallback(forget_target, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_target_anyway, (Datum) 0);
+	callbacks_registered = true;
+}
+
+static Oid
+database_owner(void)
+{
+	HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* The log table belongs to the database's owner: it is the user's table, not ours. */
+static Oid
+create_table(const RangeVar *name)
+{
+	Oid saved_role;
+	int saved_context;
+	int nest_level = NewGUCNestLevel();
+
+	wt_become(database_owner(), &saved_role, &saved_context);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (wt_log_table_create(name))
+		ereport(LOG,
+				(errmsg("windtrap: created the table %s", wt_log_table_quote(name))));
+	AtEOXact_GUC(false, nest_level);
+	wt_restore(saved_role, saved_context);
+	CommandCounterIncrement();
+	return RangeVarGetRelid(name, NoLock, false);
+}
+
+/* Every partition must be as durable as an acknowledgement says. */
+static void
+check_partitions(Oid relation)
+{
+	List *partitions;
+	ListCell *cell;
+
+	if (get_rel_relkind(relation) != RELKIND_PARTITIONED_TABLE)
+		return;
+	partitions = find_all_inheritors(relation, NoLock, NULL);
+	foreach (cell, partitions)
+	{
+		char persistence = get_rel_persistence(lfirst_oid(cell));
+
+		if (persistence != RELPERSISTENCE_PERMANENT && persistence != '\0')
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("the partition \"%s\" is not durable: it is unlogged",
+								   get_rel_name(lfirst_oid(cell))),
+							errhint("Use ALTER TABLE ... SET LOGGED.")));
+	}
+}
+
+/*
+ * Finds the table, locks it, and prepares the statement; needs SPI connected, and the
+ * batch registered.
+ *
+ * Whose rights the statement has is decided here, so this must not be about another table
+ * than the statement is: who it belongs to is read after it is locked, and changes that
+ * come meanwhile leave the target invalid, so that find_target looks again.
+ */
+static void
+look_up_target(void)
+{
+	RangeVar *name = wt_log_table_name(wt_table);
+	SPIPlanPtr plan;
+
+	if (target.plan)
+	{
+		SPI_freeplan(target.plan);
+		target.plan = NULL;
+	}
+	target.valid = true;
+	target.relation = RangeVarGetRelid(name, RowExclusiveLock, true);
+	if (!OidIsValid(target.relation))
+	{
+		(void) create_table(name);
+		target.valid = true;
+		target.relation = RangeVarGetRelid(name, RowExclusiveLock, false);
+	}
+	target.owner = wt_log_table_owner(target.relation);
+	if (!OidIsValid(target.owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the table %s was just dropped", wt_log_table_quote(name))));
+	wt_log_table_check(target.relation);
+	check_partitions(target.relation);
+	target.row_security =
+		check_enable_rls(target.relation, target.owner, true) == RLS_ENABLED;
+
+	plan = wt_insert_prepare(psprintf("INSERT INTO %s (event_timestamp, data, status) "
+									  "SELECT event_timestamp, data, status FROM %s",
+									  wt_log_table_quote(name), batch_name),
+							 &target.relation, target.owner);
+	SPI_keepplan(plan);
+	target.plan = plan;
+	strlcpy(target.name, wt_table, sizeof(target.name));
+}
+
+static void
+start_watch(int timeout)
+{
+	watch_left = timeout / WATCH_INTERVAL + WATCH_AFTER_STOP;
+	enable_timeout_every(
+		watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), WATCH_INTERVAL),
+		WATCH_INTERVAL);
+}
+
+static void
+fill_batch(Tuplestorestate *batch, WtRow *const *rows, int n_rows)
+{
+	for (int i = 0; i < n_rows; i++)
+		if (rows[i]->result == WT_STORE_PENDING)
+			wt_insert_put(batch, rows[i]->event_timestamp, rows[i]->data,
+						  rows[i]->status);
+}
+
+/*
+ * Makes sure that `target` is what windtrap.table names now, and locks it, so that it
+ * stays that until the transaction ends.
+ */
+static void
+find_target(void)
+{
+	for (int tries = 0; tries < MAX_LOOK_UPS; tries++)
+	{
+		if (target.valid && strcmp(target.name, wt_table) == 0 && target.plan)
+		{
+			/* Getting the lock brings the news of what has changed before. */
+			LockRelationOid(target.relation, RowExclusiveLock);
+			if (target.valid && SPI_plan_is_valid(target.plan))
+				return;
+		}
+		look_up_target();
+	}
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+					errmsg("the log table is being changed all the time")));
+}
+
+/* The statement and what it sets off, within a transaction. */
+static void
+insert_rows(WtRow *const *rows, int n_rows)
+{
+	Tuplestorestate *batch;
+
+	SPI_connect();
+	batch = tuplestore_begin_heap(false, false, BATCH_MEMORY);
+	fill_batch(batch, rows, n_rows);
+	wt_insert_register(batch_name, batch, n_rows);
+	find_target();
+	wt_insert_execute(target.plan, target.owner);
+	tuplestore_end(batch);
+	SPI_finish();
+}
+
+/*
+ * An acknowledgement promises a flush.  Whatever synchronous_commit the system, the
+ * database, the role or a trigger has chosen, this commit does not return before it;
+ * a choice that asks for more than that stands.
+ */
+static void
+force_durable_commit(void)
+{
+	ForceSyncCommit();
+	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
+		(void) set_config_option("synchronous_commit", "on", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/*
+ * Whether the synchronous standbys have what was just committed.  A wait for them can be
+ * cancelled: then COMMIT returns with no more than a warning, and this is no
+ * acknowledgement.
+ */
+static bool
+standbys_have(XLogRecPtr lsn, int level)
+{
+	XLogRecPtr have;
+
+	if (max_wal_senders == 0 || level <= SYNCHRONOUS_COMMIT_LOCAL_FLUSH ||
+		!wt_sync_standbys_defined())
+		return true;
+	LWLockAcquire(SyncRepLock, LW_SHARED);
+	have =
+		WalSndCtl->lsn[level == SYNCHRONOUS_COMMIT_REMOTE_WRITE	  ? SYNC_REP_WAIT_WRITE
+					   : level == SYNCHRONOUS_COMMIT_REMOTE_APPLY ? SYNC_REP_WAIT_APPLY
+																  : SYNC_REP_WAIT_FLUSH];
+	LWLockRelease(SyncRepLock);
+	return have >= lsn;
+}
+
+/* The end of a commit that synchronous standbys did not have in time; 0: they had all. */
+static XLogRecPtr not_at_standbys;
+
+/*
+ * While the standbys do not even have what was committed before, nothing more is: each try
+ * would be stored here, and be sent again.
+ */
+static void
+refuse_without_standby(void)
+{
+	if (not_at_standbys == 0)
+		return;
+	if (!standbys_have(not_at_standbys, Max(synchronous_commit, SYNCHRONOUS_COMMIT_ON)))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("no synchronous standby confirms what is committed")));
+	not_at_standbys = 0;
+}
+
+/* A row for which there is no partition is not at fault: the table is not ready for it. */
+static bool
+is_fault_of_row(const Failure *error)
+{
+	return !error->no_partition &&
+		   wt_insert_fault_of_row(error->sqlstate, target.row_security);
+}
+
+static void
+note_failure(Failure *failed, const ErrorData *error)
+{
+	failed->sqlstate = error->sqlerrcode;
+	failed->committed = false;
+	/* A constraint has a name; what plpgsql raises names no table. */
+	failed->no_partition = error->sqlerrcode == ERRCODE_CHECK_VIOLATION &&
+						   error->table_name && !error->constraint_name;
+	if (error->message)
+	{
+		/* A trigger can raise megabytes, and half a character is none. */
+		int length = pg_mbcliplen(error->message, (int) strlen(error->message),
+								  sizeof(failed->message) - 1);
+
+		memcpy(failed->message, error->message, (size_t) length);
+		failed->message[length] = '\0';
+	}
+	else
+		strlcpy(failed->message, "unknown error", sizeof(failed->message));
+}
+
+/* Marks the pending rows. */
+static void
+set_results(WtRow *const *rows, int n_rows, WtStoreResult result, const char *error)
+{
+	const char *copy = error ? pstrdup(error) : NULL;
+
+	for (int i = 0; i < n_rows; i++)
+	{
+		if (rows[i]->result != WT_STORE_PENDING)
+			continue;
+		rows[i]->result = result;
+		rows[i]->error = copy;
+	}
+}
+
+/*
+ * Inserts rows in a subtransaction; false, and *message, where a row is at fault.  Other
+ * errors are raised again: they end the attempt.
+ */
+static bool
+insert_in_subtransaction(WtRow *const *rows, int n_rows, char **message)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool ok = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		insert_rows(rows, n_rows);
+		ReleaseCurrentSubTransaction();
+		ok = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+		Failure failed;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		note_failure(&failed, error);
+		if (!is_fault_of_row(&failed))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		target.valid = false;
+		*message = pstrdup(failed.message);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return ok;
+}
+
+static void
+breathe(const WtStoreCallbacks *callbacks)
+{
+	if (callbacks && callbacks->breathe)
+		callbacks->breathe(callbacks->arg);
+}
+
+static void
+insert_straight(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks)
+{
+	if (!wt_postgres)
+		return;
+	for (int i = 0; i == 0 || i < n_rows; i += MAX_STATEMENT_ROWS)
+	{
+		if (i > 0)
+			breathe(callbacks);
+		insert_rows(rows + i, Min(n_rows - i, MAX_STATEMENT_ROWS));
+	}
+}
+
+/*
+ * Inserts rows by subtransactions, halving them where one is at fault.  Marks them with
+ * what they will be when the transaction is committed.
+ */
+static void
+insert_by_halves(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks)
+{
+	char *message = NULL;
+
+	if (n_rows == 0)
+		return;
+	CHECK_FOR_INTERRUPTS();
+	breathe(callbacks);
+	if (insert_in_subtransaction(rows, n_rows, &message))
+	{
+		set_results(rows, n_rows, WT_STORE_COMMITTED, NULL);
+		return;
+	}
+	if (n_rows > 1)
+	{
+		insert_by_halves(rows, n_rows / 2, callbacks);
+		insert_by_halves(rows + n_rows / 2, n_rows - n_rows / 2, callbacks);
+		return;
+	}
+	rows[0]->error = message;
+	if (callbacks && callbacks->quarantine && callbacks->quarantine(rows[0]) &&
+		insert_in_subtransaction(rows, 1, &message))
+		rows[0]->result = WT_STORE_QUARANTINED;
+	else
+		rows[0]->result = WT_STORE_REFUSED;
+}
+
+/*
+ * One transaction over rows, all of them pending: straight, or by halves.  It writes the
+ * outbox too, since what is acknowledged must be durable in every place that it is to go to
+ * from here.  False, and
+ * *error, where it failed as a whole.
+ */
+static bool
+attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *callbacks,
+		int timeout, Failure *error)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool ok = true;
+
+	if (watch == MAX_TIMEOUTS)
+		watch = RegisterTimeout(USER_TIMEOUT, on_watch);
+	PG_TRY();
+	{
+		int level;
+
+		wt_store_in_progress = true;
+		SetCurrentStatementStartTimestamp();
+		pgstat_report_activity(STATE_RUNNING, "storing events");
+		StartTransactionCommand();
+		MemoryContextSwitchTo(context);
+		initialize();
+		enable_timeout_after(STATEMENT_TIMEOUT, timeout);
+		start_watch(timeout);
+		(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+		refuse_without_standby();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (wt_outbox_is_used())
+			wt_outbox_make_room();
+		if (by_halves)
+			insert_by_halves(rows, n_rows, callbacks);
+		else
+			insert_straight(rows, n_rows, callbacks);
+		if (wt_outbox_is_used())
+			wt_outbox_write(rows, n_rows);
+		PopActiveSnapshot();
+		force_durable_commit();
+		level = synchronous_commit;
+		CommitTransactionCommand();
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		disable_timeout(watch, false);
+		QueryCancelPending = false;
+		wt_store_in_progress = false;
+		/* A trigger's advisory locks would last as long as this process. */
+		LockReleaseSession(USER_LOCKMETHOD);
+		MemoryContextSwitchTo(context);
+		if (wt_outbox_is_used())
+			wt_outbox_committed();
+
+		if (!standbys_have(XactLastCommitEnd, level))
+		{
+			not_at_standbys = XactLastCommitEnd;
+			memset(error, 0, sizeof(*error));
+			error->committed = true;
+			error->sqlstate = ERRCODE_QUERY_CANCELED;
+			strlcpy(error->message,
+					"the event is committed here, but no synchronous standby has it yet",
+					sizeof(error->message));
+			ok = false;
+		}
+	}
+	PG_CATCH();
+	{
+		ErrorData *e;
+
+		MemoryContextSwitchTo(context);
+		e = CopyErrorData();
+		FlushErrorState();
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		disable_timeout(watch, false);
+		QueryCancelPending = false;
+		AbortCurrentTransaction();
+		wt_store_in_progress = false;
+		LockReleaseSession(USER_LOCKMETHOD);
+		MemoryContextSwitchTo(context);
+
+		/* Whatever it was, look at the table again before the next try. */
+		target.valid = false;
+		note_failure(error, e);
+		FreeErrorData(e);
+		ok = false;
+	}
+	PG_END_TRY();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return ok;
+}
+
+static void
+count_commit(int n_rows, const instr_time *begun)
+{
+	WtCounters *counters = wt_my_counters();
+	instr_time passed;
+
+	INSTR_TIME_SET_CURRENT(passed);
+	INSTR_TIME_SUBTRACT(passed, *begun);
+	wt_histogram_add(&counters->commit_us, wt_time_bounds,
+					 INSTR_TIME_GET_MICROSEC(passed));
+	wt_histogram_add(&counters->batch_events, wt_size_bounds, (uint64) n_rows);
+	wt_count_max(&counters->max_commit_us, INSTR_TIME_GET_MICROSEC(passed));
+	wt_count_max(&counters->max_batch_events, (uint64) n_rows);
+}
+
+void
+wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int timeout)
+{
+	WtRow **pending = palloc(sizeof(WtRow *) * (Size) Max(n_rows, 1));
+	int n = 0;
+	instr_time begun;
+	Failure error = {0};
+	bool was_valid;
+	bool ok;
+
+	failure[0] = '\0';
+	for (int i = 0; i < n_rows; i++)
+		if (rows[i]->result == WT_STORE_PENDING)
+			pending[n++] = rows[i];
+	if (n == 0)
+		return;
+
+	INSTR_TIME_SET_CURRENT(begun);
+	was_valid = target.valid;
+	ok = attempt(pending, n, false, callbacks, timeout, &error);
+	/* A plan can be of a table that is gone or has changed: look at what there is now. */
+	if (!ok && !error.committed &&
+		(was_valid || error.sqlstate == ERRCODE_UNDEFINED_TABLE) &&
+		(error.no_partition ||
+		 ERRCODE_TO_CATEGORY(error.sqlstate) == ERRCODE_INVALID_SCHEMA_NAME ||
+		 ERRCODE_TO_CATEGORY(error.sqlstate) ==
+			 ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION))
+		ok = attempt(pending, n, false, callbacks, timeout, &error);
+	if (ok)
+	{
+		set_results(pending, n, WT_STORE_COMMITTED, NULL);
+		count_commit(n, &begun);
+		return;
+	}
+	if (!error.committed && wt_postgres && is_fault_of_row(&error))
+	{
+		instr_time passed;
+		int left;
+
+		/* By a clock that nobody sets. */
+		INSTR_TIME_SET_CURRENT(passed);
+		INSTR_TIME_SUBTRACT(passed, begun);
+		left = timeout - (int) INSTR_TIME_GET_MILLISEC(passed);
+		if (attempt(pending, n, true, callbacks, Max(left, MIN_TIMEOUT), &error))
+		{
+			count_commit(n, &begun);
+			return;
+		}
+	}
+	strlcpy(failure, error.message, sizeof(failure));
+	for (int i = 0; i < n; i++)
+		pending[i]->result = WT_STORE_PENDING;
+	set_results(pending, n,
+				error.sqlstate == ERRCODE_QUERY_CANCELED && !error.committed
+					? WT_STORE_CANCELLED
+					: WT_STORE_UNAVAILABLE,
+				error.message);
+}
+
+void
+wt_store_prepare(int timeout)
+{
+	Failure error;
+
+	failure[0] = '\0';
+	if (!attempt(NULL, 0, false, NULL, timeout, &error))
+		strlcpy(failure, error.message, sizeof(failure));
+}
+
+const char *
+wt_store_failure(void)
+{
+	return failure[0] ? failure : NULL;
+}

@@ -1,0 +1,858 @@
+/*
+ * batch.c
+ *		Requests → answers: takes what is complete through all the stages at once.
+ *
+ * Words:
+ *	job			a request on its way through the stages
+ *	turn		one call of wt_batch_process: a slice of decoding, and one transaction
+ *	small job	one that is decoded at once
+ *	large job	one that may take several turns to decode, in the order of arrival; small
+ *				ones pass it
+ *
+ * A job's rows are committed together, in the turn in which the last of them is decoded.
+ * Only a job of more than MAX_TURN_ROWS or MAX_TURN_BYTES, whose one transaction would keep
+ * everybody else waiting, is committed in *pieces*.
+ *
+ * What a job allocates is in a memory context of its own, what a turn allocates in
+ * another; each has one end.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "lib/ilist.h"
+#include "portability/instr_time.h"
+#include "utils/memutils.h"
+
+#include "http/answer.h"
+#include "worker/batch.h"
+#include "event/decode.h"
+#include "event/enrich.h"
+#include "event/inflate.h"
+#include "views/metrics.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "output/stdout.h"
+#include "store/store.h"
+#include "worker/tokens.h"
+
+/* One turn: small jobs, rows, bytes of rows, and decoding in ms. */
+#define MAX_TURN_JOBS 1024
+#define MAX_TURN_ROWS 5000
+#define MAX_TURN_BYTES (4 * 1024 * 1024)
+#define MAX_TURN_DECODING 8
+
+/* A body up to here, bytes, that is not compressed makes a small job. */
+#define SMALL_BODY (4 * 1024)
+
+/* The second try of a batch when the worker is stopping, ms. */
+#define RETRY_TIMEOUT 2000
+
+/* Errors that are listed in an answer. */
+#define MAX_LISTED 10
+
+/* What contexts keep from turn to turn, bytes. */
+#define KEPT_MEMORY (256 * 1024)
+
+typedef struct Job Job;
+
+/* An event that has been decoded. */
+typedef struct Event
+{
+	WtRow row; /* must be first */
+	Job *job;
+	const char *raw; /* as it was sent; in the body */
+	uint32 raw_length;
+	uint32 index;	  /* in its batch, from 0 */
+	bool quarantined; /* row is a stand-in: the event could not be decoded, or stored */
+} Event;
+
+typedef struct ListedError
+{
+	int64 index;
+	const char *message;
+} ListedError;
+
+struct Job
+{
+	dlist_node node; /* among the large ones */
+	MemoryContext context;
+	MemoryContext piece; /* of the events that are not committed yet */
+	WtRequest *request;
+	WtEnvelope *envelope;
+	WtDecoder decoder;
+	WtInflated inflated;
+	Event **events; /* those that are not committed yet */
+	int n_events;
+	int max_events;
+	size_t bytes; /* of their data */
+	int64 n_decoded;
+	int64 n_accepted;
+	int64 n_rejected;
+	ListedError listed[MAX_LISTED];
+	int n_listed;
+	bool queued; /* in large_jobs */
+	bool taken;	 /* in this turn's jobs */
+	bool begun;
+	WtDecoder check; /* looks ahead, see check_job */
+	bool checking;
+	bool checked; /* it is well-formed to its end, and not too long */
+	int64 n_checked;
+	bool decoded; /* all of it */
+	int status;	  /* of the answer, where that is known already; 0: it is not */
+	WtReason reason;
+	const char *message;
+};
+
+/* What has been taken in this turn. */
+typedef struct Turn
+{
+	Job **jobs; /* whose events are to be stored, or whose answer is known */
+	int n_jobs;
+	int n_rows;
+	size_t bytes;
+	instr_time begun;
+} Turn;
+
+static MemoryContext turn_context;
+static MemoryContext small_context; /* of all small jobs of a turn */
+static dlist_head large_jobs = DLIST_STATIC_INIT(large_jobs);
+static WtJson json; /* the parser's memory, kept between events */
+
+static double
+decoding_ms(const Turn *turn)
+{
+	instr_time now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, turn->begun);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+static bool
+turn_is_full(const Turn *turn)
+{
+	return turn->n_jobs >= MAX_TURN_JOBS || turn->n_rows >= MAX_TURN_ROWS ||
+		   turn->bytes >= MAX_TURN_BYTES;
+}
+
+static void
+set_answer(Job *job, int status, WtReason reason, const char *message)
+{
+	job->status = status;
+	job->reason = reason;
+	job->message = MemoryContextStrdup(job->context, message);
+	job->decoded = true;
+	job->n_events = 0;
+}
+
+/*
+ * Decode and enrich
+ */
+
+static Event *
+add_event(Job *job)
+{
+	Event *event = palloc0(sizeof(Event));
+
+	if (job->n_events == job->max_events)
+	{
+		job->max_events = job->max_events ? job->max_events * 2 : 1;
+		if (job->events)
+			job->events =
+				repalloc_huge(job->events, sizeof(Event *) * (Size) job->max_events);
+		else
+			job->events = palloc(sizeof(Event *) * (Size) job->max_events);
+	}
+	job->events[job->n_events++] = event;
+	event->job = job;
+	event->index = (uint32) job->n_decoded++;
+	event->raw = job->decoder.raw;
+	event->raw_length = (uint32) job->decoder.raw_length;
+	event->row.event_timestamp = wt_enrich_time(job->envelope);
+	return event;
+}
+
+/* Notes an error of an event for the answer, and counts it. */
+static void
+list_error(Job *job, int64 index, WtReason reason, const char *message)
+{
+	if (job->decoder.batch)
+		wt_my_counters()->events_refused[reason]++;
+	else
+		job->reason = reason;
+	if (job->n_listed == MAX_LISTED)
+		return;
+	job->listed[job->n_listed].index = index;
+	job->listed[job->n_listed].message = MemoryContextStrdup(job->context, message);
+	job->n_listed++;
+}
+
+/* Makes an event's row a stand-in for it. */
+static void
+make_stand_in(Event *event, WtReason reason, const char *error)
+{
+	MemoryContext old = MemoryContextSwitchTo(event->job->piece);
+
+	event->row.data =
+		wt_enrich_quarantined(event->job->envelope, error, event->raw, event->raw_length);
+	event->row.status = 422;
+	event->quarantined = true;
+	list_error(event->job, event->index, reason, error);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * What stands in for a form or a text has the JSON that was made of it as its raw, so that
+ * it can be parsed again.
+ */
+static void
+set_raw_from_data(Event *event)
+{
+	JsonbValue value;
+	Jsonb *json_of_event;
+
+	if (!getKeyJsonValueFromContainer(&event->row.data->root, "json", 4, &value))
+		return;
+	json_of_event = JsonbValueToJsonb(&value);
+	event->raw = JsonbToCString(NULL, &json_of_event->root, VARSIZE(json_of_event));
+	event->raw_length = (uint32) strlen(event->raw);
+}
+
+/* For wt_store_rows: the table refuses this row. */
+static bool
+quarantine_row(WtRow *row)
+{
+	Event *event = (Event *) row;
+
+	if (event->quarantined || !(event->job->decoder.batch || wt_quarantine_single))
+		return false;
+	if (!event->job->decoder.is_json)
+		set_raw_from_data(event);
+	make_stand_in(event, WT_REASON_TABLE,
+				  psprintf("the log table refuses this event: %s", row->error));
+	return true;
+}
+
+/* Inflates the body, where it has to be; false: the answer is known. */
+static bool
+begin_job(Job *job)
+{
+	const WtRequest *request = job->request;
+	WtDecoder *decoder = &job->decoder;
+
+	job->begun = true;
+	if (request->route == WT_ROUTE_METRICS)
+	{
+		job->decoded = true;
+		return false;
+	}
+	decoder->content_type = request->content_type;
+	decoder->body = request->body;
+	decoder->length = request->body_length;
+	decoder->max_event_size = (size_t) wt_max_event_size;
+	switch (wt_inflate(request->content_encoding, request->body, request->body_length,
+					   (size_t) wt_max_body_size, &job->inflated))
+	{
+		case WT_INFLATE_PLAIN:
+			break;
+		case WT_INFLATE_OK:
+			decoder->body = job->inflated.data;
+			decoder->length = job->inflated.length;
+			break;
+		case WT_INFLATE_UNSUPPORTED:
+			set_answer(
+				job, 415, WT_REASON_ENCODING,
+				"this Content-Encoding is not supported: send gzip, deflate, zstd, or "
+				"the body as it is");
+			return false;
+		case WT_INFLATE_CORRUPT:
+			set_answer(job, 400, WT_REASON_CORRUPT,
+					   "the compressed body is corrupt or not complete");
+			return false;
+		case WT_INFLATE_TOO_LARGE:
+			set_answer(
+				job, 413, WT_REASON_BODY_TOO_LARGE,
+				psprintf("the inflated body is larger than windtrap.max_body_size, %d "
+						 "bytes",
+						 wt_max_body_size));
+			return false;
+		case WT_INFLATE_OUT_OF_MEMORY:
+			set_answer(job, 503, WT_REASON_MEMORY, "out of memory, try again");
+			return false;
+	}
+	wt_my_counters()->bytes_decoded += decoder->length;
+	job->envelope = wt_enrich_request(request);
+	return true;
+}
+
+/* Decodes the next event of a job; false where there is none. */
+static bool
+decode_event(Job *job)
+{
+	WtDecoder *decoder = &job->decoder;
+	Event *event;
+
+	switch (wt_decode_next(decoder, &json))
+	{
+		case WT_DECODE_EVENT:
+			event = add_event(job);
+			event->row.data = wt_enrich_event(job->envelope, &json);
+			job->bytes += VARSIZE(event->row.data);
+			return true;
+		case WT_DECODE_BAD:
+			if (!decoder->batch && !wt_quarantine_single)
+			{
+				set_answer(job, decoder->status, decoder->reason, decoder->error);
+				return false;
+			}
+			event = add_event(job);
+			make_stand_in(event, decoder->reason, decoder->error);
+			job->bytes += VARSIZE(event->row.data);
+			return true;
+		case WT_DECODE_END:
+			job->decoded = true;
+			return false;
+		case WT_DECODE_REFUSED:
+			set_answer(job, decoder->status, decoder->reason, decoder->error);
+			return false;
+		case WT_DECODE_OUT_OF_MEMORY:
+			set_answer(job, 503, WT_REASON_MEMORY, "out of memory, try again");
+			return false;
+	}
+	return false;
+}
+
+/* Whether a request may have so many events; where not, its answer is known. */
+static bool
+check_count(Job *job, int64 n_events)
+{
+	if (n_events <= wt_max_batch_events)
+		return true;
+	set_answer(
+		job, 413, WT_REASON_BODY_TOO_LARGE,
+		psprintf("the request holds more than windtrap.max_batch_events, %d events",
+				 wt_max_batch_events));
+	return false;
+}
+
+static bool
+piece_is_full(const Job *job)
+{
+	return job->n_events >= MAX_TURN_ROWS || job->bytes >= MAX_TURN_BYTES;
+}
+
+/* Decodes a job, as much of it as this turn has room for. */
+static void
+decode_job(Job *job, Turn *turn)
+{
+	MemoryContext old = MemoryContextSwitchTo(job->context);
+
+	if (job->begun || begin_job(job))
+	{
+		MemoryContextSwitchTo(job->piece);
+		while (decode_event(job))
+		{
+			if (piece_is_full(job) || !check_count(job, job->n_decoded))
+				break;
+			/* The clock costs less than an event, but not nothing. */
+			if ((job->n_decoded % 16 == 0 || job->bytes > SMALL_BODY) &&
+				decoding_ms(turn) >= MAX_TURN_DECODING)
+				break;
+		}
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * A turn
+ */
+
+static void
+take_job(Turn *turn, Job *job)
+{
+	if (!job->taken)
+		turn->jobs[turn->n_jobs++] = job;
+	job->taken = true;
+	turn->n_rows += job->n_events;
+	turn->bytes += job->bytes;
+}
+
+/*
+ * Makes a job of the next request.  From here on there is a job to be answered for it,
+ * whatever is raised.
+ */
+static Job *
+new_job(WtListener *listener, Turn *turn, const WtRequest *request)
+{
+	bool large =
+		request->body_length > SMALL_BODY ||
+		wt_is_compressed(request->content_encoding, request->body, request->body_length);
+	MemoryContext context = small_context;
+	Job *job;
+
+	if (large)
+		context = AllocSetContextCreate(TopMemoryContext, "windtrap job",
+										ALLOCSET_DEFAULT_SIZES);
+	job = MemoryContextAllocZero(context, sizeof(Job));
+	job->context = context;
+	job->piece = context;
+	if (large)
+		job->piece =
+			AllocSetContextCreate(context, "windtrap piece", ALLOCSET_DEFAULT_SIZES);
+	job->request = wt_listener_next(listener);
+	if (large)
+	{
+		job->queued = true;
+		dlist_push_tail(&large_jobs, &job->node);
+	}
+	else
+		take_job(turn, job);
+	return job;
+}
+
+/* Takes what has arrived: small jobs into this turn, large ones into their queue. */
+static void
+take_requests(WtListener *listener, Turn *turn)
+{
+	const WtRequest *request;
+
+	while (!turn_is_full(turn) && (request = wt_listener_peek(listener)) != NULL)
+	{
+		Job *job = new_job(listener, turn, request);
+
+		if (job->queued)
+			continue;
+		/* A body of many tiny events may be small and not done yet: go on with it. */
+		while (!job->decoded)
+			decode_job(job, turn);
+		take_job(turn, job);
+	}
+}
+
+/*
+ * Looks ahead before the first piece of a job is stored: a body that is refused as a whole,
+ * as an array is that is not JSON, must not be found so when part of it is stored.  Lines
+ * are never refused as a whole.
+ */
+static void
+check_job(Job *job, Turn *turn)
+{
+	if (job->checked)
+		return;
+	if (!job->checking)
+	{
+		job->check = job->decoder;
+		job->n_checked = job->n_decoded;
+	}
+	job->checking = true;
+	if (job->check.form == WT_FORM_LINES)
+	{
+		const char *p = job->check.next;
+
+		while (p < job->check.end &&
+			   (p = memchr(p, '\n', (size_t) (job->check.end - p))) != NULL)
+		{
+			p++;
+			job->n_checked++;
+		}
+		(void) check_count(job, job->n_checked);
+	}
+	while (job->check.form != WT_FORM_LINES)
+	{
+		switch (wt_decode_next(&job->check, &json))
+		{
+			case WT_DECODE_EVENT:
+			case WT_DECODE_BAD:
+				if (!check_count(job, ++job->n_checked))
+					return;
+				if (decoding_ms(turn) >= MAX_TURN_DECODING)
+					return;
+				continue;
+			case WT_DECODE_REFUSED:
+				set_answer(job, job->check.status, job->check.reason, job->check.error);
+				return;
+			case WT_DECODE_OUT_OF_MEMORY:
+				set_answer(job, 503, WT_REASON_MEMORY, "out of memory, try again");
+				return;
+			case WT_DECODE_END:
+				break;
+		}
+		break;
+	}
+	job->checked = true;
+}
+
+/* Goes on with the large jobs, in the order of their arrival. */
+static void
+take_large_jobs(Turn *turn)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &large_jobs)
+	{
+		Job *job = dlist_container(Job, node, iter.cur);
+
+		if (turn_is_full(turn))
+			break;
+		if (!piece_is_full(job))
+			decode_job(job, turn);
+		/* One that is too long for one transaction is stored in pieces. */
+		if (piece_is_full(job) && !job->decoded)
+			check_job(job, turn);
+		if (job->decoded || (piece_is_full(job) && job->checked))
+			take_job(turn, job);
+		if (!job->decoded || decoding_ms(turn) >= MAX_TURN_DECODING)
+			break;
+	}
+}
+
+/*
+ * For wt_store_rows: lets the listener answer what needs no storing, and goes on with the lines
+ * of the batch before.  In the transaction no tokens can be read, so where they have changed
+ * nobody is let in, or turned away, until it is over.
+ */
+static void
+run_listener(void *listener)
+{
+	if (!wt_tokens_are_stale())
+		wt_listener_run(listener);
+	wt_stdout_flush();
+}
+
+static void
+store_turn(WtListener *listener, Turn *turn, int timeout,
+		   const volatile sig_atomic_t *stopping)
+{
+	WtRow **rows = palloc(sizeof(WtRow *) * (Size) Max(turn->n_rows, 1));
+	WtStoreCallbacks callbacks = {quarantine_row, run_listener, listener};
+	int n = 0;
+
+	for (int i = 0; i < turn->n_jobs; i++)
+		for (int k = 0; k < turn->jobs[i]->n_events; k++)
+			rows[n++] = &turn->jobs[i]->events[k]->row;
+	if (n == 0)
+		return;
+	wt_store_rows(rows, n, &callbacks, timeout);
+	if (*stopping && wt_store_failure())
+	{
+		/* SIGTERM cancels a transaction that may have been about to end: one more try. */
+		for (int i = 0; i < n; i++)
+			if (rows[i]->result == WT_STORE_CANCELLED)
+				rows[i]->result = WT_STORE_PENDING;
+		wt_store_rows(rows, n, &callbacks, RETRY_TIMEOUT);
+	}
+	wt_stdout_write(rows, n);
+}
+
+/*
+ * Answers
+ */
+
+/* Counts what has become of a job's events; they are done with then. */
+static void
+count_events(Job *job)
+{
+	WtCounters *counters = wt_my_counters();
+
+	for (int i = 0; i < job->n_events; i++)
+	{
+		const Event *event = job->events[i];
+
+		switch (event->row.result)
+		{
+			case WT_STORE_COMMITTED:
+				if (event->quarantined)
+				{
+					counters->events_quarantined++;
+					job->n_rejected++;
+				}
+				else
+				{
+					counters->events_accepted++;
+					job->n_accepted++;
+				}
+				break;
+			case WT_STORE_QUARANTINED:
+				counters->events_quarantined++;
+				job->n_rejected++;
+				break;
+			case WT_STORE_REFUSED:
+				job->n_rejected++;
+				if (!event->quarantined)
+					list_error(job, event->index, WT_REASON_TABLE,
+							   psprintf("the log table refuses this event: %s",
+										event->row.error));
+				break;
+			default:
+				/* Whatever else became of the job: this much is not stored. */
+				job->status = 503;
+				job->reason = WT_REASON_UNAVAILABLE;
+				job->message = MemoryContextStrdup(
+					job->context,
+					psprintf("the events could not be stored, try again: %s",
+							 event->row.error ? event->row.error
+											  : "they were not tried"));
+				job->decoded = true;
+				break;
+		}
+		if (job->status == 503)
+			break;
+	}
+	job->n_events = 0;
+	job->bytes = 0;
+	if (job->piece != job->context)
+	{
+		job->events = NULL;
+		job->max_events = 0;
+		MemoryContextReset(job->piece);
+	}
+}
+
+/* {"accepted":N,"rejected":M,"errors":[{"index":17,"error":"…"}]} */
+static void
+format_batch_answer(const Job *job, StringInfo body)
+{
+	appendStringInfo(body, "{\"accepted\":" INT64_FORMAT, job->n_accepted);
+	if (job->n_rejected > 0)
+	{
+		appendStringInfo(body, ",\"rejected\":" INT64_FORMAT ",\"errors\":[",
+						 job->n_rejected);
+		for (int i = 0; i < job->n_listed; i++)
+		{
+			appendStringInfo(body, "%s{\"index\":" INT64_FORMAT ",\"error\":\"",
+							 i > 0 ? "," : "", job->listed[i].index);
+			enlargeStringInfo(body, WT_ANSWER_SIZE);
+			body->len += (int) wt_answer_escape(body->data + body->len, WT_ANSWER_SIZE,
+												job->listed[i].message);
+			appendStringInfoString(body, "\"}");
+		}
+		appendStringInfoChar(body, ']');
+	}
+	appendStringInfoString(body, "}\n");
+}
+
+static void
+answer_with_error(WtListener *listener, const Job *job, int status, const char *message)
+{
+	char body[WT_ANSWER_SIZE];
+	WtAnswer answer = {.status = status, .reason = job->reason, .body = body};
+
+	/* Only what is committed in pieces can be stored in part: say where to go on. */
+	if (job->n_accepted + job->n_rejected > 0 && job->decoder.batch)
+		message = psprintf("%s; the first " INT64_FORMAT
+						   " events of this request are stored, those after them are not",
+						   message, job->n_accepted + job->n_rejected);
+	answer.length = wt_answer_error(body, message);
+	wt_listener_answer(listener, job->request, &answer);
+}
+
+static void
+answer_job(WtListener *listener, const Job *job)
+{
+	StringInfoData body;
+	WtAnswer answer = {.status = 200};
+
+	if (job->status != 0)
+	{
+		answer_with_error(listener, job, job->status, job->message);
+		return;
+	}
+	if (!job->decoder.batch && job->request->route == WT_ROUTE_EVENTS)
+	{
+		if (job->n_accepted == 1)
+			wt_listener_accept(listener, job->request);
+		else /* it was refused, and is perhaps in quarantine */
+			answer_with_error(listener, job,
+							  job->decoder.status ? job->decoder.status : 422,
+							  job->n_listed > 0 ? job->listed[0].message : "refused");
+		return;
+	}
+	initStringInfo(&body);
+	if (job->request->route == WT_ROUTE_METRICS)
+	{
+		answer.type = WT_METRICS_TYPE;
+		wt_metrics_write(&body);
+	}
+	else
+	{
+		if (job->n_accepted == 0 && job->n_rejected > 0)
+		{
+			/* Of which nothing could be stored as it is: senders must not think so. */
+			answer.status = 422;
+			answer.reason = job->decoder.reason ? job->decoder.reason : WT_REASON_TABLE;
+		}
+		format_batch_answer(job, &body);
+	}
+	answer.body = body.data;
+	answer.length = (size_t) body.len;
+	wt_listener_answer(listener, job->request, &answer);
+}
+
+static void
+end_job(WtListener *listener, Job *job)
+{
+	answer_job(listener, job);
+	wt_inflate_shrink(&job->inflated, 0);
+	if (job->queued)
+		dlist_delete(&job->node);
+	if (job->context != small_context)
+		MemoryContextDelete(job->context);
+}
+
+/* Says in the log, once each, that storing fails and that it works again. */
+static void
+report_failure(WtListener *listener, const char *reason)
+{
+	static char reported[WT_ERROR_SIZE];
+
+	if (reason)
+	{
+		if (strcmp(reason, reported) == 0)
+			return;
+		strlcpy(reported, reason, sizeof(reported));
+		ereport(LOG, (errmsg("windtrap: could not store events: %s", reason)));
+	}
+	else
+	{
+		if (reported[0] == '\0')
+			return;
+		reported[0] = '\0';
+		ereport(LOG, (errmsg("windtrap: storing events again")));
+	}
+	wt_status_set_error(reason);
+	wt_listener_set_health(listener, reason);
+}
+
+static void
+run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
+		 const volatile sig_atomic_t *stopping)
+{
+	INSTR_TIME_SET_CURRENT(turn->begun);
+	take_requests(listener, turn);
+	take_large_jobs(turn);
+	if (unavailable)
+	{
+		for (int i = 0; i < turn->n_jobs; i++)
+			if (turn->jobs[i]->request->route == WT_ROUTE_EVENTS)
+				set_answer(turn->jobs[i], 503, WT_REASON_UNAVAILABLE, unavailable);
+	}
+	else if (turn->n_rows > 0)
+	{
+		store_turn(listener, turn, timeout, stopping);
+		report_failure(listener, wt_store_failure());
+	}
+}
+
+static void
+fail_job(Job *job)
+{
+	job->status = 503;
+	job->reason = WT_REASON_MEMORY;
+	job->message = "the event could not be stored, try again";
+	job->decoded = true;
+	job->n_events = 0;
+}
+
+/* Something was raised where nothing should be: memory ran out, most likely. */
+static void
+fail_turn(WtListener *listener, Turn *turn)
+{
+	dlist_mutable_iter iter;
+
+	MemoryContextSwitchTo(turn_context);
+	EmitErrorReport();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	MemoryContextSwitchTo(turn_context);
+
+	/* Whoever was being worked on is not known: nobody is left without an answer. */
+	for (int i = 0; i < turn->n_jobs; i++)
+		fail_job(turn->jobs[i]);
+	dlist_foreach_modify(iter, &large_jobs)
+	{
+		Job *job = dlist_container(Job, node, iter.cur);
+
+		if (job->taken)
+			continue;
+		fail_job(job);
+		end_job(listener, job);
+	}
+}
+
+void
+wt_batch_prepare(WtListener *listener, int timeout)
+{
+	wt_store_prepare(timeout);
+	report_failure(listener, wt_store_failure());
+}
+
+bool
+wt_batch_is_pending(void)
+{
+	return !dlist_is_empty(&large_jobs);
+}
+
+bool
+wt_batch_process(WtListener *listener, const char *unavailable, int timeout,
+				 const volatile sig_atomic_t *stopping)
+{
+	MemoryContext old = CurrentMemoryContext;
+	Turn turn = {0};
+
+	if (!wt_listener_peek(listener) && !wt_batch_is_pending())
+		return false;
+	if (!turn_context)
+	{
+		turn_context = AllocSetContextCreate(TopMemoryContext, "windtrap turn", 0,
+											 KEPT_MEMORY, ALLOCSET_DEFAULT_MAXSIZE);
+		small_context = AllocSetContextCreate(TopMemoryContext, "windtrap small jobs", 0,
+											  KEPT_MEMORY, ALLOCSET_DEFAULT_MAXSIZE);
+	}
+	MemoryContextSwitchTo(turn_context);
+	turn.jobs = palloc(sizeof(Job *) * (MAX_TURN_JOBS + 1));
+	PG_TRY();
+	{
+		run_turn(listener, &turn, unavailable, timeout, stopping);
+	}
+	PG_CATCH();
+	{
+		fail_turn(listener, &turn);
+	}
+	PG_END_TRY();
+
+	for (int i = 0; i < turn.n_jobs; i++)
+	{
+		Job *job = turn.jobs[i];
+
+		job->taken = false;
+		count_events(job);
+		if (job->decoded)
+			end_job(listener, job);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(small_context);
+	MemoryContextReset(turn_context);
+	return true;
+}
+
+void
+wt_batch_abandon(WtListener *listener)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &large_jobs)
+	{
+		Job *job = dlist_container(Job, node, iter.cur);
+
+		fail_job(job);
+		job->reason = WT_REASON_UNAVAILABLE;
+		job->message = "the collector is stopping, try again";
+		end_job(listener, job);
+	}
+}
+
+void
+wt_batch_shrink(size_t keep)
+{
+	wt_json_shrink(&json, keep);
+}

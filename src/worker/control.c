@@ -1,0 +1,250 @@
+/*
+ * control.c
+ *		windtrap.start() and windtrap.stop().
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "commands/dbcommands.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "worker/launcher.h"
+#include "base/settings.h"
+#include "base/shared.h"
+
+PG_FUNCTION_INFO_V1(windtrap_start);
+PG_FUNCTION_INFO_V1(windtrap_stop);
+
+/* How long the workers may take, ms. */
+#define START_TIMEOUT 15000
+#define STOP_TIMEOUT 15000
+
+/* A worker that does not see the extension for so long, ms, will not see it soon. */
+#define VISIBILITY_TIMEOUT 3000
+
+/* Between two looks, ms. */
+#define POLL 20
+
+static void
+look_again_later(void)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static bool
+launcher_is_static(void)
+{
+	bool is_static;
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	is_static = wt_shared->launcher_pid != 0 && wt_shared->launcher_static;
+	LWLockRelease(&wt_shared->lock);
+	return is_static;
+}
+
+/* Asks the launcher to end its workers, a dynamic one itself too; gives its pid. */
+static int
+ask_to_stop(bool stop)
+{
+	int pid;
+
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	pid = wt_shared->launcher_pid;
+	if (pid != 0)
+		wt_shared->stop = stop;
+	LWLockRelease(&wt_shared->lock);
+	wt_wake(pid);
+	return pid;
+}
+
+/* What wt_start waits for: how far all workers are. */
+static WtState
+overall_state(WtWorkerStatus *worst)
+{
+	WtState state = WT_STATE_LISTENING;
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	for (int i = 0; i < wt_workers; i++)
+	{
+		const WtWorkerStatus *w = &wt_shared->workers[i];
+
+		if (w->state == WT_STATE_LISTENING)
+			continue;
+		*worst = *w;
+		state = w->state;
+		if (state == WT_STATE_FAILED)
+			break;
+	}
+	if (state == WT_STATE_LISTENING)
+		*worst = wt_shared->workers[0];
+	LWLockRelease(&wt_shared->lock);
+	return state;
+}
+
+/* Whatever was started is stopped again: a start that failed leaves nothing behind. */
+static void
+stop_and_wait(void)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
+
+	(void) ask_to_stop(true);
+	for (;;)
+	{
+		bool running = false;
+		bool is_static;
+		int pid;
+
+		LWLockAcquire(&wt_shared->lock, LW_SHARED);
+		for (int i = 0; i < WT_MAX_WORKERS; i++)
+			if (wt_shared->workers[i].pid != 0 ||
+				wt_shared->workers[i].state != WT_STATE_NONE)
+				running = true;
+		if (wt_shared->upkeep.pid != 0)
+			running = true;
+		for (int i = 0; i < WT_MAX_TARGETS; i++)
+			if (wt_shared->forwarders[i].pid != 0)
+				running = true;
+		pid = wt_shared->launcher_pid;
+		is_static = wt_shared->launcher_static;
+		LWLockRelease(&wt_shared->lock);
+		if (!running && (pid == 0 || is_static))
+			return;
+		if (pid == 0)
+		{
+			/* Nobody is left to clear what ended workers have left behind. */
+			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+			for (int i = 0; i < WT_MAX_WORKERS; i++)
+				if (wt_shared->workers[i].pid == 0)
+					wt_shared->workers[i].state = WT_STATE_NONE;
+			LWLockRelease(&wt_shared->lock);
+		}
+		if (GetCurrentTimestamp() >= until)
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("the workers have not ended within %d s",
+								   STOP_TIMEOUT / 1000)));
+		look_again_later();
+	}
+}
+
+static void
+fail_to_start(int code, const char *message, const char *hint)
+{
+	if (!launcher_is_static())
+		stop_and_wait();
+	ereport(ERROR,
+			(errcode(code), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
+}
+
+/* Makes sure that there is a launcher for this database, and that it is not stopped. */
+static void
+ensure_launcher(void)
+{
+	BackgroundWorkerHandle *handle;
+	pid_t pid;
+	Oid database;
+	bool is_static = launcher_is_static();
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	pid = wt_shared->launcher_pid;
+	database = wt_shared->database;
+	LWLockRelease(&wt_shared->lock);
+
+	if (is_static)
+		database = get_database_oid(wt_database, true);
+	if (pid != 0 && database != MyDatabaseId)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("WindTrap serves database \"%s\" already",
+						is_static ? wt_database : get_database_name(database)),
+				 is_static
+					 ? errhint("Set windtrap.database, and reload the configuration.")
+					 : errhint("Call windtrap.stop() there first.")));
+	if (pid != 0)
+	{
+		(void) ask_to_stop(false);
+		return;
+	}
+	if (!wt_launcher_start(MyDatabaseId, &handle))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("there is no free slot for a background worker"),
+				 errhint("Raise max_worker_processes, now %d, and restart the server.",
+						 max_worker_processes)));
+	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the launcher could not be started"),
+						errhint("The server's log says more.")));
+}
+
+/* windtrap.start() RETURNS text: what the first worker listens on */
+Datum
+windtrap_start(PG_FUNCTION_ARGS)
+{
+	TimestampTz begun = GetCurrentTimestamp();
+
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("WindTrap cannot start on a standby"),
+				 errhint("It starts where events can be written: on the primary.")));
+	wt_shared_attach();
+	ensure_launcher();
+	for (;;)
+	{
+		WtWorkerStatus worst;
+		TimestampTz now = GetCurrentTimestamp();
+
+		switch (overall_state(&worst))
+		{
+			case WT_STATE_LISTENING:
+				PG_RETURN_TEXT_P(cstring_to_text(worst.addresses));
+			case WT_STATE_FAILED:
+				fail_to_start(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+							  psprintf("WindTrap could not start: %s", worst.error),
+							  NULL);
+				break;
+			case WT_STATE_WAITING:
+				if (TimestampDifferenceExceeds(begun, now, VISIBILITY_TIMEOUT))
+					fail_to_start(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+								  "the workers do not see the extension",
+								  "Commit the transaction that creates it, then call "
+								  "windtrap.start().");
+				break;
+			default:
+				break;
+		}
+		if (TimestampDifferenceExceeds(begun, now, START_TIMEOUT))
+			fail_to_start(
+				ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				psprintf("WindTrap has not started within %d s", START_TIMEOUT / 1000),
+				"The server's log says more.");
+		look_again_later();
+	}
+}
+
+/* windtrap.stop() RETURNS boolean: whether there was anything to stop */
+Datum
+windtrap_stop(PG_FUNCTION_ARGS)
+{
+	bool running = false;
+
+	wt_shared_attach();
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+		if (wt_shared->workers[i].state != WT_STATE_NONE)
+			running = true;
+	if (wt_shared->launcher_pid != 0 && !wt_shared->launcher_static)
+		running = true;
+	LWLockRelease(&wt_shared->lock);
+	stop_and_wait();
+	PG_RETURN_BOOL(running);
+}

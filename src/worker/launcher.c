@@ -1,0 +1,600 @@
+/*
+ * launcher.c
+ *		The process that starts the workers and keeps them going.
+ *
+ * It is connected to no database, so it is in nobody's way: databases can be dropped,
+ * and what it waits for may not exist yet.  It alone decides whether a worker that ended
+ * is started again, and when; so there is one place for patience, and a worker that
+ * cannot live makes no restart loop.  The upkeep's process and the forwarders are looked
+ * after in the same way.
+ *
+ * Words: a *static* launcher was started by preload and lives as long as the server; a
+ * *dynamic* one by windtrap.start(), for one database, until windtrap.stop(), or until
+ * the database or the extension is gone.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "forward/forward_worker.h"
+#include "worker/launcher.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "upkeep/upkeep_worker.h"
+#include "worker/worker.h"
+
+/* Before a worker that ended is started again, ms: the first pause and the longest. */
+#define FIRST_PAUSE 1000
+#define LAST_PAUSE 60000
+
+/* A worker that lived this long, ms, was well: the next pause is the first again. */
+#define GOOD_LIFE 60000
+
+/* Looking for a database that does not exist, or a free slot, ms. */
+#define POLL 1000
+
+/* With nothing to expect, ms. */
+#define REST 10000
+
+/* A dynamic launcher ends when the extension has been absent for so long, ms. */
+#define EXTENSION_GRACE 15000
+
+/* Ending: how long workers may take, ms; they need less than 5 s. */
+#define STOP_TIMEOUT 6000
+
+typedef struct Worker
+{
+	BackgroundWorkerHandle *handle; /* NULL: none was started, or it has ended */
+	TimestampTz started;
+	TimestampTz not_before; /* of the next start */
+	long pause;				/* ms, the last one */
+	bool said;				/* that there is no slot for it */
+} Worker;
+
+/* The upkeep has its place behind the workers, who have a state that others see. */
+#define UPKEEP WT_MAX_WORKERS
+
+/* Then come the forwarders, whose targets are in shared memory. */
+#define FORWARDERS (UPKEEP + 1)
+#define PLACES (FORWARDERS + WT_MAX_TARGETS)
+
+static Worker workers[PLACES];
+static volatile sig_atomic_t stop_requested = false;
+
+static void
+on_sigterm(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	stop_requested = true;
+	SetLatch(MyLatch);
+	errno = saved;
+}
+
+static void
+fill_worker(BackgroundWorker *worker, const char *function, const char *name)
+{
+	memset(worker, 0, sizeof(*worker));
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	/* On a standby there is nothing to write to: wait for promotion. */
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	strlcpy(worker->bgw_library_name, "windtrap", sizeof(worker->bgw_library_name));
+	strlcpy(worker->bgw_function_name, function, sizeof(worker->bgw_function_name));
+	strlcpy(worker->bgw_name, name, sizeof(worker->bgw_name));
+	strlcpy(worker->bgw_type, name, sizeof(worker->bgw_type));
+}
+
+static void
+fill_launcher(BackgroundWorker *worker, Oid database)
+{
+	fill_worker(worker, "windtrap_launcher_main", "windtrap launcher");
+	worker->bgw_restart_time = 1;
+	worker->bgw_main_arg = ObjectIdGetDatum(database);
+}
+
+void
+wt_launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	fill_launcher(&worker, InvalidOid);
+	RegisterBackgroundWorker(&worker);
+}
+
+bool
+wt_launcher_start(Oid database, BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker worker;
+
+	fill_launcher(&worker, database);
+	worker.bgw_notify_pid = MyProcPid;
+	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+static void
+set_worker_status(int number, WtState state, const char *error)
+{
+	WtWorkerStatus *w = &wt_shared->workers[number];
+
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	if (w->state != state)
+	{
+		w->state = state;
+		w->since = GetCurrentTimestamp();
+	}
+	strlcpy(w->error, error, sizeof(w->error));
+	LWLockRelease(&wt_shared->lock);
+}
+
+static WtState
+worker_state(int number)
+{
+	WtState state;
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	state = wt_shared->workers[number].state;
+	LWLockRelease(&wt_shared->lock);
+	return state;
+}
+
+/*
+ * Starts a process in its place; where there is no slot, says so once, tries again later
+ * and gives false.
+ */
+static bool
+start_process(Worker *w, BackgroundWorker *process)
+{
+	process->bgw_restart_time = BGW_NEVER_RESTART; /* that is ours to do */
+	process->bgw_notify_pid = MyProcPid;
+	if (RegisterDynamicBackgroundWorker(process, &w->handle))
+	{
+		w->started = GetCurrentTimestamp();
+		w->said = false;
+		return true;
+	}
+	w->handle = NULL;
+	w->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 5 * POLL);
+	if (!w->said)
+		ereport(LOG,
+				(errmsg("windtrap: there is no free slot for a background worker "
+						"(%s)",
+						process->bgw_name),
+				 errhint("Raise max_worker_processes, now %d.", max_worker_processes)));
+	w->said = true;
+	return false;
+}
+
+static void
+start_worker(int number, Oid database)
+{
+	BackgroundWorker worker;
+	WtWorkerArgs args = {.database = database};
+
+	fill_worker(&worker, "windtrap_worker_main", "windtrap worker");
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "windtrap worker %d", number + 1);
+	worker.bgw_main_arg = Int32GetDatum(number);
+	memcpy(worker.bgw_extra, &args, sizeof(args));
+	set_worker_status(number, WT_STATE_STARTING, "");
+	if (!start_process(&workers[number], &worker))
+		set_worker_status(number, WT_STATE_FAILED,
+						  "there is no free slot for a background worker: raise "
+						  "max_worker_processes");
+}
+
+static void
+start_upkeep(Oid database)
+{
+	BackgroundWorker worker;
+
+	fill_worker(&worker, "windtrap_upkeep_main", "windtrap upkeep");
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	(void) start_process(&workers[UPKEEP], &worker);
+}
+
+static void
+start_forwarder(int number, Oid database)
+{
+	BackgroundWorker worker;
+	WtWorkerArgs args = {.database = database};
+
+	fill_worker(&worker, "windtrap_forward_main", "windtrap forwarder");
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "windtrap forwarder to %s",
+			 wt_shared->forwarders[number].target);
+	worker.bgw_main_arg = Int32GetDatum(number);
+	memcpy(worker.bgw_extra, &args, sizeof(args));
+	(void) start_process(&workers[FORWARDERS + number], &worker);
+}
+
+static bool
+is_target(const char *name)
+{
+	const WtTargets *targets = wt_forward_targets();
+
+	for (int i = 0; i < targets->n; i++)
+		if (strcmp(targets->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_forwarder(const char *name)
+{
+	for (int i = 0; i < WT_MAX_TARGETS; i++)
+		if (strcmp(wt_shared->forwarders[i].target, name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Gives each target of windtrap.forward_to a place.  A forwarder whose target is not among
+ * them any more is asked to end, and its place is free when it has; nobody waits for it.
+ */
+static void
+place_forwarders(void)
+{
+	const WtTargets *targets = wt_forward_targets();
+
+	for (int i = 0; i < WT_MAX_TARGETS; i++)
+	{
+		WtForwarderStatus *f = &wt_shared->forwarders[i];
+		Worker *w = &workers[FORWARDERS + i];
+
+		if (f->target[0] == '\0' || is_target(f->target))
+			continue;
+		if (w->handle)
+			TerminateBackgroundWorker(w->handle);
+		else
+		{
+			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+			memset(f, 0, sizeof(*f));
+			LWLockRelease(&wt_shared->lock);
+			memset(w, 0, sizeof(*w));
+		}
+	}
+	for (int i = 0; i < targets->n; i++)
+	{
+		if (has_forwarder(targets->names[i]))
+			continue;
+		for (int k = 0; k < WT_MAX_TARGETS; k++)
+		{
+			WtForwarderStatus *f = &wt_shared->forwarders[k];
+
+			if (f->target[0] != '\0')
+				continue;
+			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+			memset(f, 0, sizeof(*f));
+			strlcpy(f->target, targets->names[i], sizeof(f->target));
+			f->since = GetCurrentTimestamp();
+			LWLockRelease(&wt_shared->lock);
+			break;
+		}
+	}
+}
+
+/* Looks who has ended, and when it may be started again. */
+static void
+collect_workers(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < PLACES; i++)
+	{
+		Worker *w = &workers[i];
+		pid_t pid;
+
+		if (!w->handle || GetBackgroundWorkerPid(w->handle, &pid) != BGWH_STOPPED)
+			continue;
+		pfree(w->handle);
+		w->handle = NULL;
+		if (w->pause == 0 || TimestampDifferenceExceeds(w->started, now, GOOD_LIFE))
+			w->pause = FIRST_PAUSE;
+		else
+			w->pause = Min(w->pause * 2, LAST_PAUSE);
+		w->not_before = TimestampTzPlusMilliseconds(now, w->pause);
+	}
+}
+
+static int
+count_running(void)
+{
+	int n = 0;
+
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+		n += (workers[i].handle != NULL);
+	return n;
+}
+
+/* Ends those in the places from first to before end, and waits until they are gone. */
+static void
+stop_workers(int first, int end)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
+
+	for (int i = first; i < end; i++)
+		if (workers[i].handle)
+			TerminateBackgroundWorker(workers[i].handle);
+	for (;;)
+	{
+		int running = 0;
+
+		collect_workers();
+		for (int i = first; i < end; i++)
+			running += (workers[i].handle != NULL);
+		if (running == 0 || GetCurrentTimestamp() >= until)
+			break;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	for (int i = first; i < end; i++)
+	{
+		workers[i].pause = 0;
+		workers[i].not_before = 0;
+		if (i < WT_MAX_WORKERS)
+			set_worker_status(i, WT_STATE_NONE, "");
+	}
+}
+
+static void
+leave(int code, Datum arg)
+{
+	/* Should we end for some error, nobody would look after the workers. */
+	for (int i = 0; i < PLACES; i++)
+		if (workers[i].handle)
+			TerminateBackgroundWorker(workers[i].handle);
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	if (wt_shared->launcher_pid == MyProcPid)
+	{
+		wt_shared->launcher_pid = 0;
+		wt_shared->database = InvalidOid;
+	}
+	LWLockRelease(&wt_shared->lock);
+}
+
+/* There is one launcher; who comes second goes. */
+static bool
+become_launcher(Oid database)
+{
+	bool first;
+
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	first = (wt_shared->launcher_pid == 0);
+	if (first)
+	{
+		wt_shared->launcher_pid = MyProcPid;
+		wt_shared->launcher_static = !OidIsValid(database);
+		wt_shared->database = database;
+		wt_shared->stop = false;
+	}
+	LWLockRelease(&wt_shared->lock);
+	if (first)
+		before_shmem_exit(leave, 0);
+	return first;
+}
+
+static bool
+is_stopped(void)
+{
+	bool stop;
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	stop = wt_shared->stop;
+	LWLockRelease(&wt_shared->lock);
+	return stop;
+}
+
+/*
+ * The database to serve, InvalidOid while it does not exist.  Without a database of our
+ * own there may be no index to look it up by (right after initdb or a crash there is no
+ * cache of the shared catalogs), so this reads pg_database as autovacuum's launcher does.
+ */
+static Oid
+find_database(Oid database)
+{
+	Oid found = InvalidOid;
+	Relation relation;
+	TableScanDesc scan;
+	HeapTuple tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	relation = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(relation, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (OidIsValid(database) ? form->oid == database
+								 : strcmp(NameStr(form->datname), wt_database) == 0)
+			found = form->oid;
+	}
+	table_endscan(scan);
+	table_close(relation, AccessShareLock);
+	CommitTransactionCommand();
+	return found;
+}
+
+/*
+ * Whether all workers have been waiting for the extension for so long that it has been
+ * dropped for good.
+ */
+static bool
+extension_is_gone(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool gone = true;
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	for (int i = 0; i < wt_workers; i++)
+	{
+		const WtWorkerStatus *w = &wt_shared->workers[i];
+
+		if (w->state != WT_STATE_WAITING ||
+			!TimestampDifferenceExceeds(w->since, now, EXTENSION_GRACE))
+			gone = false;
+	}
+	LWLockRelease(&wt_shared->lock);
+	return gone;
+}
+
+static void
+rest(long ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+/* ms until what is in a place may be started; 0: now. */
+static long
+time_to_start(const Worker *w)
+{
+	if (w->not_before == 0)
+		return 0;
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), w->not_before);
+}
+
+/* Starts what should run and does not; gives ms until there is something to do. */
+static long
+start_workers(Oid database)
+{
+	long next = REST;
+
+	for (int i = 0; i < wt_workers; i++)
+	{
+		long left;
+
+		if (workers[i].handle)
+		{
+			/* It may have failed to fork: look soon. */
+			if (worker_state(i) == WT_STATE_STARTING)
+				next = Min(next, POLL);
+			continue;
+		}
+		left = time_to_start(&workers[i]);
+		if (left <= 0)
+			start_worker(i, database);
+		else
+			next = Min(next, left);
+	}
+	/* Where slots are few, events come first. */
+	if (!workers[UPKEEP].handle && count_running() >= wt_workers)
+	{
+		long left = time_to_start(&workers[UPKEEP]);
+
+		if (left <= 0)
+			start_upkeep(database);
+		else
+			next = Min(next, left);
+	}
+	place_forwarders();
+	for (int i = 0; i < WT_MAX_TARGETS && count_running() >= wt_workers; i++)
+	{
+		Worker *w = &workers[FORWARDERS + i];
+		long left;
+
+		if (w->handle || wt_shared->forwarders[i].target[0] == '\0')
+			continue;
+		left = time_to_start(w);
+		if (left <= 0)
+			start_forwarder(i, database);
+		else
+			next = Min(next, left);
+	}
+	return next;
+}
+
+void
+windtrap_launcher_main(Datum arg)
+{
+	Oid wanted = DatumGetObjectId(arg); /* InvalidOid: static */
+	Oid served = InvalidOid;
+	bool said_missing = false;
+
+	pqsignal(SIGTERM, on_sigterm);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	wt_shared_attach();
+	if (!become_launcher(wanted))
+		proc_exit(0);
+	pgstat_report_activity(STATE_IDLE, NULL);
+
+	while (!stop_requested)
+	{
+		Oid database;
+		long next;
+
+		if (is_stopped())
+		{
+			stop_workers(0, PLACES);
+			served = InvalidOid;
+			if (OidIsValid(wanted))
+				proc_exit(0);
+			rest(REST);
+			continue;
+		}
+		collect_workers();
+		database = find_database(wanted);
+		if (database != served)
+		{
+			stop_workers(0, PLACES);
+			served = database;
+			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+			wt_shared->database = database;
+			wt_shared->outbox.measured = false;
+			LWLockRelease(&wt_shared->lock);
+		}
+		if (!OidIsValid(database))
+		{
+			if (OidIsValid(wanted))
+			{
+				ereport(LOG,
+						(errmsg("windtrap: its database has been dropped, stopping")));
+				proc_exit(0);
+			}
+			if (!said_missing)
+				ereport(LOG,
+						(errmsg("windtrap: waiting for database \"%s\" to be created",
+								wt_database)));
+			said_missing = true;
+			rest(POLL);
+			continue;
+		}
+		said_missing = false;
+		if (OidIsValid(wanted) && extension_is_gone())
+		{
+			ereport(LOG, (errmsg("windtrap: the extension is not installed, stopping")));
+			stop_workers(0, PLACES);
+			proc_exit(0);
+		}
+		if (count_running() > wt_workers)
+			stop_workers(wt_workers, WT_MAX_WORKERS);
+		next = start_workers(database);
+		rest(next);
+	}
+	stop_workers(0, PLACES);
+	proc_exit(1);
+}

@@ -1,0 +1,728 @@
+/*
+ * worker.c
+ *		A listener's life: start, the loop, stop.  Alone sees both the listener (which
+ *		knows no PostgreSQL) and the stages after it (which know no HTTP).
+ *
+ * The loop: wait for the latch, the postmaster's death or the listener; let the listener
+ * read and write; take all requests that are complete; decode and enrich their events;
+ * store them in one transaction; answer.  The more requests arrive while a transaction
+ * is being committed, the larger the next batch: group commit without a timer.
+ */
+#include "postgres.h"
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <sys/resource.h>
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "libpq/pqsignal.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "http/auth.h"
+#include "worker/batch.h"
+#include "base/compat.h"
+#include "http/listener.h"
+#include "views/refused_view.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "output/stdout.h"
+#include "store/store.h"
+#include "worker/tokens.h"
+#include "base/transact.h"
+#include "worker/worker.h"
+
+/* Looking whether the extension is there, ms. */
+#define EXTENSION_POLL 1000
+
+/* After the extension is gone, requests are answered 503 for so long, ms. */
+#define EXTENSION_GRACE 10000
+
+/* Trying again to listen, ms: the first pause and the longest. */
+#define FIRST_RETRY 500
+#define LAST_RETRY 15000
+
+/* After a reload whose sockets did not open, trying them again, ms. */
+#define LISTEN_RETRY 1000
+
+/* Stopping: until the last batch must be stored, and the last answer sent, ms. */
+#define STOP_STORE_TIMEOUT 2000
+#define STOP_ANSWER_TIMEOUT 1500
+
+/* A transaction may take this long, ms; request_timeout where that is less. */
+#define STORE_TIMEOUT 5000
+
+/* Looks for more requests before a batch is stored. */
+#define MAX_GATHER 4
+
+/* What is kept between batches, bytes; more is given back after IDLE_SHRINK ms. */
+#define KEPT_MEMORY (256 * 1024)
+#define IDLE_SHRINK 10000
+
+/* Descriptors left to PostgreSQL and to the process beside the connections'. */
+#define RESERVED_DESCRIPTORS 32
+
+static WtListener *listener;
+static WtAuth *auth;
+static WaitEventSet *wait_events;
+
+static volatile sig_atomic_t stop_requested = false;
+static bool namespace_changed = true;
+static bool extension_present;
+static const char extension_missing[] =
+	"the extension windtrap is not installed in the database";
+static char database_name[NAMEDATALEN];
+static char listening_addresses[1024]; /* the settings that the sockets were opened by */
+static int listening_port;
+static bool destination_missing; /* by the settings; it has been said */
+static bool listening_elsewhere; /* than the settings say: their sockets do not open */
+static bool sockets_failed;		 /* to open, when they were tried last */
+static bool
+	listening_elsewhere; /* or otherwise than the settings say: to be tried again */
+
+/*
+ * SIGTERM: answer what is there, and leave.  A transaction that waits (for a lock, for a
+ * slow trigger, for a standby) is cancelled, because a flag alone does not end its wait;
+ * it gets one more, shorter try.
+ */
+static void
+on_sigterm(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	stop_requested = true;
+	wt_store_stopping = true;
+	if (wt_store_in_progress || wt_transaction_in_progress)
+	{
+		InterruptPending = true;
+		QueryCancelPending = true;
+	}
+	SetLatch(MyLatch);
+	errno = saved;
+}
+
+/* libmicrohttpd is beyond repair: leave without taking the server along. */
+static void
+on_panic(const char *reason)
+{
+	ereport(LOG, (errmsg("windtrap: libmicrohttpd failed: %s", reason)));
+	proc_exit(1);
+}
+
+static void
+on_namespace_change(Datum arg, int cache, uint32 hash)
+{
+	namespace_changed = true;
+}
+
+/*
+ * Whether CREATE EXTENSION windtrap has been committed in this database.  Its schema
+ * comes and goes with it, so as long as no schema changes there is nothing to look up.
+ */
+static bool
+extension_is_present(void)
+{
+	if (namespace_changed)
+	{
+		namespace_changed = false;
+		StartTransactionCommand();
+		extension_present = OidIsValid(get_extension_oid("windtrap", true));
+		CommitTransactionCommand();
+	}
+	return extension_present;
+}
+
+static WtListenerSettings
+listener_settings(void)
+{
+	WtListenerSettings settings;
+	struct rlimit limit;
+	rlim_t wanted =
+		(rlim_t) wt_max_connections + (rlim_t) max_safe_fds + RESERVED_DESCRIPTORS;
+
+	settings.max_connections = wt_max_connections;
+	settings.max_connections_per_ip = wt_max_connections_per_ip;
+	settings.proxy_protocol = wt_proxy_protocol;
+	settings.trusted_proxies = wt_trusted_proxies;
+	settings.max_body_size = (size_t) wt_max_body_size;
+	settings.max_inflight = (size_t) wt_max_inflight * 1024;
+	settings.request_timeout = wt_request_timeout;
+
+	/*
+	 * PostgreSQL counts on max_safe_fds descriptors for its files.  Connections come on
+	 * top: raise the limit of this process, and have fewer where that is not enough.
+	 */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+		limit.rlim_cur < wanted)
+	{
+		limit.rlim_cur = (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted)
+							 ? wanted
+							 : limit.rlim_max;
+		(void) setrlimit(RLIMIT_NOFILE, &limit);
+		if (limit.rlim_cur < wanted)
+		{
+			int64 left = (int64) limit.rlim_cur - max_safe_fds - RESERVED_DESCRIPTORS;
+
+			settings.max_connections = (int) Max(left, 8);
+			ereport(
+				LOG,
+				(errmsg("windtrap: holding at most %d connections, not %d: the limit on "
+						"open files is %d",
+						settings.max_connections, wt_max_connections,
+						(int) limit.rlim_cur)));
+		}
+	}
+	return settings;
+}
+
+/* Who may, as the settings and the table of tokens say now; says when that changes. */
+static void
+attend_auth(bool configure)
+{
+	static bool said_open = false;
+	WtAuthSettings settings = {.mode = (WtAuthMode) wt_auth_mode,
+							   .cors_origins = wt_cors_origins,
+							   .allowed_hosts = wt_allowed_hosts,
+							   .trusted_proxies = wt_trusted_proxies};
+
+	if (configure && !wt_auth_configure(auth, &settings))
+		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	wt_tokens_attend(auth);
+	if (!wt_auth_knows(auth) || wt_auth_is_open(auth) == said_open)
+		return;
+	said_open = !said_open;
+	if (!said_open)
+		ereport(LOG, (errmsg("windtrap: whoever sends events needs a token")));
+	else if (wt_auth_mode == WT_AUTH_NONE)
+		ereport(LOG, (errmsg("windtrap: anybody may send events without a token, since "
+							 "windtrap.auth is none")));
+	else
+		ereport(LOG,
+				(errmsg("windtrap: clients on this machine may send events without a "
+						"token, until the first one is made"),
+				 errhint("Call windtrap.create_token() to have it closed.")));
+}
+
+/*
+ * Whether a worker of this cluster listens on the port, so that it is ours to share.
+ * Called with the lock held; nothing that can block is done under it, since others wait for
+ * it without being able to be cancelled.
+ */
+static bool
+port_is_ours(int port)
+{
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+		if (wt_shared->workers[i].pid != 0 && wt_shared->workers[i].port == port)
+			return true;
+	return false;
+}
+
+/*
+ * Reports why it does not listen as the settings say, once as long as it is the same.  NULL:
+ * it does.  All workers fail alike where `alike`: then the first one says it for all.
+ */
+static void
+report_failure(const char *message, const char *hint, bool speak)
+{
+	static char reported[WT_ERROR_SIZE];
+
+	wt_status_set_error(message);
+	listening_elsewhere = message != NULL;
+	if (message && speak && strncmp(message, reported, sizeof(reported) - 1) != 0)
+		ereport(LOG, (errmsg("windtrap: %s", message), hint ? errhint("%s", hint) : 0));
+	strlcpy(reported, message ? message : "", sizeof(reported));
+}
+
+/*
+ * Uses the certificate and key that the settings name, as they are now.  On failure gives
+ * false, and goes on with what was in use before.
+ */
+static bool
+use_tls(int number)
+{
+	WtTlsSettings settings = {.cert_file = wt_tls_cert_file,
+							  .key_file = wt_tls_key_file,
+							  .ca_file = wt_tls_ca_file,
+							  .only_1_3 = wt_tls_min_version >= 13};
+	WtTlsError error = {.hint = NULL};
+	bool on = settings.cert_file[0] != '\0';
+
+	/* Who has set one of them wants TLS: plain connections would be a bad surprise. */
+	if (on ? settings.key_file[0] == '\0'
+		   : settings.key_file[0] != '\0' || settings.ca_file[0] != '\0')
+	{
+		report_failure("TLS needs both windtrap.tls_cert_file and windtrap.tls_key_file",
+					   NULL, number == 0);
+		return false;
+	}
+	if (wt_listener_use_tls(listener, on ? &settings : NULL, &error))
+		return true;
+	report_failure(error.message, error.hint, number == 0);
+	return false;
+}
+
+/*
+ * Listens as the settings say now.  On failure gives false, keeps what was listening
+ * before, and reports the reason once.
+ */
+static bool
+open_sockets(int number)
+{
+	WtSocketsError error;
+	char addresses[WT_ADDRESSES_SIZE];
+	char hint[128];
+	int flags = number > 0 ? WT_SOCKETS_NO_PATHS : 0;
+	bool ours;
+
+	/* No socket is opened whose connections would not be as the settings say. */
+	if (!use_tls(number))
+		return false;
+	if (listening_port == wt_port &&
+		strcmp(listening_addresses, wt_listen_addresses) == 0 && !sockets_failed)
+	{
+		if (listening_elsewhere)
+			report_failure(NULL, NULL, false);
+		return true;
+	}
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	ours = port_is_ours(wt_port);
+	LWLockRelease(&wt_shared->lock);
+	if (!ours)
+	{
+		/* The first worker sees whether the port is free; the others share it then. */
+		if (number > 0)
+		{
+			listening_elsewhere = true;
+			return false;
+		}
+		flags |= WT_SOCKETS_EXCLUSIVE;
+	}
+	sockets_failed =
+		!wt_listener_open(listener, wt_listen_addresses, wt_port, flags, &error);
+	if (sockets_failed)
+	{
+		snprintf(
+			hint, sizeof(hint),
+			"Is another server running on port %d? Set windtrap.port to another one.",
+			wt_port);
+		report_failure(error.message, error.port_taken ? hint : NULL, true);
+		return false;
+	}
+	report_failure(NULL, NULL, false);
+	strlcpy(listening_addresses, wt_listen_addresses, sizeof(listening_addresses));
+	listening_port = wt_port;
+	wt_listener_describe(listener, addresses, sizeof(addresses));
+	wt_status_set_address(addresses, wt_port);
+	ereport(LOG, (errmsg("windtrap: listening on %s", addresses)));
+	return true;
+}
+
+static void
+make_wait_events(void)
+{
+	if (wait_events)
+		FreeWaitEventSet(wait_events);
+	wait_events = wt_create_wait_event_set(TopMemoryContext, 4);
+	AddWaitEventToSet(wait_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_listener_descriptor(listener),
+					  NULL, NULL);
+	if (wt_stdout_descriptor() != PGINVALID_SOCKET)
+		AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_stdout_descriptor(), NULL,
+						  NULL);
+}
+
+static void
+reload(int number)
+{
+	WtListenerSettings settings;
+
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	wt_stdout_configure();
+	if (wait_events)
+		make_wait_events();
+	if (!listener)
+		return;
+	settings = listener_settings();
+	wt_listener_configure(listener, &settings);
+	attend_auth(true);
+	(void) open_sockets(number);
+}
+
+static int
+store_timeout(void)
+{
+	return Min(stop_requested ? STOP_STORE_TIMEOUT : STORE_TIMEOUT, wt_request_timeout);
+}
+
+/* What every turn of every loop looks at; false: it is time to stop. */
+static bool
+attend(int number)
+{
+	/* A cancel that came between two transactions has nothing to cancel. */
+	QueryCancelPending = false;
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+		reload(number);
+	wt_counters_attend();
+	wt_stdout_attend();
+	return !stop_requested;
+}
+
+/* Sleeps for some ms, or until the latch is set; false: it is time to stop. */
+static bool
+nap(int number, long ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	return attend(number);
+}
+
+/* Waits, with a log line once, for the extension; false: it is time to stop. */
+static bool
+wait_for_extension(int number)
+{
+	bool said = false;
+
+	for (;;)
+	{
+		AcceptInvalidationMessages();
+		if (extension_is_present())
+			return true;
+		if (!said)
+		{
+			wt_status_set_state(WT_STATE_WAITING);
+			ereport(LOG, (errmsg("windtrap: waiting for CREATE EXTENSION windtrap in "
+								 "database \"%s\"",
+								 database_name)));
+			said = true;
+		}
+		if (!nap(number, EXTENSION_POLL))
+			return false;
+	}
+}
+
+/*
+ * The loop
+ */
+
+static void
+keep_memory(void)
+{
+#ifdef __GLIBC__
+	/*
+	 * A batch's large blocks would go back to the kernel after each batch and come again
+	 * with the next, at the price of more page faults than all else costs.
+	 */
+	mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
+	mallopt(M_TOP_PAD, 1024 * 1024);
+#endif
+}
+
+static void
+give_back_memory(void)
+{
+	wt_batch_shrink(KEPT_MEMORY);
+#ifdef __GLIBC__
+	malloc_trim(KEPT_MEMORY);
+#endif
+}
+
+/* Takes and answers one batch; false: there are no requests to take. */
+static bool
+process_batch(int timeout)
+{
+	const char *unavailable =
+		extension_is_present() ? wt_no_destination() : extension_missing;
+
+	return wt_batch_process(listener, unavailable, timeout, &stop_requested);
+}
+
+/*
+ * Lets the listener work.  A token that was revoked before a request came must not let it
+ * in, and one that was made must: to store a batch has taken its time.
+ */
+static void
+run_listener(void)
+{
+	AcceptInvalidationMessages();
+	attend_auth(false);
+	wt_listener_run(listener);
+}
+
+/*
+ * Lets the listener work, and stores one batch of what it brings, so that its caller can
+ * attend to other things in between; false: there was nothing to store.
+ */
+static bool
+work(int timeout)
+{
+	int unanswered = 0;
+
+	/*
+	 * While reading one connection the next request arrives on another: as long as the
+	 * batch grows, look again.  A flush costs more than a look.
+	 */
+	for (int i = 0; i < MAX_GATHER; i++)
+	{
+		run_listener();
+		if (wt_listener_unanswered(listener) <= unanswered)
+			break;
+		unanswered = wt_listener_unanswered(listener);
+	}
+	if (!process_batch(timeout))
+		return false;
+	/* MHD does not wake up for the answers by itself. */
+	run_listener();
+	return true;
+}
+
+/* Waits for the latch or the listener, at most timeout ms. */
+static void
+wait_for_work(long timeout)
+{
+	WaitEvent events[4];
+	int n = WaitEventSetWait(wait_events, wt_batch_is_pending() ? 0 : timeout, events,
+							 lengthof(events), PG_WAIT_EXTENSION);
+
+	for (int i = 0; i < n; i++)
+		if (events[i].events & WL_LATCH_SET)
+			ResetLatch(MyLatch);
+}
+
+static long
+shorter(long a, long b)
+{
+	if (a < 0)
+		return b;
+	if (b < 0)
+		return a;
+	return Min(a, b);
+}
+
+/*
+ * Answers what is there, within limits of time, and closes everything.
+ */
+static void
+stop_serving(void)
+{
+	TimestampTz until =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_ANSWER_TIMEOUT);
+
+	wt_status_set_state(WT_STATE_STOPPING);
+	wt_listener_close_sockets(listener);
+	for (;;)
+	{
+		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
+		(void) work(STOP_STORE_TIMEOUT);
+		if (wt_listener_unanswered(listener) == 0 || left <= 0)
+			break;
+		wait_for_work(shorter(left, wt_listener_timeout(listener)));
+		QueryCancelPending = false;
+		CHECK_FOR_INTERRUPTS();
+	}
+	/* What is left is answered 503, by the batch and by the listener. */
+	wt_batch_abandon(listener);
+	FreeWaitEventSet(wait_events);
+	wait_events = NULL;
+	wt_listener_destroy(listener);
+	listener = NULL;
+	wt_auth_destroy(auth);
+	auth = NULL;
+	wt_stdout_finish();
+	wt_status_set_address("", 0);
+	ereport(LOG, (errmsg("windtrap: stopped listening")));
+}
+
+/* Listens, trying again with a growing pause; false: it is time to stop. */
+static bool
+start_serving(int number)
+{
+	WtListenerSettings settings = listener_settings();
+	long pause = FIRST_RETRY;
+
+	listening_port = 0; /* the sockets of an earlier listener are gone */
+	auth = wt_auth_create(wt_shared->rates);
+	if (auth)
+		listener = wt_listener_create(&settings, wt_my_counters(), auth, on_panic);
+	if (!listener)
+		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
+						errmsg("windtrap: could not start libmicrohttpd")));
+	/* Before the first request is let in. */
+	attend_auth(true);
+	wt_listener_remember(listener, wt_refused_attach());
+	while (!open_sockets(number))
+	{
+		/* Those that wait for the first worker have not failed. */
+		if (number == 0)
+			wt_status_set_state(WT_STATE_FAILED);
+		else
+			pause = FIRST_RETRY / 10;
+		if (!nap(number, pause))
+			return false;
+		pause = Min(pause * 2, LAST_RETRY);
+	}
+	make_wait_events();
+	wt_batch_prepare(listener, store_timeout());
+	wt_status_set_state(WT_STATE_LISTENING);
+	destination_missing = false;
+	return true;
+}
+
+/* Says once that the settings leave events no place to go to, and that they do again. */
+static void
+check_destination(void)
+{
+	const char *reason = wt_no_destination();
+
+	if (destination_missing == (reason != NULL))
+		return;
+	destination_missing = (reason != NULL);
+	if (destination_missing)
+		ereport(LOG, (errmsg("windtrap: no events are taken: %s", reason)));
+	else
+		ereport(LOG, (errmsg("windtrap: events are taken again")));
+	wt_status_set_error(reason);
+	wt_status_set_state(destination_missing ? WT_STATE_FAILED : WT_STATE_LISTENING);
+	wt_listener_set_health(listener, reason);
+}
+
+/* Receives events until it is time to stop or the extension has been dropped. */
+static void
+serve(int number)
+{
+	TimestampTz last_work = GetCurrentTimestamp();
+	TimestampTz last_listen = last_work;
+	TimestampTz missing_since = 0;
+	bool shrunk = true;
+	long stats_due = -1;
+
+	while (attend(number))
+	{
+		TimestampTz now;
+
+		if (work(store_timeout()))
+		{
+			last_work = GetCurrentTimestamp();
+			shrunk = false;
+			/* Without this autovacuum never learns of the rows. */
+			stats_due = pgstat_report_stat(false);
+		}
+		now = GetCurrentTimestamp();
+		AcceptInvalidationMessages();
+		check_destination();
+		if (extension_is_present())
+		{
+			if (missing_since != 0)
+				wt_listener_set_health(listener, NULL);
+			missing_since = 0;
+		}
+		else if (missing_since == 0)
+		{
+			wt_listener_set_health(listener, extension_missing);
+			missing_since = now;
+		}
+		else if (TimestampDifferenceExceeds(missing_since, now, EXTENSION_GRACE))
+		{
+			ereport(LOG, (errmsg("windtrap: the extension has been dropped")));
+			return;
+		}
+		if (listening_elsewhere &&
+			TimestampDifferenceExceeds(last_listen, now, LISTEN_RETRY))
+		{
+			(void) open_sockets(number);
+			last_listen = now;
+		}
+		if (!shrunk && TimestampDifferenceExceeds(last_work, now, IDLE_SHRINK))
+		{
+			give_back_memory();
+			shrunk = true;
+		}
+
+		wait_for_work(
+			shorter(shorter(shorter(wt_listener_timeout(listener), wt_stdout_timeout()),
+							IDLE_SHRINK),
+					shorter(stats_due > 0 ? stats_due : -1,
+							shorter(wt_tokens_timeout(),
+									missing_since || listening_elsewhere ? EXTENSION_POLL
+																		 : -1))));
+		if (stats_due > 0 &&
+			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
+			stats_due = pgstat_report_stat(true);
+	}
+}
+
+/* In other encodings text would have to be converted, and could fail to be. */
+static void
+wait_if_encoding_is_unfit(int number)
+{
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
+		return;
+	wt_status_set_error(
+		psprintf("the encoding of database \"%s\" is %s: WindTrap needs UTF8 "
+				 "or SQL_ASCII",
+				 database_name, GetDatabaseEncodingName()));
+	wt_status_set_state(WT_STATE_FAILED);
+	ereport(LOG,
+			(errmsg("windtrap: does not start in database \"%s\": its encoding is %s, "
+					"not UTF8 or SQL_ASCII",
+					database_name, GetDatabaseEncodingName())));
+	while (nap(number, 60 * 1000))
+		;
+}
+
+void
+windtrap_worker_main(Datum arg)
+{
+	int number = DatumGetInt32(arg);
+	WtWorkerArgs args;
+
+	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
+	pqsignal(SIGTERM, on_sigterm);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+
+	wt_shared_attach();
+	wt_status_begin(number, args.database);
+	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
+	keep_memory();
+	CacheRegisterSyscacheCallback(NAMESPACEOID, on_namespace_change, (Datum) 0);
+	StartTransactionCommand();
+	strlcpy(database_name, get_database_name(MyDatabaseId), NAMEDATALEN);
+	CommitTransactionCommand();
+	wt_status_set_error(NULL);
+	wt_stdout_configure();
+
+	wait_if_encoding_is_unfit(number);
+	while (!stop_requested && wait_for_extension(number))
+	{
+		if (start_serving(number))
+		{
+			serve(number);
+			stop_serving();
+		}
+	}
+	proc_exit(0);
+}
