@@ -3,8 +3,9 @@
 //     node examples/send.mjs '{"app":"shop","event":"order paid","order":4711}'
 //
 // 200 says that the event is committed; on 408, 429 and 503, or when the connection breaks,
-// send it again; anything else says that this event will never be stored as it is.  Where a
-// token is needed, it is taken from WINDTRAP_TOKEN.
+// send it again; anything else says that this event will never be stored as it is.  Why it
+// tries again is said on standard error.  Where a token is needed, it is taken from
+// WINDTRAP_TOKEN.
 
 const env = globalThis.process?.env ?? {};
 const headers = { "Content-Type": "application/json" };
@@ -13,6 +14,7 @@ if (env.WINDTRAP_TOKEN) headers.Authorization = `Bearer ${env.WINDTRAP_TOKEN}`;
 export async function send(event, url = env.WINDTRAP_URL ?? "http://127.0.0.1:8000/log", tries = 10) {
     for (let attempt = 0; attempt < tries; attempt++) {
         let pause = 1;
+        let reason;
         try {
             const answer = await fetch(url, {
                 method: "POST",
@@ -20,13 +22,21 @@ export async function send(event, url = env.WINDTRAP_URL ?? "http://127.0.0.1:80
                 body: JSON.stringify(event),
             });
             if (answer.ok) return await answer.json();
+            reason = `${answer.status}: ${(await answer.text()).trim()}`;
             if (![408, 429, 503].includes(answer.status))
-                throw Object.assign(new Error(await answer.text()), { refused: true });
+                throw Object.assign(new Error(`refused (${reason})`), { final: true });
             pause = Number(answer.headers.get("Retry-After") ?? 1);
         } catch (error) {
-            if (error.refused) throw error;
+            if (error.final) throw error;
+            // fetch says only that it failed; why is in the cause.
+            reason = error.cause?.message || error.cause?.code || error.message;
+            // No other try will find the certificate trusted.
+            if (/CERT|VERIFY|ALTNAME/.test(error.cause?.code ?? ""))
+                throw new Error(`not stored: ${reason}`);
         }
-        await new Promise((done) => setTimeout(done, Math.min(pause * 2 ** attempt, 30) * 1000));
+        pause = Math.min(pause * 2 ** attempt, 30);
+        console.error(`not stored yet (${reason}), again in ${pause} s`);
+        await new Promise((done) => setTimeout(done, pause * 1000));
     }
     throw new Error("not stored: the collector cannot be reached");
 }

@@ -5,11 +5,12 @@
 
 Only the standard library.  200 says that the event is committed; 408, 429, 503 and a
 connection that breaks say that it may not be: send it again.  Anything else says that this
-event will never be stored as it is.  Where a token is needed, it is taken from
-WINDTRAP_TOKEN.
+event will never be stored as it is.  Why it tries again is said on standard error.  Where a
+token is needed, it is taken from WINDTRAP_TOKEN.
 """
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -35,9 +36,16 @@ def send(event, url=URL, tries=10):
             if error.code not in (408, 429, 503):
                 raise SystemExit(f"refused ({error.code}): {error.read().decode()}")
             pause = float(error.headers.get("Retry-After", 1))
-        except OSError:
+            reason = f"{error.code}: {error.read().decode().strip()}"
+        except OSError as error:
             pause = 1
-        time.sleep(min(pause * 2**attempt, 30))
+            reason = getattr(error, "reason", error)
+            # No other try will find it trusted.
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise SystemExit(f"not stored: {reason}")
+        pause = min(pause * 2**attempt, 30)
+        print(f"not stored yet ({reason}), again in {pause:g} s", file=sys.stderr)
+        time.sleep(pause)
     raise SystemExit("not stored: the collector cannot be reached")
 
 

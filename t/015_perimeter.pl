@@ -220,11 +220,10 @@ is(query(q{SELECT xmin FROM windtrap.token WHERE name = 'shop' AND revoked IS NU
 {
 	my $examples = "$FindBin::RealBin/../examples";
 	local $ENV{WINDTRAP_URL} = "http://127.0.0.1:$port/log";
-	local $ENV{WINDTRAP_HOST} = "127.0.0.1:$port";
 	local $ENV{WINDTRAP_TOKEN} = $again;
 	like(python("$examples/send.py", '{"example":"send.py"}'), qr/'accepted': 1/, 'examples/send.py sends a token');
 	python("$examples/logging_handler.py");
-	is(query(q{SELECT count(*) FROM log WHERE data->'json'->>'name' = 'shop'}), 1, 'examples/logging_handler.py, too');
+	is(query(q{SELECT count(*) FROM log WHERE data->'json'->>'logger' = 'shop'}), 1, 'examples/logging_handler.py, too');
 	SKIP:
 	{
 		skip 'there is no node', 1 if !grep { -x "$_/node" } split /:/, $ENV{PATH};
