@@ -290,6 +290,10 @@ CREATE TRIGGER token_changed AFTER INSERT OR DELETE OR TRUNCATE ON windtrap.toke
 CREATE TRIGGER token_updated
     AFTER UPDATE OF name, digest, scope, source, origins, rate, expires, revoked
     ON windtrap.token EXECUTE FUNCTION windtrap.tokens_changed();
+-- Also under session_replication_role = replica: else a token would be good for ever that is
+-- revoked there.
+ALTER TABLE windtrap.token ENABLE ALWAYS TRIGGER token_changed;
+ALTER TABLE windtrap.token ENABLE ALWAYS TRIGGER token_updated;
 
 -- With its owner's rights, so that whoever is granted it need not be able to read digests.
 CREATE FUNCTION windtrap.create_token(
@@ -439,6 +443,7 @@ COMMENT ON FUNCTION windtrap.number_batch() IS
 
 CREATE TRIGGER number_batch BEFORE INSERT ON windtrap.outbox
 FOR EACH ROW EXECUTE FUNCTION windtrap.number_batch();
+ALTER TABLE windtrap.outbox ENABLE ALWAYS TRIGGER number_batch;
 
 CREATE TABLE windtrap.outbox_position (
     target text PRIMARY KEY,
