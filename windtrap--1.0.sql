@@ -24,13 +24,16 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION windtrap.stop() IS
 'ends the workers and waits until they are gone; false: there were none';
 
-CREATE FUNCTION windtrap.create_log_table(name text DEFAULT 'log') RETURNS regclass
+CREATE FUNCTION windtrap.create_log_table(
+    name text DEFAULT 'log',
+    time_index text DEFAULT 'brin')
+RETURNS regclass
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'windtrap_create_log_table'
 SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION windtrap.create_log_table(text) IS
-'makes a log table of this name, owned by the caller, unless it exists';
+COMMENT ON FUNCTION windtrap.create_log_table(text, text) IS
+'makes a log table of this name, owned by the caller, unless it exists; its index on the time is brin, which costs next to nothing, or btree, which finds the last events at once';
 
 CREATE FUNCTION windtrap.upkeep(
     as_of timestamptz DEFAULT now(),
@@ -553,7 +556,7 @@ COMMENT ON FUNCTION windtrap.redeliver(text, text[]) IS
 -- What changes something is the superuser's, and of those whom he grants it.
 REVOKE ALL ON FUNCTION windtrap.start() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.stop() FROM PUBLIC;
-REVOKE ALL ON FUNCTION windtrap.create_log_table(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.create_log_table(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.retry_quarantined(text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.upkeep(timestamptz, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.tokens_changed() FROM PUBLIC;

@@ -109,7 +109,7 @@ SELECT to_regclass('rolledback');
 
 -- It belongs to who calls, with all its partitions.
 CREATE ROLE regress_windtrap_owner;
-GRANT EXECUTE ON FUNCTION windtrap.create_log_table(text) TO regress_windtrap_owner;
+GRANT EXECUTE ON FUNCTION windtrap.create_log_table(text, text) TO regress_windtrap_owner;
 SET ROLE regress_windtrap_owner;
 SELECT windtrap.create_log_table('logs.denied');
 RESET ROLE;
@@ -128,6 +128,13 @@ SET client_min_messages = warning;
 DROP OWNED BY regress_windtrap_owner CASCADE;
 DROP ROLE regress_windtrap_owner;
 DROP SCHEMA logs, "Other ""Logs""" CASCADE;
+-- A b-tree on the time, for who looks at the last events often.
+SELECT windtrap.create_log_table('looked_at', time_index => 'btree');
+SELECT amname, count(*) > 8 AS each_partition FROM pg_class c JOIN pg_am a ON a.oid = relam
+ WHERE relkind IN ('i', 'I') AND relname LIKE 'looked_at%' GROUP BY 1;
+SELECT windtrap.create_log_table('hashed', time_index => 'hash');
+DROP TABLE looked_at;
+
 DROP VIEW days;
 DROP TABLE log, events, plain, inpublic;
 DROP EXTENSION windtrap;

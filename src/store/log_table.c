@@ -169,7 +169,7 @@ wt_hold_schema(Oid schema)
 }
 
 bool
-wt_log_table_create(const RangeVar *table)
+wt_log_table_create(const RangeVar *table, bool btree)
 {
 	const char *quoted = wt_log_table_quote(table);
 	TimestampTz today = wt_day_of(GetCurrentTimestamp());
@@ -198,8 +198,9 @@ wt_log_table_create(const RangeVar *table)
 				 "status pg_catalog.int4 NOT NULL DEFAULT 0) "
 				 "PARTITION BY RANGE (event_timestamp)",
 				 quoted, have_lz4() ? " COMPRESSION lz4" : ""));
-	/* The rows of a partition come in the order of time, so this is next to nothing. */
-	run(psprintf("CREATE INDEX ON %s USING brin (event_timestamp)", quoted));
+	/* The rows of a partition come in the order of time, so BRIN is next to nothing. */
+	run(psprintf("CREATE INDEX ON %s USING %s (event_timestamp)", quoted,
+				 btree ? "btree" : "brin"));
 	run(psprintf("COMMENT ON TABLE %s IS 'events received by WindTrap'", quoted));
 	run(psprintf("COMMENT ON COLUMN %s.event_timestamp IS 'when the event was received'",
 				 quoted));
@@ -264,15 +265,24 @@ wt_log_table_owner(Oid relation)
 	return owner;
 }
 
-/* windtrap.create_log_table(name text DEFAULT 'log') RETURNS regclass */
+/*
+ * windtrap.create_log_table(name text DEFAULT 'log', time_index text DEFAULT 'brin')
+ * RETURNS regclass
+ */
 Datum
 windtrap_create_log_table(PG_FUNCTION_ARGS)
 {
 	RangeVar *table = wt_log_table_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	const char *time_index = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	bool btree = strcmp(time_index, "btree") == 0;
 	Oid relation;
 
+	if (!btree && strcmp(time_index, "brin") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the index on the time is brin or btree, not \"%s\"", time_index)));
 	SPI_connect();
-	wt_log_table_create(table);
+	wt_log_table_create(table, btree);
 	relation = RangeVarGetRelid(table, NoLock, false);
 	SPI_finish();
 	PG_RETURN_OID(relation);

@@ -36,11 +36,12 @@ extern void wt_hold_schema(Oid schema);
 extern Oid wt_log_table_owner(Oid relation);
 
 /*
- * Makes the log table with its first partitions, unless it exists, as the current user.
+ * Makes the log table with its first partitions, unless it exists, as the current user;
+ * its index on the time is a b-tree or a BRIN.
  * Needs a transaction with SPI connected.  Two that do it at one time wait for each
  * other.  Gives whether it was made; raises as CREATE TABLE does.
  */
-extern bool wt_log_table_create(const RangeVar *table);
+extern bool wt_log_table_create(const RangeVar *table, bool btree);
 
 /* The beginning of the day, in UTC, that a time belongs to. */
 extern TimestampTz wt_day_of(TimestampTz time);

@@ -178,7 +178,7 @@ create_table(const RangeVar *name)
 	wt_become(database_owner(), &saved_role, &saved_context);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	if (wt_log_table_create(name))
+	if (wt_log_table_create(name, false))
 		ereport(LOG,
 				(errmsg("windtrap: created the table %s", wt_log_table_quote(name))));
 	AtEOXact_GUC(false, nest_level);

@@ -8,7 +8,7 @@ CREATE EXTENSION IF NOT EXISTS windtrap;
 CREATE ROLE windtrap_test_nobody;
 CREATE ROLE windtrap_test_monitor IN ROLE pg_monitor;
 CREATE ROLE windtrap_test_operator;
-GRANT EXECUTE ON FUNCTION windtrap.start(), windtrap.stop(), windtrap.create_log_table(text)
+GRANT EXECUTE ON FUNCTION windtrap.start(), windtrap.stop(), windtrap.create_log_table(text,text)
 	TO windtrap_test_operator;
 
 SELECT plan(48);
@@ -65,12 +65,12 @@ SELECT ok(
 -- Role by role.
 SELECT function_privs_are('windtrap', 'start', '{}'::name[], 'windtrap_test_nobody', '{}'::name[]);
 SELECT function_privs_are('windtrap', 'stop', '{}'::name[], 'windtrap_test_nobody', '{}'::name[]);
-SELECT function_privs_are('windtrap', 'create_log_table', '{text}'::name[], 'windtrap_test_nobody', '{}'::name[]);
+SELECT function_privs_are('windtrap', 'create_log_table', '{text,text}'::name[], 'windtrap_test_nobody', '{}'::name[]);
 SELECT function_privs_are('windtrap', 'worker_status', '{}'::name[], 'windtrap_test_nobody', '{}'::name[]);
 SELECT table_privs_are('windtrap', 'status', 'windtrap_test_nobody', '{}'::name[]);
 SELECT function_privs_are('windtrap', 'start', '{}'::name[], 'windtrap_test_monitor', '{}'::name[]);
 SELECT function_privs_are('windtrap', 'stop', '{}'::name[], 'windtrap_test_monitor', '{}'::name[]);
-SELECT function_privs_are('windtrap', 'create_log_table', '{text}'::name[], 'windtrap_test_monitor', '{}'::name[]);
+SELECT function_privs_are('windtrap', 'create_log_table', '{text,text}'::name[], 'windtrap_test_monitor', '{}'::name[]);
 SELECT function_privs_are('windtrap', 'worker_status', '{}'::name[], 'windtrap_test_monitor', '{EXECUTE}'::name[]);
 SELECT table_privs_are('windtrap', 'status', 'windtrap_test_monitor', '{SELECT}'::name[]);
 SELECT function_privs_are('windtrap', f, '{}'::name[], 'windtrap_test_nobody', '{}'::name[])

@@ -45,13 +45,13 @@ SELECT is_empty(
 -- Functions.
 SELECT function_returns('windtrap', 'start', '{}'::name[], 'text');
 SELECT function_returns('windtrap', 'stop', '{}'::name[], 'boolean');
-SELECT function_returns('windtrap', 'create_log_table', '{text}'::name[], 'regclass');
+SELECT function_returns('windtrap', 'create_log_table', '{text,text}'::name[], 'regclass');
 SELECT function_returns('windtrap', 'worker_status', '{}'::name[], 'setof record');
 SELECT volatility_is('windtrap', 'start', '{}'::name[], 'volatile');
 SELECT volatility_is('windtrap', 'stop', '{}'::name[], 'volatile');
-SELECT volatility_is('windtrap', 'create_log_table', '{text}'::name[], 'volatile');
+SELECT volatility_is('windtrap', 'create_log_table', '{text,text}'::name[], 'volatile');
 SELECT is_strict('windtrap', 'start', '{}'::name[]);
-SELECT is_strict('windtrap', 'create_log_table', '{text}'::name[]);
+SELECT is_strict('windtrap', 'create_log_table', '{text,text}'::name[]);
 SELECT is_empty(
 	$$SELECT oid::regprocedure FROM pg_proc
 	  WHERE pronamespace = 'windtrap'::regnamespace AND provolatile = 'v' AND proparallel = 's'$$,
