@@ -52,12 +52,15 @@ OBJS = \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/store/absence.o \
 	src/store/insert.o \
 	src/store/log_table.o \
 	src/store/move_rows.o \
 	src/store/outbox.o \
 	src/store/quarantine.o \
+	src/store/restoring.o \
 	src/store/store.o \
+	src/upkeep/adopt.o \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
 	src/views/metrics.o \

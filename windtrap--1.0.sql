@@ -360,6 +360,53 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION windtrap.log_table() IS
 'the log table that windtrap.table names; null while it does not exist';
 
+CREATE VIEW windtrap.stray_partitions AS
+SELECT c.oid::regclass AS name,
+       CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END AS rows,
+       pg_table_size(c.oid) AS bytes,
+       to_timestamp(d.digits, 'YYYYMMDD')::date AS day
+  FROM pg_class l
+  JOIN pg_class c ON c.relnamespace = l.relnamespace AND c.relowner = l.relowner
+ CROSS JOIN LATERAL (
+       SELECT substr(c.relname, length(l.relname) + 2) AS suffix) s
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN s.suffix ~ '^(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|1\d|2[0-8])(_\d+)?$'
+                     OR s.suffix ~ '^(19|20)\d\d(0[13-9]|1[0-2])(29|30)(_\d+)?$'
+                     OR s.suffix ~ '^(19|20)\d\d(0[13578]|1[02])31(_\d+)?$'
+                     OR s.suffix ~ '^(19|20)([02468][048]|[13579][26])0229(_\d+)?$' AND s.suffix !~ '^1900'
+                   THEN left(s.suffix, 8) END AS digits) d
+ WHERE l.oid = windtrap.log_table()
+   AND c.relkind = 'r' AND NOT c.relispartition AND c.relpersistence = 'p'
+   AND starts_with(c.relname, l.relname || '_')
+   AND (d.digits IS NOT NULL OR s.suffix ~ '^default(_\d+)?$')
+   AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
+   AND 3 = (SELECT count(*) FROM pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attname IN ('event_timestamp', 'data', 'status'))
+   AND NOT EXISTS (
+       SELECT FROM pg_attribute a LEFT JOIN pg_attribute b
+           ON b.attrelid = l.oid AND b.attname = a.attname AND b.atttypid = a.atttypid
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+          AND b.attnum IS NULL);
+
+COMMENT ON VIEW windtrap.stray_partitions IS
+'tables with the name, the columns and the owner of partitions of the log table that belong to nothing; windtrap.adopt_partitions() takes them back';
+COMMENT ON COLUMN windtrap.stray_partitions.name IS 'the table';
+COMMENT ON COLUMN windtrap.stray_partitions.rows IS 'PostgreSQL''s estimate; null: it has none';
+COMMENT ON COLUMN windtrap.stray_partitions.bytes IS 'its size on disk, without indexes';
+COMMENT ON COLUMN windtrap.stray_partitions.day IS 'the day that its name says; null: none';
+
+CREATE FUNCTION windtrap.adopt_partitions()
+RETURNS TABLE (
+    partition text,
+    action text,
+    rows bigint)
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_adopt_partitions'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.adopt_partitions() IS
+'takes the tables of windtrap.stray_partitions back into the log table: attaches those that fit, moves the rows of the others and drops them; for the log table''s owner';
+
 CREATE FUNCTION windtrap.parse_event(raw bytea) RETURNS jsonb
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'windtrap_parse_event'
@@ -559,6 +606,7 @@ REVOKE ALL ON FUNCTION windtrap.stop() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.create_log_table(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.retry_quarantined(text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.upkeep(timestamptz, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.adopt_partitions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.tokens_changed() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.create_token(text, text, text, text[], integer, timestamptz)
     FROM PUBLIC;
@@ -578,5 +626,12 @@ GRANT EXECUTE ON FUNCTION windtrap.worker_status(), windtrap.worker_stats(),
     windtrap.refused_by_client() TO pg_monitor;
 GRANT SELECT ON windtrap.status, windtrap.stats, windtrap.metrics, windtrap.tokens,
     windtrap.forwarding, windtrap.refused, windtrap.refused_clients TO pg_monitor;
-GRANT SELECT ON windtrap.quarantine TO PUBLIC;
+GRANT SELECT ON windtrap.quarantine, windtrap.stray_partitions TO PUBLIC;
 GRANT USAGE ON SCHEMA windtrap TO PUBLIC;
+
+-- While a dump is being restored, the collector makes nothing that the dump is about to make.
+CREATE FUNCTION windtrap.installed() RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_installed';
+SELECT windtrap.installed();
+DROP FUNCTION windtrap.installed();

@@ -35,6 +35,9 @@ _PG_init(void)
 	wt_settings_define();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
+	/* pg_upgrade: what is stored in either server now is thrown away, or is in the way. */
+	if (IsBinaryUpgrade)
+		return;
 	wt_shared_request();
 	wt_launcher_register();
 }

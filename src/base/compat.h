@@ -47,6 +47,13 @@
 	(((volatile WalSndCtlData *) WalSndCtl)->sync_standbys_defined)
 #endif
 
+/* 16 says that a session is looked up by its place, not by its number. */
+#if PG_VERSION_NUM >= 160000
+#define wt_local_backend_status(i) pgstat_get_local_beentry_by_index(i)
+#else
+#define wt_local_backend_status(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
 /* 17 hangs wait event sets on resource owners instead of memory contexts. */
 #if PG_VERSION_NUM >= 170000
 #define wt_create_wait_event_set(context, n) CreateWaitEventSet(NULL, n)

@@ -105,6 +105,17 @@ typedef struct WtOutboxStatus
 	uint64 measured_at_removed;
 } WtOutboxStatus;
 
+#define WT_MAX_RESTORES 8
+
+/* A session that restores a dump, see store/restoring.c. */
+typedef struct WtRestore
+{
+	Oid database; /* InvalidOid: the place is free */
+	int pid;
+	TimestampTz started; /* the session; a pid comes again */
+	TimestampTz seen;	 /* when it was seen last */
+} WtRestore;
+
 typedef struct WtShared
 {
 	LWLock lock; /* of all that follows */
@@ -117,6 +128,11 @@ typedef struct WtShared
 	WtWorkerStatus workers[WT_MAX_WORKERS];
 	WtForwarderStatus forwarders[WT_MAX_TARGETS];
 	WtOutboxStatus outbox;
+
+	WtRestore restores[WT_MAX_RESTORES];
+	Oid restore_named; /* the database that has, or had, a session called pg_restore */
+	TimestampTz restore_named_seen;
+	Oid made_table; /* the log table that was made last, see store/log_table.c */
 
 	WtSinkShared sink; /* of windtrap.stdout; without the lock */
 

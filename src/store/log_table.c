@@ -31,6 +31,7 @@
 #include "base/identity.h"
 #include "store/log_table.h"
 #include "base/settings.h"
+#include "base/shared.h"
 
 PG_FUNCTION_INFO_V1(windtrap_create_log_table);
 PG_FUNCTION_INFO_V1(windtrap_log_table);
@@ -112,6 +113,16 @@ wt_bound(TimestampTz time)
 					(int) (of_day % USECS_PER_SEC));
 }
 
+/* A table is a type too, so it can have no name that a type has. */
+static bool
+is_taken(const char *name, Oid namespace)
+{
+	return OidIsValid(get_relname_relid(name, namespace)) ||
+		   OidIsValid(GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+									  CStringGetDatum(name),
+									  ObjectIdGetDatum(namespace)));
+}
+
 char *
 wt_partition_name(const RangeVar *table, TimestampTz from)
 {
@@ -130,7 +141,7 @@ wt_partition_name(const RangeVar *table, TimestampTz from)
 	}
 	name = makeObjectName(table->relname, NULL, suffix);
 	/* A partition that was detached, say, to be kept, has kept its name too. */
-	for (int i = 1; OidIsValid(get_relname_relid(name, namespace)); i++)
+	for (int i = 1; is_taken(name, namespace); i++)
 		name = makeObjectName(table->relname, NULL, psprintf("%s_%d", suffix, i));
 	return name;
 }
@@ -216,6 +227,8 @@ wt_log_table_create(const RangeVar *table, bool btree)
 				 quoted));
 	for (int i = FIRST_DAY; i <= WT_DAYS_AHEAD; i++)
 		create_partition(table, today + i * USECS_PER_DAY);
+	wt_shared_attach();
+	wt_shared->made_table = RangeVarGetRelid(table, NoLock, false);
 	return true;
 }
 

@@ -51,7 +51,7 @@ extern char *wt_bound(TimestampTz time);
 
 /*
  * A name for a partition that begins at a time, or for the default one (DT_NOBEGIN),
- * which no relation of that schema has yet: log_20261123, log_default.
+ * which no relation or type of that schema has yet: log_20261123, log_default.
  */
 extern char *wt_partition_name(const RangeVar *table, TimestampTz from);
 

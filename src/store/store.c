@@ -53,6 +53,7 @@
 
 #include "base/compat.h"
 #include "base/identity.h"
+#include "store/absence.h"
 #include "store/insert.h"
 #include "store/log_table.h"
 #include "store/outbox.h"
@@ -232,6 +233,7 @@ look_up_target(void)
 	target.relation = RangeVarGetRelid(name, RowExclusiveLock, true);
 	if (!OidIsValid(target.relation))
 	{
+		wt_absence_begin();
 		(void) create_table(name);
 		target.valid = true;
 		target.relation = RangeVarGetRelid(name, RowExclusiveLock, false);
@@ -253,6 +255,7 @@ look_up_target(void)
 	SPI_keepplan(plan);
 	target.plan = plan;
 	strlcpy(target.name, wt_table, sizeof(target.name));
+	wt_absence_over();
 }
 
 static void
@@ -553,6 +556,7 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		MemoryContextSwitchTo(context);
 		if (wt_outbox_is_used())
 			wt_outbox_committed();
+		wt_absence_end(NULL);
 
 		if (!standbys_have(XactLastCommitEnd, level))
 		{
@@ -584,6 +588,7 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		/* Whatever it was, look at the table again before the next try. */
 		target.valid = false;
 		note_failure(error, e);
+		wt_absence_end(error->message);
 		FreeErrorData(e);
 		ok = false;
 	}
@@ -637,6 +642,7 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 		ok = attempt(pending, n, false, callbacks, timeout, &error);
 	if (ok)
 	{
+		wt_absence_of_partition(false);
 		set_results(pending, n, WT_STORE_COMMITTED, NULL);
 		count_commit(n, &begun);
 		return;
@@ -656,6 +662,8 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 			return;
 		}
 	}
+	if (error.no_partition)
+		wt_absence_of_partition(true);
 	strlcpy(failure, error.message, sizeof(failure));
 	for (int i = 0; i < n; i++)
 		pending[i]->result = WT_STORE_PENDING;

@@ -172,6 +172,18 @@ leave(const Scope *scope)
 	SPI_finish();
 }
 
+bool
+wt_upkeep_as_owner(Oid relation, void (*what)(void *arg), void *arg)
+{
+	Scope scope;
+
+	if (!enter(relation, &scope))
+		return false;
+	what(arg);
+	leave(&scope);
+	return true;
+}
+
 static void
 run(const char *command, int n_args, Oid *types, Datum *values)
 {

@@ -63,4 +63,11 @@ extern void wt_upkeep_do(Oid relation, WtTask *task);
 /* What a task is called: "created", "deleted", "dropped". */
 extern const char *wt_upkeep_action(WtTaskKind kind);
 
+/*
+ * Runs what(arg) as the log table's owner, with SPI connected, safe from what the owner has
+ * put into it and from odd settings; false: there is no such table.  The caller has seen to
+ * it that who asks for it may act as the owner.  Raises.
+ */
+extern bool wt_upkeep_as_owner(Oid relation, void (*what)(void *arg), void *arg);
+
 #endif

@@ -17,6 +17,7 @@
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
@@ -28,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "store/log_table.h"
+#include "store/restoring.h"
 #include "base/settings.h"
 #include "base/shared.h"
 #include "base/transact.h"
@@ -42,6 +44,12 @@
 
 /* While the table is absent, ms: it comes with the first event. */
 #define TABLE_POLL 15000
+
+/* While the database is being restored, ms. */
+#define RESTORE_POLL 2000
+
+/* A table that has taken the place of another one is left alone for so long, ms. */
+#define NEWCOMER 120000
 
 /* After a round in which something failed, ms: the first pause and the longest. */
 #define FIRST_RETRY 2000
@@ -170,23 +178,76 @@ log_task(const WtTask *task)
 	}
 }
 
+/*
+ * How long, ms, a table is to be left alone, because somebody may be filling it from a dump,
+ * with its partitions.  That are tables that appear while this process lives, and that the
+ * collector has not made.  `restored`: until now there was a restore that is over.
+ */
+static long
+time_to_leave_alone(Oid relation, bool restored)
+{
+	static Oid known = InvalidOid; /* it is kept up */
+	static Oid newcomer = InvalidOid;
+	static instr_time came;
+	static bool began = false;
+	instr_time passed;
+
+	if (!began || restored || relation == wt_shared->made_table)
+		known = relation;
+	began = true;
+	if (relation == known || !OidIsValid(relation))
+		return 0;
+	if (relation != newcomer)
+	{
+		newcomer = relation;
+		INSTR_TIME_SET_CURRENT(came);
+	}
+	INSTR_TIME_SET_CURRENT(passed);
+	INSTR_TIME_SUBTRACT(passed, came);
+	if (INSTR_TIME_GET_MILLISEC(passed) < NEWCOMER)
+		return NEWCOMER - (long) INSTR_TIME_GET_MILLISEC(passed);
+	known = relation;
+	return 0;
+}
+
 /* One round; gives ms until the next. */
 static long
 work(void)
 {
 	static long pause = 0;
+	static bool restored = false;
 	Round round = {0};
 	ListCell *cell;
-	bool ok = transact(plan, &round, "looking at partitions");
+	long alone;
+	bool ok;
 
+	if (wt_restore_in_progress(true))
+	{
+		restored = true;
+		return RESTORE_POLL;
+	}
+	ok = transact(plan, &round, "looking at partitions");
 	if (ok && !round.has_extension)
 		return EXTENSION_POLL;
+	if (ok)
+	{
+		alone = time_to_leave_alone(round.relation, restored);
+		restored = false;
+		if (alone > 0 && round.tasks != NIL)
+		{
+			/* What the default partition needed is still to be done. */
+			memset(&glance, 0, sizeof(glance));
+			return alone;
+		}
+	}
 	if (ok && !OidIsValid(round.relation))
 		return TABLE_POLL;
 	foreach (cell, round.tasks)
 	{
 		if (stop_requested)
 			return 0;
+		if (wt_restore_in_progress(false))
+			return RESTORE_POLL;
 		round.task = lfirst(cell);
 		if (!transact(do_task, &round, "maintaining partitions"))
 		{

@@ -196,6 +196,9 @@ windtrap_start(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("WindTrap cannot start on a standby"),
 				 errhint("It starts where events can be written: on the primary.")));
+	if (IsBinaryUpgrade)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("WindTrap cannot start while pg_upgrade is at work")));
 	wt_shared_attach();
 	ensure_launcher();
 	for (;;)

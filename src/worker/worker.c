@@ -45,6 +45,8 @@
 #include "base/settings.h"
 #include "base/shared.h"
 #include "output/stdout.h"
+#include "store/absence.h"
+#include "store/restoring.h"
 #include "store/store.h"
 #include "worker/tokens.h"
 #include "base/transact.h"
@@ -52,6 +54,9 @@
 
 /* Looking whether the extension is there, ms. */
 #define EXTENSION_POLL 1000
+
+/* Looking whether events are taken again, ms. */
+#define REFUSAL_POLL 1000
 
 /* After the extension is gone, requests are answered 503 for so long, ms. */
 #define EXTENSION_GRACE 10000
@@ -92,6 +97,7 @@ static const char extension_missing[] =
 static char database_name[NAMEDATALEN];
 static char listening_addresses[1024]; /* the settings that the sockets were opened by */
 static int listening_port;
+static bool restoring;			 /* the database is; it has been said */
 static bool destination_missing; /* by the settings; it has been said */
 static bool listening_elsewhere; /* than the settings say: their sockets do not open */
 static bool sockets_failed;		 /* to open, when they were tried last */
@@ -456,6 +462,8 @@ process_batch(int timeout)
 	const char *unavailable =
 		extension_is_present() ? wt_no_destination() : extension_missing;
 
+	if (!unavailable)
+		unavailable = wt_restore_in_progress(false);
 	return wt_batch_process(listener, unavailable, timeout, &stop_requested);
 }
 
@@ -585,7 +593,9 @@ start_serving(int number)
 		pause = Min(pause * 2, LAST_RETRY);
 	}
 	make_wait_events();
-	wt_batch_prepare(listener, store_timeout());
+	restoring = false;
+	if (!wt_restore_in_progress(true))
+		wt_batch_prepare(listener, store_timeout());
 	wt_status_set_state(WT_STATE_LISTENING);
 	destination_missing = false;
 	return true;
@@ -609,6 +619,41 @@ check_destination(void)
 	wt_listener_set_health(listener, reason);
 }
 
+/*
+ * Takes no events while the database is being restored, and goes on when it has been; tries
+ * again what could not be made ready then, whether events come or not.
+ */
+static void
+check_table(void)
+{
+	static TimestampTz last_try;
+	const char *reason = wt_restore_in_progress(false);
+	TimestampTz now = GetCurrentTimestamp();
+	bool over = restoring && !reason;
+
+	if (!extension_is_present())
+		return;
+	if (reason && !restoring)
+	{
+		ereport(LOG, (errmsg("windtrap: no events are taken: %s", reason)));
+		wt_status_set_error(reason);
+		wt_listener_set_health(listener, reason);
+	}
+	restoring = reason != NULL;
+	if (over)
+	{
+		ereport(LOG, (errmsg("windtrap: events are taken again")));
+		wt_status_set_error(wt_no_destination());
+		wt_listener_set_health(listener, wt_no_destination());
+	}
+	if (restoring || destination_missing ||
+		!(over || (wt_absence_lasts() &&
+				   TimestampDifferenceExceeds(last_try, now, REFUSAL_POLL))))
+		return;
+	last_try = now;
+	wt_batch_prepare(listener, store_timeout());
+}
+
 /* Receives events until it is time to stop or the extension has been dropped. */
 static void
 serve(int number)
@@ -623,6 +668,9 @@ serve(int number)
 	{
 		TimestampTz now;
 
+		/* Before the listener answers who asks for its health. */
+		AcceptInvalidationMessages();
+		check_table();
 		if (work(store_timeout()))
 		{
 			last_work = GetCurrentTimestamp();
@@ -636,7 +684,11 @@ serve(int number)
 		if (extension_is_present())
 		{
 			if (missing_since != 0)
+			{
 				wt_listener_set_health(listener, NULL);
+				restoring = false; /* so that it is said anew */
+				wt_absence_forget();
+			}
 			missing_since = 0;
 		}
 		else if (missing_since == 0)
@@ -661,13 +713,14 @@ serve(int number)
 			shrunk = true;
 		}
 
-		wait_for_work(
-			shorter(shorter(shorter(wt_listener_timeout(listener), wt_stdout_timeout()),
-							IDLE_SHRINK),
-					shorter(stats_due > 0 ? stats_due : -1,
-							shorter(wt_tokens_timeout(),
-									missing_since || listening_elsewhere ? EXTENSION_POLL
-																		 : -1))));
+		wait_for_work(shorter(
+			shorter(shorter(wt_listener_timeout(listener), wt_stdout_timeout()),
+					IDLE_SHRINK),
+			shorter(stats_due > 0 ? stats_due : -1,
+					shorter(wt_tokens_timeout(), missing_since || listening_elsewhere ||
+														 restoring || wt_absence_lasts()
+													 ? REFUSAL_POLL
+													 : -1))));
 		if (stats_due > 0 &&
 			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
 			stats_due = pgstat_report_stat(true);
