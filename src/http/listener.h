@@ -39,7 +39,9 @@ typedef struct WtListenerSettings
 typedef struct WtAnswer
 {
 	int status;
-	WtReason reason;  /* why it is not a 2xx, for the counters */
+	WtReason reason; /* why it is not a 2xx, for the counters */
+	int line;		 /* where a body is wrong, both from 1; 0: it is not said */
+	int column;
 	const char *type; /* Content-Type; NULL: JSON */
 	const char *body;
 	size_t length;
