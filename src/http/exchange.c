@@ -32,6 +32,9 @@
 /* The first piece of memory for a body. */
 #define MIN_BODY 1024
 
+static const char head_too_large[] =
+	"the head of the request is too large: about 14 kB is what it may have";
+
 static Request *
 new_request(WtListener *listener)
 {
@@ -475,11 +478,9 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	public->headers = r->headers;
 	if (!leaves_room_for_answer(mhd, r))
 	{
-		wt_refuse_in_body(
-			r, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
-			"Request Header Fields Too Large", WT_REASON_HEAD_TOO_LARGE,
-			"the head of the request is too large: about 14 kB is what it may "
-			"have");
+		wt_refuse_in_body(r, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+						  "Request Header Fields Too Large", WT_REASON_HEAD_TOO_LARGE,
+						  head_too_large);
 		return MHD_NO;
 	}
 	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
@@ -617,13 +618,14 @@ on_complete(WtListener *listener, Request *r)
 /*
  * The request whose head MHD refuses at this moment; NULL: it is something else that it
  * refuses.  Between a head's last line and wt_on_request nothing else happens, so that a head
- * which is complete, and of which we have not been told, is the one.
+ * which is complete, of which we have not been told, and which has no answer yet is the one.
  */
 static Request *
 refused_by_mhd(const WtListener *listener)
 {
 	for (const Connection *c = listener->phases[PHASE_RECEIVING].first; c; c = c->next)
 		if (!c->request->head_seen &&
+			!MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_HTTP_STATUS) &&
 			MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE))
 			return c->request;
 	return NULL;
@@ -661,6 +663,11 @@ wt_on_complaint(void *cls, const char *format, va_list values)
 	if (status == MHD_HTTP_CONTENT_TOO_LARGE)
 		wt_refuse_in_body(r, 413, "Content Too Large", WT_REASON_BODY_TOO_LARGE,
 						  "Content-Length is larger than any body may be");
+	else if (status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE)
+		wt_refuse_in_body(r, 431, "Request Header Fields Too Large",
+						  WT_REASON_HEAD_TOO_LARGE, head_too_large);
+	else if (status != MHD_HTTP_BAD_REQUEST)
+		return; /* its own failure, not the sender's */
 	else if (!MHD_lookup_connection_value(r->connection->mhd, MHD_HEADER_KIND, "Host"))
 		wt_refuse_in_body(r, 400, "Bad Request", WT_REASON_MALFORMED,
 						  "there is no Host, which HTTP/1.1 asks for");

@@ -244,6 +244,12 @@ wt_listener_describe(const WtListener *listener, char *text, size_t size)
 	wt_sockets_describe(&listener->sockets, text, size);
 }
 
+bool
+wt_listener_is_tls(const WtListener *listener)
+{
+	return listener->tls != NULL;
+}
+
 void
 wt_listener_close_sockets(WtListener *listener)
 {

@@ -78,6 +78,12 @@ extern bool wt_listener_use_tls(WtListener *listener, const WtTlsSettings *setti
 /* What it listens on, as text. */
 extern void wt_listener_describe(const WtListener *listener, char *text, size_t size);
 
+/*
+ * Whether connections by IP that come from now on must speak TLS; those by Unix-domain sockets
+ * never do.
+ */
+extern bool wt_listener_is_tls(const WtListener *listener);
+
 /* Accepts no more connections; those that are open go on. */
 extern void wt_listener_close_sockets(WtListener *listener);
 
