@@ -192,6 +192,7 @@ CREATE FUNCTION windtrap.refused_requests(
     OUT status integer,
     OUT reason text,
     OUT user_agent text,
+    OUT detail text,
     OUT times bigint)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 4096
@@ -202,7 +203,7 @@ COMMENT ON FUNCTION windtrap.refused_requests() IS
 'the rows of the view windtrap.refused, the newest first';
 
 CREATE VIEW windtrap.refused AS
-SELECT "time", ip, method, path, status, reason, user_agent, times
+SELECT "time", ip, method, path, status, reason, user_agent, detail, times
 FROM windtrap.refused_requests();
 
 COMMENT ON VIEW windtrap.refused IS
@@ -218,6 +219,8 @@ COMMENT ON COLUMN windtrap.refused.status IS 'the code that it was answered with
 COMMENT ON COLUMN windtrap.refused.reason IS 'why it was refused, as windtrap.metrics names it';
 COMMENT ON COLUMN windtrap.refused.user_agent IS
 'its User-Agent, cut to 120 bytes; null where there was none';
+COMMENT ON COLUMN windtrap.refused.detail IS
+'where a body is wrong: of bad JSON line and column, of several alike those of the last one; null where there is no such place';
 COMMENT ON COLUMN windtrap.refused.times IS 'how many alike came soon after each other';
 
 CREATE FUNCTION windtrap.refused_by_client(

@@ -63,6 +63,17 @@ has_header(const WtRequest *request, const char *name)
 	return wt_header_find(request->headers, request->n_headers, name) != NULL;
 }
 
+/* Whether the token is in a place where it counts, whatever else there is. */
+static bool
+brings_it_plainly(const WtRequest *request)
+{
+	for (int i = 0; i < request->n_headers && i < 8; i++)
+		if (strcasecmp(request->headers[i].name, "X-API-Key") == 0 &&
+			strcmp(request->headers[i].value, secret) == 0)
+			return true;
+	return request->query && strcmp(request->query, "token=wt_secret") == 0;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -126,6 +137,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK((data[0] & READS) || !(data[0] & (TOKEN_KNOWN | TOKEN_NEEDED)),
 			  "events are let in without a token");
 	}
+	/* Whoever brings the token is not told that there is none, or that it is not known. */
+	if ((data[0] & TOKEN_KNOWN) && brings_it_plainly(&request))
+		CHECK(verdict.status != 401, "a right token is hidden: %s", verdict.sentence);
 	if (verdict.status == 0 && has_header(&request, "Origin"))
 	{
 		CHECK(verdict.origin && strcasecmp(verdict.origin, "https://app.example") == 0,

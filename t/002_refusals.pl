@@ -136,6 +136,9 @@ for my $case (attacks('requests.txt', 3, HEAD => $good_head, EVENT => $event, CH
 			like($answer->{status}, qr/^($code)$/, "$name: refused");
 			like($answer->{content}, qr/\S/, "$name: the answer says why")
 			  if $answer->{status} ne 'none';
+			# What libmicrohttpd refuses in a request line, or in a body's chunks, it answers itself.
+			is($answer->{headers}{'content-type'}, 'application/json', "$name: in JSON")
+			  if $name =~ /^(no host|an? .*length( of| with a|$)|a list of lengths|a length beyond)/;
 			$c->is_closed(3);
 			ok($c->{closed}, "$name: the connection is closed");
 			$stored++ if $answer->{status} eq '200';

@@ -97,6 +97,7 @@ for my $case (@cases)
 	is(refused("path = '$path' AND reason = '$reason'"), "127.0.0.1|$method|$path|$code|$reason|$agent|1", "$what: it is in windtrap.refused");
 }
 is(query('SELECT count(*) FROM windtrap.refused'), scalar @cases, 'and nothing else is');
+is(query('SELECT reason, detail FROM windtrap.refused WHERE detail IS NOT NULL'), 'bad_json|line 1, column 6', 'with the place in bad JSON');
 is(query(q{SELECT count(*) FROM windtrap.refused WHERE "time" NOT BETWEEN now() - interval '2 min' AND now()}), 0, 'each with the time');
 is(query(q{SELECT array_agg("time") = array_agg("time" ORDER BY "time" DESC) FROM windtrap.refused}), 't', 'the newest first');
 is(query(q{SELECT user_agent IS NULL FROM windtrap.refused WHERE path IN ('/nobody', '/empty') ORDER BY path}), "f\nt", 'an empty user agent is not none');

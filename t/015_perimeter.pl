@@ -78,6 +78,7 @@ SKIP:
 }
 is(outcome({ Via => '1.1 x' }), '200 stored', 'auth = none: by a proxy, too');
 is(outcome({ Origin => 'https://evil.example' }), '403', 'auth = none: not for pages');
+is(outcome({ Authorization => 'Basic c3RhZ2luZzpzZWNyZXQ=' }), '200 stored', 'auth = none: whoever else somebody is');
 setting('windtrap.auth' => 'token');
 is(outcome({}), '401', 'auth = token: this machine, too');
 setting('windtrap.auth' => undef);
@@ -110,7 +111,24 @@ for my $case (['logs.example.com', 200], ["LOGS.example.com:$port", 200], ['a.b.
 	$connection->send("POST /log HTTP/1.1\r\nHost: $host\r\nContent-Length: 2\r\n\r\n{}");
 	is($connection->response->{status}, $code, "allowed_hosts: $host: $code");
 }
+# Of an absolute target the host is the target's (RFC 9112, 3.2.2).
+for my $case ([ 'http://logs.example.com/log', 'x', 200 ], [ 'http://evil.example/log', 'logs.example.com', 421 ],
+	[ 'HTTPS://me:secret@a.internal.example:1?a=b', 'x', 200, 'a.internal.example:1|/|b' ],
+	[ 'http:///log', 'logs.example.com', 400 ], [ 'http://logs.example.com@/log', 'logs.example.com', 400 ],
+	[ 'http://a,logs.example.com/log', 'logs.example.com', 400 ], [ 'http://:80/log', 'logs.example.com', 400 ])
+{
+	my ($target, $host, $code, $stored) = @$case;
+	my $connection = connect_to($port);
+	$connection->send("POST $target HTTP/1.1\r\nHost: $host\r\nContent-Length: 2\r\n\r\n{}");
+	is($connection->response->{status}, $code, "$target with Host: $host: $code");
+	is(query(q{SELECT data->>'host', data->>'path', data->'args'->>'a' FROM log ORDER BY data->>'id' DESC LIMIT 1}), $stored, "$target: what is stored")
+	  if $stored;
+}
 setting('windtrap.allowed_hosts' => undef);
+for my $path ('/log/', '/', '/log/?a=b', '/?a=b')
+{
+	is(outcome({}, path => $path), '200 stored', "POST $path is POST /log");
+}
 
 #
 # Tokens
@@ -121,6 +139,11 @@ like($token, qr/^wt_[0-9A-Za-z]{43}$/, 'a token: wt_ and 32 bytes in base62');
 is(outcome({}), '401', 'from the first token on one is needed, at once');
 ok(wait_for(sub { log_since($node, $mark) =~ /whoever sends events needs a token/ }), 'and the log says so');
 my $basic = MIME::Base64::encode_base64("anybody:$token", '');
+# Of a site or a proxy in front: browsers add it to beacons too.
+my $foreign = MIME::Base64::encode_base64('staging:secret', '');
+my $lapsed = query(q{SELECT windtrap.create_token('lapsed', expires => clock_timestamp() + interval '0.2 s')});
+my $other = $token;
+substr($other, -1) = $other =~ /0$/ ? '1' : '0';
 for my $case (
 	[ 'Authorization: Bearer', bearer($token) ],
 	[ 'Authorization: bearer', { Authorization => "bearer  $token" } ],
@@ -128,6 +151,11 @@ for my $case (
 	[ 'the password of basic authentication', { Authorization => "Basic $basic" } ],
 	[ '?token=', {}, "/log?token=$token" ],
 	[ '?a=b&token=', {}, "/log?a=b&token=$token&c=d" ],
+	[ '?token= beside credentials of somebody else', { Authorization => "Basic $foreign" }, "/log?token=$token" ],
+	[ 'X-API-Key beside credentials of somebody else', { Authorization => "Basic $foreign", 'X-API-Key' => $token } ],
+	[ 'a right one beside a wrong one', { Authorization => "Bearer $other", 'X-API-Key' => $token } ],
+	[ 'a wrong one beside a right one', { Authorization => "Bearer $token", 'X-API-Key' => $other }, "/log?token=$other" ],
+	[ 'one that has expired beside a right one', { Authorization => "Bearer $lapsed", 'X-API-Key' => $token } ],
 	[ 'a scheme that is not known, beside X-API-Key', { Authorization => 'Digest x', 'X-API-Key' => $token } ],)
 {
 	my ($name, $headers, $path) = @$case;
@@ -136,8 +164,9 @@ for my $case (
 	unlike(query('SELECT string_agg(data::text, chr(10)) FROM log'), qr/\Q$token\E|\Q$basic\E/, "$name: not stored");
 }
 is(last_row(q{data ? 'source'}), 'f', 'a token without a source: none is stored');
-my $other = $token;
-substr($other, -1) = $other =~ /0$/ ? '1' : '0';
+ok(wait_for(sub { json_of(post_json($port, {}, headers => { Authorization => "Basic $foreign", 'X-API-Key' => $lapsed }))->{error} =~ /has expired/ }, 5),
+	'one that has expired beside one that is not known: it is said');
+query(q{DELETE FROM windtrap.token WHERE name = 'lapsed'});
 for my $case (
 	[ 'another token', bearer($other) ],
 	[ 'a token that is cut', bearer(substr $token, 0, -1) ],
@@ -151,7 +180,7 @@ for my $case (
 	[ 'base64 without a colon', { Authorization => 'Basic ' . MIME::Base64::encode_base64($token, '') } ],
 	[ 'as the name of basic authentication', { Authorization => 'Basic ' . MIME::Base64::encode_base64("$token:", '') } ],
 	[ 'of another scheme', { Authorization => "Token $token" } ],
-	[ 'a wrong one beside a right one', { Authorization => "Bearer $other", 'X-API-Key' => $token } ],
+	[ 'two wrong ones', { Authorization => "Basic $foreign", 'X-API-Key' => $other } ],
 	[ 'in the body\'s place', {}, '/log?Token=' . $token ],
 	[ 'in a cookie', { Cookie => "token=$token" } ],)
 {
@@ -301,6 +330,10 @@ for my $case (
 	[ '203.0.113.9', { 'X-Forwarded-For' => '1.2.3.4, 203.0.113.9' } ],
 	[ '203.0.113.9', { 'X-Forwarded-For' => '1.2.3.4,203.0.113.9,10.1.2.3,  2001:db8::5 ' } ],
 	[ '203.0.113.9', { 'X-Forwarded-For' => [ '203.0.113.9', '10.1.2.3' ] } ],
+	[ '203.0.113.9', { 'X-Forwarded-For' => '203.0.113.9,' } ],
+	[ '203.0.113.9', { 'X-Forwarded-For' => ',203.0.113.9, ,10.0.0.1,,' } ],
+	[ '203.0.113.9', { 'X-Forwarded-For' => [ '203.0.113.9', ', ,' ] } ],
+	[ '203.0.113.9', { Forwarded => 'for=203.0.113.9, ,for=10.0.0.1,' } ],
 	[ '203.0.113.9', { 'X-Forwarded-For' => '203.0.113.9:4711' } ],
 	[ '2a00::9', { 'X-Forwarded-For' => '[2a00::9]:4711' } ],
 	[ '2a00::9', { 'X-Forwarded-For' => '2a00:0::9' } ],

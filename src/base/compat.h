@@ -115,6 +115,14 @@
  */
 #define WT_MHD_FRAMING_IS_LOOSE (MHD_VERSION < 0x01000500)
 
+/*
+ * Whether this is a code with which MHD refuses nothing but request lines, before there is a
+ * request: known of versions below 1.0.
+ */
+#define WT_MHD_REFUSES_TARGET(code)                                                      \
+	(MHD_VERSION < 0x01000000 &&                                                         \
+	 ((code) == MHD_HTTP_URI_TOO_LONG || (code) == MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED))
+
 #endif /* MHD_VERSION */
 
 #endif

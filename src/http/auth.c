@@ -23,6 +23,9 @@
 /* A token as text is shorter than that, bytes; what is longer is none. */
 #define MAX_CREDENTIAL 512
 
+/* Headers that are looked at for a token: each costs a digest and a look at all tokens. */
+#define MAX_CREDENTIALS 8
+
 typedef struct Token
 {
 	WtToken public; /* its strings are ours */
@@ -131,28 +134,65 @@ find_parameter(const char *query, const char *name, size_t *length)
 	return NULL;
 }
 
-/* The token that a request brings; *brought: whether it brings any, known or not. */
+/* The token that a header brings; *text is NULL where it brings none, known or not. */
 static Token *
-brought_token(WtAuth *auth, const WtRequest *request, bool *brought)
+token_in_header(WtAuth *auth, const WtHeader *h, const char **text)
 {
-	const char *value =
-		wt_header_find(request->headers, request->n_headers, "Authorization");
-	const char *token;
-	size_t length;
+	*text = NULL;
+	if (wt_header_is(h, "X-API-Key"))
+		*text = h->value;
+	else if (!wt_header_is(h, "Authorization"))
+		return NULL;
+	else if ((*text = after_scheme(h->value, "Basic")) != NULL)
+		return find_password(auth, *text);
+	else
+		*text = after_scheme(h->value, "Bearer");
+	return *text ? find_token(auth, *text, strlen(*text)) : NULL;
+}
 
-	*brought = true;
-	if (value && (token = after_scheme(value, "Bearer")) != NULL)
-		return find_token(auth, token, strlen(token));
-	if (value && (token = after_scheme(value, "Basic")) != NULL)
-		return find_password(auth, token);
-	value = wt_header_find(request->headers, request->n_headers, "X-API-Key");
-	if (value)
-		return find_token(auth, value, strlen(value));
-	token = find_parameter(request->query, "token", &length);
-	if (token)
-		return find_token(auth, token, length);
-	*brought = false;
-	return NULL;
+/* How well a token fits a question, of several the best is taken. */
+static int
+fitness(const Token *token, const WtAuthQuestion *question)
+{
+	bool reads =
+		question->route == WT_ROUTE_METRICS || question->route == WT_ROUTE_HEALTH;
+
+	if (!token)
+		return 0;
+	if (token->public.expires_us <= question->now_us)
+		return 1;
+	return (reads ? token->public.read : token->public.ingest) ? 3 : 2;
+}
+
+/*
+ * The token that a request brings; *brought: whether it brings any, known or not.
+ *
+ * It may bring several credentials, of which some are not meant for us: browsers add those of
+ * basic authentication, which a site or a proxy in front has asked for, to beacons too.  So
+ * all are looked at, and what is not known counts for nothing beside one that is.
+ */
+static Token *
+brought_token(WtAuth *auth, const WtAuthQuestion *question, bool *brought)
+{
+	const WtRequest *request = question->request;
+	size_t length;
+	const char *text = find_parameter(request->query, "token", &length);
+	Token *best = text ? find_token(auth, text, length) : NULL;
+	int n = 0;
+
+	*brought = text != NULL;
+	for (int i = 0; i < request->n_headers && n < MAX_CREDENTIALS; i++)
+	{
+		Token *token = token_in_header(auth, &request->headers[i], &text);
+
+		if (!text)
+			continue;
+		n++;
+		*brought = true;
+		if (fitness(token, question) > fitness(best, question))
+			best = token;
+	}
+	return best;
 }
 
 /*
@@ -300,7 +340,7 @@ static void
 check_health(WtAuth *auth, const WtAuthQuestion *question, bool local, WtVerdict *verdict)
 {
 	bool brought;
-	const Token *token = brought_token(auth, question->request, &brought);
+	const Token *token = brought_token(auth, question, &brought);
 
 	verdict->may_read =
 		(local && host_may(auth, question, true)) ||
@@ -315,7 +355,7 @@ check_access(WtAuth *auth, const WtAuthQuestion *question, const char *origin, b
 	bool reads = question->route == WT_ROUTE_METRICS;
 	bool open = is_open_to(auth, question, local);
 	bool brought;
-	Token *token = brought_token(auth, question->request, &brought);
+	Token *token = brought_token(auth, question, &brought);
 
 	if (!host_may(auth, question, local && open && !token))
 	{

@@ -55,12 +55,9 @@ parse_node(const char *text, size_t length, WtAddress *address)
 	return wt_address_parse(text, length, address);
 }
 
-/*
- * The part of a list before *end that follows its last comma outside of quotes; moves *end
- * to that comma, or to NULL where this was the first part.
- */
+/* The last part of a list before *end, be it empty; see last_part. */
 static void
-last_part(const char *list, const char **end, const char **part, size_t *length)
+last_part_or_none(const char *list, const char **end, const char **part, size_t *length)
 {
 	const char *comma = NULL;
 	bool quoted = false;
@@ -78,6 +75,23 @@ last_part(const char *list, const char **end, const char **part, size_t *length)
 	*length = (size_t) (*end - *part);
 	*end = comma;
 	trim(part, length);
+}
+
+/*
+ * The part of a list before *end that follows its last comma outside of quotes; moves *end
+ * to that comma, or to NULL where this was the first part.  Empty parts are none (RFC 9110,
+ * 5.6.1); false: there are only such.
+ */
+static bool
+last_part(const char *list, const char **end, const char **part, size_t *length)
+{
+	while (*end)
+	{
+		last_part_or_none(list, end, part, length);
+		if (*length > 0)
+			return true;
+	}
+	return false;
 }
 
 /* The value of one pair (for, proto) of an element of Forwarded, without its quotes. */
@@ -145,15 +159,13 @@ read_forwarded_for(const WtCidrList *trusted, const WtHeader *headers, int n_hea
 	for (int i = n_headers - 1; i >= 0; i--)
 	{
 		const char *end = headers[i].value + headers[i].value_length;
+		const char *part;
+		size_t length;
 
 		if (!wt_header_is(&headers[i], "X-Forwarded-For"))
 			continue;
-		while (end)
+		while (last_part(headers[i].value, &end, &part, &length))
 		{
-			const char *part;
-			size_t length;
-
-			last_part(headers[i].value, &end, &part, &length);
 			if (++hops > MAX_HOPS || !step(trusted, part, length, client))
 				return;
 		}
@@ -169,17 +181,16 @@ read_forwarded(const WtCidrList *trusted, const WtHeader *headers, int n_headers
 	for (int i = n_headers - 1; i >= 0; i--)
 	{
 		const char *end = headers[i].value + headers[i].value_length;
+		const char *element;
+		size_t length;
 
 		if (!wt_header_is(&headers[i], "Forwarded"))
 			continue;
-		while (end)
+		while (last_part(headers[i].value, &end, &element, &length))
 		{
-			const char *element;
 			const char *value;
-			size_t length;
 			size_t n;
 
-			last_part(headers[i].value, &end, &element, &length);
 			if (forwarded_value(element, length, "proto", &value, &n))
 				client->secure = n == 5 && strncasecmp(value, "https", 5) == 0;
 			if (++hops > MAX_HOPS ||
@@ -198,8 +209,8 @@ read_proto(const WtHeader *proto, WtClient *client)
 	const char *part;
 	size_t length;
 
-	last_part(proto->value, &end, &part, &length);
-	client->secure = length == 5 && strncasecmp(part, "https", 5) == 0;
+	client->secure = last_part(proto->value, &end, &part, &length) && length == 5 &&
+					 strncasecmp(part, "https", 5) == 0;
 }
 
 void

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "http/framing.h"
 #include "http/listener_private.h"
@@ -30,6 +31,9 @@
 
 /* The first piece of memory for a body. */
 #define MIN_BODY 1024
+
+static const char head_too_large[] =
+	"the head of the request is too large: about 14 kB is what it may have";
 
 static Request *
 new_request(WtListener *listener)
@@ -238,23 +242,40 @@ add_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *val
 	return MHD_YES;
 }
 
-/* Splits the target into path and query; of an absolute URI the path counts. */
-static void
+/*
+ * Splits the target into path and query.  Of an absolute one, `http://host/path`, the
+ * authority is the host, whatever the Host header says (RFC 9112, 3.2.2): it is moved to the
+ * front, without a user's name, which may be a secret.  False: it is malformed.
+ */
+static bool
 split_target(Request *r)
 {
 	char *path = r->target;
 	char *query;
+	bool ok = true;
 
 	if (strncasecmp(path, "http://", 7) == 0 || strncasecmp(path, "https://", 8) == 0)
 	{
-		path = strchr(path, ':') + 3;
-		path += strcspn(path, "/?");
+		char *authority = strchr(path, ':') + 3;
+		size_t length = strcspn(authority, "/?#");
+		char *host = authority + length;
+
+		path = host;
+		while (host > authority && host[-1] != '@')
+			host--;
+		length = (size_t) (path - host);
+		ok = length > 0 && *host != ':' && wt_framing_is_host(host, length);
+		/* There is room: at least the scheme has gone from in front of it. */
+		memmove(r->target, host, length);
+		r->target[length] = '\0';
+		r->target_host = r->target;
 	}
 	query = strchr(path, '?');
 	if (query)
 		*query++ = '\0';
-	r->public.path = path;
+	r->public.path = *path ? path : "/";
 	r->public.query = query;
+	return ok;
 }
 
 /* NULL, or what is wrong with the framing of the request. */
@@ -457,11 +478,9 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	public->headers = r->headers;
 	if (!leaves_room_for_answer(mhd, r))
 	{
-		wt_refuse_in_body(
-			r, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
-			"Request Header Fields Too Large", WT_REASON_HEAD_TOO_LARGE,
-			"the head of the request is too large: about 14 kB is what it may "
-			"have");
+		wt_refuse_in_body(r, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+						  "Request Header Fields Too Large", WT_REASON_HEAD_TOO_LARGE,
+						  head_too_large);
 		return MHD_NO;
 	}
 	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
@@ -484,11 +503,15 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 												 : "out of memory");
 		return wt_refuse(r, MHD_HTTP_FORBIDDEN, WT_REASON_CERTIFICATE, sentence, true);
 	}
-	public->host = find_header(public, "Host");
 	public->content_type = find_header(public, "Content-Type");
 	public->content_encoding = find_header(public, "Content-Encoding");
 
-	split_target(r);
+	if (!split_target(r))
+		return wt_refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED,
+						 "the target's host has a character that no name or address has, "
+						 "or there is none",
+						 true);
+	public->host = r->target_host ? r->target_host : find_header(public, "Host");
 	route = wt_route_find(method, public->path, &allow);
 	ask_auth(listener, r, route, &verdict);
 	if (verdict.status != 0)
@@ -592,6 +615,70 @@ on_complete(WtListener *listener, Request *r)
 	return MHD_YES;
 }
 
+/*
+ * The request whose head MHD refuses at this moment; NULL: it is something else that it
+ * refuses.  Between a head's last line and wt_on_request nothing else happens, so that a head
+ * which is complete, of which we have not been told, and which has no answer yet is the one.
+ */
+static Request *
+refused_by_mhd(const WtListener *listener)
+{
+	for (const Connection *c = listener->phases[PHASE_RECEIVING].first; c; c = c->next)
+		if (!c->request->head_seen &&
+			!MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_HTTP_STATUS) &&
+			MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE))
+			return c->request;
+	return NULL;
+}
+
+/*
+ * MHD says in its log, before it does so, that it answers by itself: in HTML without a type.
+ * Where it is known to whom, that is done here instead; MHD finds that it can write no more,
+ * and closes the connection.
+ */
+void
+wt_on_complaint(void *cls, const char *format, va_list values)
+{
+	WtListener *listener = cls;
+	const char *first = strchr(format, '%');
+	Request *r;
+	unsigned int status;
+
+	/* Of all that it says only this begins with a number, the code; it may be translated. */
+	if (!first || first[1] != 'u')
+		return;
+	status = va_arg(values, unsigned int);
+	if (status < 400 || status > 599)
+		return;
+	r = refused_by_mhd(listener);
+	if (!r)
+	{
+		/* Before the target has come there is no request to be counted when it is over. */
+		if (WT_MHD_REFUSES_TARGET(status))
+			wt_count_request(listener->counters, (int) status,
+							 status == MHD_HTTP_URI_TOO_LONG ? WT_REASON_HEAD_TOO_LARGE
+															 : WT_REASON_MALFORMED);
+		return;
+	}
+	if (status == MHD_HTTP_CONTENT_TOO_LARGE)
+		wt_refuse_in_body(r, 413, "Content Too Large", WT_REASON_BODY_TOO_LARGE,
+						  "Content-Length is larger than any body may be");
+	else if (status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE)
+		wt_refuse_in_body(r, 431, "Request Header Fields Too Large",
+						  WT_REASON_HEAD_TOO_LARGE, head_too_large);
+	else if (status != MHD_HTTP_BAD_REQUEST)
+		return; /* its own failure, not the sender's */
+	else if (!MHD_lookup_connection_value(r->connection->mhd, MHD_HEADER_KIND, "Host"))
+		wt_refuse_in_body(r, 400, "Bad Request", WT_REASON_MALFORMED,
+						  "there is no Host, which HTTP/1.1 asks for");
+	else
+		wt_refuse_in_body(
+			r, 400, "Bad Request", WT_REASON_MALFORMED,
+			"Content-Length or Transfer-Encoding is not one that says where "
+			"the body ends");
+	shutdown(r->connection->fd, SHUT_WR);
+}
+
 static enum MHD_Result
 send_answer(Request *r)
 {
@@ -650,7 +737,9 @@ remember_refused(const WtListener *listener, Request *r)
 						 .ip = r->public.ip,
 						 .method = r->public.method,
 						 .status = r->status,
-						 .reason = r->reason};
+						 .reason = r->reason,
+						 .line = r->line,
+						 .column = r->column};
 
 	if (!refusal.ip && r->connection->has_peer)
 	{
@@ -658,7 +747,7 @@ remember_refused(const WtListener *listener, Request *r)
 		refusal.ip = r->ip;
 	}
 	if (!r->public.path)
-		split_target(r);
+		(void) split_target(r);
 	refusal.path = r->public.path;
 	refusal.user_agent = wt_header_find(r->headers, r->public.n_headers, "User-Agent");
 	if (refusal.user_agent)
@@ -667,8 +756,8 @@ remember_refused(const WtListener *listener, Request *r)
 }
 
 /*
- * A request that ended without an answer of ours may have had one of MHD's own.  (What MHD
- * answers before it has read the request line, 414 that is, shows nowhere.)
+ * A request that ended without an answer of ours may have had one of MHD's own.  What MHD
+ * answers before it has read the request line is counted by wt_on_complaint, if at all.
  */
 static void
 count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)

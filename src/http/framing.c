@@ -38,12 +38,9 @@ has_control(const char *s, size_t length)
 	return false;
 }
 
-/*
- * A name or an address with or without a port.  Of ASCII the characters that RFC 3986 has
- * for it, but the comma, which makes a list; the rest cannot be taken for anything else.
- */
-static bool
-is_host(const char *s, size_t length)
+/* RFC 3986's characters but the comma, which makes a list; non-ASCII is no separator. */
+bool
+wt_framing_is_host(const char *s, size_t length)
 {
 	static const char others[] = "-._~%!$&'()*+;=:[]";
 
@@ -89,7 +86,7 @@ wt_framing_check_headers(const WtHeader *headers, int n_headers)
 		else if (wt_header_is(h, "Host"))
 		{
 			hosts++;
-			if (!is_host(h->value, h->value_length))
+			if (!wt_framing_is_host(h->value, h->value_length))
 				return "Host has a character that no name or address has";
 		}
 	}

@@ -95,10 +95,12 @@ start_daemon(WtListener *listener, int which)
 	/* MHD's own limit on connections is out of the way: ours can be changed. */
 	daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_SUSPEND_RESUME |
-			WT_MHD_ONE_THREAD | (which == DAEMON_TLS ? MHD_USE_TLS : 0U),
-		0, NULL, NULL, wt_on_request, listener, MHD_OPTION_NOTIFY_CONNECTION,
-		wt_on_connection, listener, MHD_OPTION_NOTIFY_COMPLETED, wt_on_request_over,
-		listener, MHD_OPTION_URI_LOG_CALLBACK, wt_on_target, listener,
+			MHD_USE_ERROR_LOG | WT_MHD_ONE_THREAD |
+			(which == DAEMON_TLS ? MHD_USE_TLS : 0U),
+		0, NULL, NULL, wt_on_request, listener, MHD_OPTION_EXTERNAL_LOGGER,
+		wt_on_complaint, listener, MHD_OPTION_NOTIFY_CONNECTION, wt_on_connection,
+		listener, MHD_OPTION_NOTIFY_COMPLETED, wt_on_request_over, listener,
+		MHD_OPTION_URI_LOG_CALLBACK, wt_on_target, listener,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_LIMIT, 1000000U, WT_MHD_STRICT, 1, MHD_OPTION_ARRAY,
 		which == DAEMON_TLS ? tls : plain, MHD_OPTION_END);
@@ -240,6 +242,12 @@ void
 wt_listener_describe(const WtListener *listener, char *text, size_t size)
 {
 	wt_sockets_describe(&listener->sockets, text, size);
+}
+
+bool
+wt_listener_is_tls(const WtListener *listener)
+{
+	return listener->tls != NULL;
 }
 
 void
@@ -706,6 +714,8 @@ wt_listener_answer(WtListener *listener, WtRequest *request, const WtAnswer *ans
 
 	(void) listener;
 	r->reason = answer->reason;
+	r->line = answer->line;
+	r->column = answer->column;
 	r->response = wt_make_answer(answer, r);
 	resume(r, answer->status);
 }

@@ -39,7 +39,9 @@ typedef struct WtListenerSettings
 typedef struct WtAnswer
 {
 	int status;
-	WtReason reason;  /* why it is not a 2xx, for the counters */
+	WtReason reason; /* why it is not a 2xx, for the counters */
+	int line;		 /* where a body is wrong, both from 1; 0: it is not said */
+	int column;
 	const char *type; /* Content-Type; NULL: JSON */
 	const char *body;
 	size_t length;
@@ -75,6 +77,12 @@ extern bool wt_listener_use_tls(WtListener *listener, const WtTlsSettings *setti
 
 /* What it listens on, as text. */
 extern void wt_listener_describe(const WtListener *listener, char *text, size_t size);
+
+/*
+ * Whether connections by IP that come from now on must speak TLS; those by Unix-domain sockets
+ * never do.
+ */
+extern bool wt_listener_is_tls(const WtListener *listener);
 
 /* Accepts no more connections; those that are open go on. */
 extern void wt_listener_close_sockets(WtListener *listener);

@@ -27,6 +27,7 @@
 
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <time.h>
 
 #include "http/addresses.h"
@@ -105,6 +106,7 @@ struct Request
 	char *target; /* the request line's target, as it was sent, split at the '?' */
 	size_t target_size;
 	size_t target_length;
+	const char *target_host;	 /* in target; NULL: it names none */
 	const char *target_in_place; /* in MHD's memory */
 	WtHeader *headers;
 	int max_headers;
@@ -119,6 +121,8 @@ struct Request
 	bool answered;
 	int status; /* of the answer; 0: there is none yet */
 	WtReason reason;
+	int line; /* where the body is wrong; 0: it is not said */
+	int column;
 	char ip[INET6_ADDRSTRLEN];
 	char source[WT_MAX_SOURCE + 1];
 	const char *origin; /* a page of this origin may see the answer; NULL: no page may */
@@ -295,6 +299,10 @@ extern enum MHD_Result wt_on_request(void *cls, struct MHD_Connection *mhd,
 									 size_t *upload_data_size, void **context);
 extern void wt_on_request_over(void *cls, struct MHD_Connection *mhd, void **context,
 							   enum MHD_RequestTerminationCode code);
+
+/* MHD's log: it says here that it is about to answer by itself. */
+extern void wt_on_complaint(void *cls, const char *format, va_list values)
+	__attribute__((format(printf, 2, 0)));
 
 /* Lets go of the requests that are held: those for which there is room, or time is up. */
 extern void wt_release_held(WtListener *listener, bool all);

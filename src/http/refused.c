@@ -218,6 +218,8 @@ make_request(const WtRefusal *refusal)
 
 	r.status = (uint16_t) refusal->status;
 	r.reason = (uint8_t) refusal->reason;
+	r.line = (uint32_t) refusal->line;
+	r.column = (uint32_t) refusal->column;
 	set_address(&r.address, refusal->ip);
 	/* Four bytes more than are kept, for a character that begins in these. */
 	r.method_length =
@@ -300,6 +302,8 @@ add_to_recent(Recent *recent, uint64_t hash, const WtRefusedRequest *r, int64_t 
 		if (earlier.times < UINT32_MAX)
 			earlier.times++;
 		earlier.time_us = time_us;
+		earlier.line = r->line;
+		earlier.column = r->column;
 		store_words(&recent->place->request, &earlier, sizeof(earlier));
 	}
 	end_write(&recent->place->version, recent->version);

@@ -43,6 +43,8 @@ typedef struct WtRefusal
 	size_t user_agent_length;
 	int status; /* 0: there was no answer */
 	WtReason reason;
+	int line; /* where the body is wrong, both from 1; 0: it is not known */
+	int column;
 } WtRefusal;
 
 /* Texts are not ended by a NUL; this length says that there is none. */
@@ -61,6 +63,8 @@ typedef struct WtRefusedRequest
 	uint64_t serial; /* ascends with the first of them */
 	int64_t time_us; /* of the last of them */
 	uint32_t times;	 /* 0: nothing is here */
+	uint32_t line;	 /* of the last of them; 0: not known */
+	uint32_t column;
 	uint16_t status;
 	uint8_t reason;
 	uint8_t method_length;

@@ -26,6 +26,12 @@ static const Route routes[] = {
 	{"/log", "POST", WT_ROUTE_EVENTS, LOG_METHODS},
 	{"/log", "HEAD", WT_ROUTE_HEALTH, LOG_METHODS},
 	{"/log", "OPTIONS", WT_ROUTE_OPTIONS, LOG_METHODS},
+	{"/log/", "POST", WT_ROUTE_EVENTS, LOG_METHODS},
+	{"/log/", "HEAD", WT_ROUTE_HEALTH, LOG_METHODS},
+	{"/log/", "OPTIONS", WT_ROUTE_OPTIONS, LOG_METHODS},
+	{"/", "POST", WT_ROUTE_EVENTS, LOG_METHODS},
+	{"/", "HEAD", WT_ROUTE_HEALTH, LOG_METHODS},
+	{"/", "OPTIONS", WT_ROUTE_OPTIONS, LOG_METHODS},
 	{"/metrics", "GET", WT_ROUTE_METRICS, READ_METHODS},
 	{"/metrics", "HEAD", WT_ROUTE_METRICS, READ_METHODS},
 	{"/metrics", "OPTIONS", WT_ROUTE_OPTIONS, READ_METHODS},
@@ -47,7 +53,9 @@ wt_route_find(const char *method, const char *path, const char **allow)
 		*allow = routes[i].allow;
 		if (strcmp(method, routes[i].method) == 0)
 			return routes[i].route;
-		found = WT_ROUTE_BAD_METHOD;
+		/* Who looks at the root with a browser has not come to send. */
+		if (path[1] != '\0')
+			found = WT_ROUTE_BAD_METHOD;
 	}
 	return found;
 }

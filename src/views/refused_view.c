@@ -221,8 +221,8 @@ windtrap_refused_requests(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 	{
 		const WtRefusedRequest *r = &requests[i];
-		Datum values[8];
-		bool nulls[8] = {false};
+		Datum values[9];
+		bool nulls[9] = {false};
 
 		values[0] = time_datum(r->time_us);
 		values[1] = ip_datum(&r->address, &nulls[1]);
@@ -232,7 +232,11 @@ windtrap_refused_requests(PG_FUNCTION_ARGS)
 		values[4] = Int32GetDatum(r->status);
 		values[5] = reason_datum(r->reason);
 		values[6] = text_datum(r->user_agent, r->user_agent_length, &nulls[6]);
-		values[7] = Int64GetDatum(r->times);
+		nulls[7] = (r->line == 0);
+		if (r->line > 0)
+			values[7] =
+				CStringGetTextDatum(psprintf("line %u, column %u", r->line, r->column));
+		values[8] = Int64GetDatum(r->times);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

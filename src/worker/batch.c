@@ -631,12 +631,28 @@ format_batch_answer(const Job *job, StringInfo body)
 	appendStringInfoString(body, "}\n");
 }
 
+/*
+ * Where a body is wrong, for windtrap.refused: of the sentence for its sender nothing but the
+ * numbers, for the rest may quote the body.
+ */
+static void
+set_position(WtAnswer *answer, const char *message)
+{
+	const char *place = message ? strstr(message, "at line ") : NULL;
+
+	if ((answer->reason != WT_REASON_BAD_JSON && answer->reason != WT_REASON_UNFIT) ||
+		!place ||
+		sscanf(place, "at line %d, column %d:", &answer->line, &answer->column) != 2)
+		answer->line = answer->column = 0;
+}
+
 static void
 answer_with_error(WtListener *listener, const Job *job, int status, const char *message)
 {
 	char body[WT_ANSWER_SIZE];
 	WtAnswer answer = {.status = status, .reason = job->reason, .body = body};
 
+	set_position(&answer, message);
 	/* Only what is committed in pieces can be stored in part: say where to go on. */
 	if (job->n_accepted + job->n_rejected > 0 && job->decoder.batch)
 		message = psprintf("%s; the first " INT64_FORMAT
@@ -680,6 +696,8 @@ answer_job(WtListener *listener, const Job *job)
 			/* Of which nothing could be stored as it is: senders must not think so. */
 			answer.status = 422;
 			answer.reason = job->decoder.reason ? job->decoder.reason : WT_REASON_TABLE;
+			if (job->n_listed > 0)
+				set_position(&answer, job->listed[0].message);
 		}
 		format_batch_answer(job, &body);
 	}

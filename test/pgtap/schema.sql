@@ -91,7 +91,7 @@ SELECT is(
 	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
 	 FROM pg_attribute WHERE attrelid = 'windtrap.refused'::regclass AND attnum > 0),
 	ARRAY['time timestamp with time zone', 'ip inet', 'method text', 'path text', 'status integer',
-	      'reason text', 'user_agent text', 'times bigint'],
+	      'reason text', 'user_agent text', 'detail text', 'times bigint'],
 	'the columns of windtrap.refused have their types and order');
 SELECT is(
 	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
