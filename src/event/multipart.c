@@ -9,7 +9,9 @@
  *	part		a field or a file: a head, an empty line, and what it holds
  *	boundary	the line between parts; its text is in the Content-Type
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* memmem */
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
