@@ -24,12 +24,14 @@ OBJS = \
 	src/base/text.o \
 	src/base/transact.o \
 	src/base/uuid.o \
+	src/event/charset.o \
 	src/event/decode.o \
 	src/event/enrich.o \
 	src/event/form.o \
 	src/event/inflate.o \
 	src/event/json.o \
 	src/event/jsonb_writer.o \
+	src/event/multipart.o \
 	src/forward/forward.o \
 	src/forward/forward_status.o \
 	src/forward/forward_worker.o \

@@ -457,6 +457,27 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION windtrap.retry_quarantined(text[]) IS
 'parses events in quarantine (all, or those with these ids) again, after a repair of their raw or of the table, and moves them to status 0; error is why one stays';
 
+CREATE FUNCTION windtrap.retry_quarantined(
+    INOUT id text,
+    raw text,
+    OUT error text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_retry_quarantined'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.retry_quarantined(text, text) IS
+'parses raw, a repaired text, in place of the event in quarantine with this id, and moves the event to status 0; error is why it stays as it was';
+
+CREATE FUNCTION windtrap.discard_quarantined(ids text[])
+RETURNS bigint
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_discard_quarantined'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.discard_quarantined(text[]) IS
+'deletes the events in quarantine with these ids; gives their number';
+
 -- The outbox: what is still to be forwarded, a row for each batch that was committed.  What an
 -- id means is said in src/store/outbox.c.
 
@@ -608,6 +629,8 @@ REVOKE ALL ON FUNCTION windtrap.start() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.stop() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.create_log_table(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.retry_quarantined(text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.retry_quarantined(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.discard_quarantined(text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.upkeep(timestamptz, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.adopt_partitions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.tokens_changed() FROM PUBLIC;

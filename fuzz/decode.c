@@ -18,6 +18,8 @@ static const char *const types[] = {
 	"application/cloudevents+json; charset=utf-8",
 	" Application/JSONL ;x",
 	"",
+	"multipart/form-data; boundary=b",
+	"application/json-seq",
 };
 static const size_t sizes[] = {1024 * 1024, 1, 2, 3, 7, 16, 40, 100, 600};
 
@@ -53,13 +55,14 @@ check_error(const WtDecoder *decoder, bool is_refused)
 }
 
 static void
-decode(const char *type, size_t max_event_size, const char *body, size_t length)
+decode(const char *type, size_t max_event_size, bool repair, const char *body,
+	   size_t length)
 {
 	WtDecoder decoder = {.content_type = type,
 						 .body = body,
 						 .length = length,
 						 .max_event_size = max_event_size};
-	WtJson json = {0};
+	WtJson json = {.repair = repair};
 	const char *from = body; /* where the last event ended */
 	size_t calls = 0;
 	WtDecodeResult r;
@@ -116,8 +119,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	type = types[(uint8_t) (data[0] - '0') % (sizeof(types) / sizeof(types[0]))];
 	body = exact_copy(data + 2, size - 2);
-	decode(type, sizes[(uint8_t) (data[1] - '0') % (sizeof(sizes) / sizeof(sizes[0]))],
-		   body, size - 2);
+	for (int repair = 0; repair < 2; repair++)
+		decode(type,
+			   sizes[(uint8_t) (data[1] - '0') % (sizeof(sizes) / sizeof(sizes[0]))],
+			   repair, body, size - 2);
 	free(body);
 	return 0;
 }

@@ -18,6 +18,7 @@ use Attacks;
 use Batch;
 
 my $node = wt_node('refusals', conf => <<'CONF');
+windtrap.repair = off
 windtrap.max_body_size = '2MB'
 windtrap.max_event_size = '256kB'
 CONF

@@ -67,6 +67,8 @@ sub refused
 #
 # Forms of a batch
 #
+# curl's default, which says nothing.
+my %untyped = (type => 'application/x-www-form-urlencoded');
 my @three = ('{"n": 1}', '{"n": 2}', '{"n": 3}');
 my $ndjson = qq({"n":1}\n{"n":2}\n{"n":3}\n);
 accepted('an array', '[{"n":1},{"n":2},{"n":3}]', \@three);
@@ -80,12 +82,13 @@ accepted('an array of one', '[{"n":1}]', ['{"n": 1}']);
 		'1 "two" null true [] {}', 'an array of all sorts of values: stored');
 }
 accepted('nested arrays', '[[{"n":1},{"n":2}],[],[[{"n":3}]]]', [ '[{"n": 1}, {"n": 2}]', '[]', '[[{"n": 3}]]' ]);
-for my $empty ('[]', " [\r\n] ", '[][]', "[]\n[]\n")
+for my $empty ('[]', " [\r\n] ", "[]\n[]\n", "[]\n[][]")
 {
 	accepted('an empty array: ' . ($empty =~ s/\s+/ /gr), $empty, []);
 }
 accepted('arrays one after the other', qq([{"n":1},{"n":2}]\n[]\n[{"n":3}]), \@three);
-accepted('objects and arrays', qq({"n":1}[{"n":2}]\n{"n":3}), \@three);
+accepted('objects and arrays', qq({"n":1}[{"n":2}]\n{"n":3}), \@three, %untyped);
+refused('objects and arrays on one line as JSON', qq({"n":1}[{"n":2}]\n{"n":3}), 400, qr/line 1, column 8: expected the end/);
 
 for my $type ('application/x-ndjson', 'application/ndjson', 'application/x-ndjson; charset=utf-8',
 	'application/jsonl', 'application/x-jsonlines', 'application/json', 'application/x-www-form-urlencoded', 'text/plain')
@@ -103,10 +106,10 @@ for my $type ('application/x-ndjson', 'application/json')
 }
 accepted('one line', qq({"n":1}\n), ['{"n": 1}'], type => 'application/x-ndjson');
 accepted('lines of values', qq(1\n"two"\n[3]\n), [ '1', 'two', '[3]' ], type => 'application/x-ndjson');
-accepted('concatenated objects', '{"n":1}{"n":2}{"n":3}', \@three);
-accepted('objects with space between', qq({"n":1} {"n":2}\t\r\n\n{"n":3} ), \@three);
+accepted('concatenated objects', '{"n":1}{"n":2}{"n":3}', \@three, %untyped);
+accepted('objects with space between', qq({"n":1} {"n":2}\t\r\n\n{"n":3} ), \@three, %untyped);
 accepted('objects over several lines', qq({\n "n": 1\n}\n{\n "n": 2\n}\n{\n "n": 3\n}\n), \@three);
-accepted('braces in strings', qq({"s":"}{][\\"}"}{"s":"\\\\"}), [ '{"s": "}{][\\"}"}', '{"s": "\\\\"}' ]);
+accepted('braces in strings', qq({"s":"}{][\\"}"}{"s":"\\\\"}), [ '{"s": "}{][\\"}"}', '{"s": "\\\\"}' ], %untyped);
 
 is(http($port, 'POST', '/log', body => $ndjson)->{content}, qq({"accepted":3}\n), 'NDJSON without a type: accepted');
 refused('an empty body as NDJSON', "\n\r\n ", 400, qr/empty/, type => 'application/x-ndjson');

@@ -20,6 +20,7 @@ use WindTrap;
 use Batch;
 
 my $node = wt_node('quarantine', conf => <<'CONF');
+windtrap.repair = off
 windtrap.max_event_size = '4kB'
 track_commit_timestamp = on
 CONF

@@ -18,6 +18,7 @@ use WindTrap;
 use Batch;
 
 my $node = wt_node('metrics', conf => <<'CONF');
+windtrap.repair = off
 windtrap.max_body_size = '2MB'
 windtrap.max_event_size = '4kB'
 windtrap.max_inflight = '1MB'

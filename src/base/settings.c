@@ -45,6 +45,7 @@ int wt_auth_mode;
 char *wt_cors_origins;
 char *wt_allowed_hosts;
 bool wt_quarantine_single;
+bool wt_repair;
 int wt_retention_size;
 char *wt_stdout;
 bool wt_postgres;
@@ -720,6 +721,15 @@ wt_settings_define(void)
 							 "Quarantine also events that are refused one by one.", NULL,
 							 &wt_quarantine_single, false, PGC_SIGHUP, 0, NULL, NULL,
 							 NULL);
+
+	/*
+	 * Whether events are stored that hold what PostgreSQL's text cannot: NULs, lone
+	 * surrogates, bytes that are no UTF-8.  U+FFFD takes the place of each, and "repaired"
+	 * in the row's data says so.
+	 */
+	DefineCustomBoolVariable(
+		"windtrap.repair", "Store events with U+FFFD for what cannot be stored in them.",
+		NULL, &wt_repair, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/*
 	 * How long events are kept.  Partitions whose whole time is older are dropped, and

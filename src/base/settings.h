@@ -31,6 +31,7 @@ extern char *wt_trusted_proxies; /* a list for wt_cidr_list_parse */
 extern int wt_retention_size;	 /* MB; 0: no limit */
 
 extern bool wt_quarantine_single;
+extern bool wt_repair;
 extern char *wt_stdout;
 
 extern bool wt_postgres;	   /* events go to the log table */

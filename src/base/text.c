@@ -40,6 +40,46 @@ wt_utf8_sequence(const unsigned char *p, size_t left)
 	return 4;
 }
 
+int
+wt_utf8_broken(const unsigned char *p, size_t left)
+{
+	int follow = p[0] >= 0xE0 && p[0] <= 0xEF ? 2 : p[0] >= 0xF0 && p[0] <= 0xF4 ? 3 : 0;
+	unsigned char least = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : 0x80;
+	unsigned char most = p[0] == 0xED ? 0x9F : p[0] == 0xF4 ? 0x8F : 0xBF;
+	int n = 1;
+
+	while (n <= follow && (size_t) n < left && p[n] >= least && p[n] <= most)
+	{
+		n++;
+		least = 0x80;
+		most = 0xBF;
+	}
+	return n;
+}
+
+size_t
+wt_text_repair(const char *text, size_t length, char *out)
+{
+	size_t written = 0;
+
+	while (length > 0)
+	{
+		size_t valid = wt_text_valid_prefix(text, length);
+
+		memcpy(out + written, text, valid);
+		written += valid;
+		if (valid == length)
+			break;
+		memcpy(out + written, WT_UTF8_REPLACEMENT, 3);
+		written += 3;
+		valid +=
+			(size_t) wt_utf8_broken((const unsigned char *) text + valid, length - valid);
+		text += valid;
+		length -= valid;
+	}
+	return written;
+}
+
 size_t
 wt_text_valid_prefix(const char *text, size_t length)
 {

@@ -19,6 +19,21 @@
 extern int wt_utf8_sequence(const unsigned char *p, size_t left);
 
 /*
+ * How many of the bytes at p, where no well-formed UTF-8 sequence begins, one U+FFFD stands
+ * for: the longest beginning of such a sequence, as WHATWG's decoder has it; at least 1.
+ */
+extern int wt_utf8_broken(const unsigned char *p, size_t left);
+
+/* U+FFFD, which stands for what cannot be stored. */
+#define WT_UTF8_REPLACEMENT "\xEF\xBF\xBD"
+
+/*
+ * Copies text to out, which has room for 3 bytes for each, with U+FFFD for each NUL and for
+ * what is not UTF-8; gives the number of bytes written.
+ */
+extern size_t wt_text_repair(const char *text, size_t length, char *out);
+
+/*
  * The offset of the first byte of text that is not well-formed UTF-8 or is NUL
  * (PostgreSQL can store neither); length where everything is well.
  */

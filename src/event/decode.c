@@ -13,6 +13,7 @@
 
 #include "event/decode.h"
 #include "event/form.h"
+#include "event/multipart.h"
 #include "base/text.h"
 
 /* What the sender says that the body is. */
@@ -20,7 +21,9 @@ typedef enum Declared
 {
 	DECLARED_JSON,
 	DECLARED_LINES,
+	DECLARED_RECORDS,
 	DECLARED_FORM,
+	DECLARED_MULTIPART,
 	DECLARED_NOTHING,
 	DECLARED_OTHER
 } Declared;
@@ -75,6 +78,10 @@ declared_type(const char *content_type)
 		return DECLARED_NOTHING;
 	if (equal_caseless(content_type, n, "application/x-www-form-urlencoded"))
 		return DECLARED_FORM;
+	if (equal_caseless(content_type, n, "multipart/form-data"))
+		return DECLARED_MULTIPART;
+	if (ends_caseless(content_type, n, "json-seq"))
+		return DECLARED_RECORDS;
 	if (ends_caseless(content_type, n, "ndjson") ||
 		ends_caseless(content_type, n, "jsonl") ||
 		ends_caseless(content_type, n, "jsonlines") ||
@@ -167,23 +174,61 @@ bad_single(WtDecoder *decoder, int status)
 	return WT_DECODE_BAD;
 }
 
-/* Every string of the tokens must be text that PostgreSQL can store. */
+/* Every string of the tokens must be text that PostgreSQL can store, or made so. */
 static WtDecodeResult
-check_form(WtDecoder *decoder, const WtJson *json)
+check_form(WtDecoder *decoder, WtJson *json)
 {
-	for (uint32_t i = 0; i < json->n_tokens; i++)
-	{
-		const WtJsonToken *t = &json->tokens[i];
+	const WtJsonToken *unfit;
 
-		if (t->type == WT_JSON_STRING &&
-			wt_text_valid_prefix(t->u.text, t->length) != t->length)
-		{
-			set_error(decoder, WT_REASON_NOT_TEXT,
-					  "a field of the form is not valid UTF-8 text, or holds a NUL");
-			return bad_single(decoder, 400);
-		}
+	if (!wt_json_repair(json, &unfit))
+		return WT_DECODE_OUT_OF_MEMORY;
+	if (unfit)
+	{
+		set_error(decoder, WT_REASON_NOT_TEXT,
+				  "a field of the form is not valid UTF-8 text, or holds a NUL");
+		return bad_single(decoder, 400);
 	}
 	return WT_DECODE_EVENT;
+}
+
+/*
+ * Whether what is declared as a form is one: curl says of everything that it is.  A form has
+ * fields with values, and blanks and control characters in it are escaped.
+ */
+static bool
+is_form(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char) text[i] <= ' ' || text[i] == '\x7F')
+			return false;
+	return memchr(text, '=', length) != NULL;
+}
+
+static WtDecodeResult
+decode_form(WtDecoder *decoder, WtJson *json, const char *text, size_t length)
+{
+	if (wt_form_parse(json, text, length) != WT_JSON_OK)
+		return WT_DECODE_OUT_OF_MEMORY;
+	return check_form(decoder, json);
+}
+
+static WtDecodeResult
+decode_multipart(WtDecoder *decoder, WtJson *json)
+{
+	const char *reason;
+
+	switch (wt_multipart_parse(json, decoder->content_type, decoder->body,
+							   decoder->length, &reason))
+	{
+		case WT_JSON_OK:
+			return check_form(decoder, json);
+		case WT_JSON_OUT_OF_MEMORY:
+			return WT_DECODE_OUT_OF_MEMORY;
+		default:
+			set_error(decoder, WT_REASON_MALFORMED, "bad multipart/form-data: %s",
+					  reason);
+			return bad_single(decoder, 400);
+	}
 }
 
 static WtDecodeResult
@@ -191,8 +236,9 @@ decode_text(WtDecoder *decoder, WtJson *json, const char *text, size_t length)
 {
 	size_t valid = wt_text_valid_prefix(text, length);
 	WtJsonToken *t;
+	const WtJsonToken *unfit;
 
-	if (valid != length)
+	if (valid != length && !json->repair)
 	{
 		if (text[valid] == '\0')
 			set_error(decoder, WT_REASON_NOT_TEXT,
@@ -209,6 +255,8 @@ decode_text(WtDecoder *decoder, WtJson *json, const char *text, size_t length)
 		return WT_DECODE_OUT_OF_MEMORY;
 	t->u.text = text;
 	t->length = (uint32_t) length;
+	if (valid != length && !wt_json_repair(json, &unfit))
+		return WT_DECODE_OUT_OF_MEMORY;
 	return WT_DECODE_EVENT;
 }
 
@@ -278,7 +326,7 @@ next_element(WtDecoder *decoder, WtJson *json)
 	return bad_event(decoder, value, next);
 }
 
-/* The next line that is not blank. */
+/* The next line that is not blank, or record. */
 static WtDecodeResult
 next_line(WtDecoder *decoder, WtJson *json)
 {
@@ -287,9 +335,11 @@ next_line(WtDecoder *decoder, WtJson *json)
 	WtJsonError error;
 	WtJsonResult r;
 
+	while (start < decoder->end && *start == decoder->separator)
+		start = skip_space(start + 1, decoder->end);
 	if (start == decoder->end)
 		return WT_DECODE_END;
-	line_end = memchr(start, '\n', (size_t) (decoder->end - start));
+	line_end = memchr(start, decoder->separator, (size_t) (decoder->end - start));
 	if (!line_end)
 		line_end = decoder->end;
 	decoder->next = line_end;
@@ -320,6 +370,26 @@ begins_line(const WtDecoder *decoder, const char *value)
 	return value == decoder->body || value[-1] == '\n';
 }
 
+/*
+ * Whether more follows the first value, at `value`, in a body in which values that follow
+ * each other must say that they mean it, by a line of their own, and do not.
+ */
+static bool
+is_misplaced(WtDecoder *decoder, const char *value)
+{
+	WtJsonError error = {0};
+
+	if (!decoder->own_line || value == decoder->end)
+		return false;
+	decoder->own_line = false;
+	if (begins_line(decoder, value))
+		return false;
+	snprintf(error.reason, sizeof(error.reason),
+			 "expected the end of the text after the value");
+	set_json_error(decoder, decoder->body, value, WT_JSON_BAD, &error);
+	return true;
+}
+
 /* The next of several values: objects, and arrays of events. */
 static WtDecodeResult
 next_value(WtDecoder *decoder, WtJson *json)
@@ -330,6 +400,8 @@ next_value(WtDecoder *decoder, WtJson *json)
 	WtJsonError error = {0};
 	WtJsonResult r;
 
+	if (decoder->next > decoder->first && is_misplaced(decoder, value))
+		return refuse(decoder, 400);
 	while (value < decoder->end && *value == '[')
 	{
 		decoder->next = skip_space(value + 1, decoder->end);
@@ -338,7 +410,10 @@ next_value(WtDecoder *decoder, WtJson *json)
 			decoder->form = WT_FORM_ARRAY;
 			return next_element(decoder, json);
 		}
-		value = skip_space(decoder->next + 1, decoder->end);
+		decoder->next++;
+		value = skip_space(decoder->next, decoder->end);
+		if (is_misplaced(decoder, value))
+			return refuse(decoder, 400);
 	}
 	left = (size_t) (decoder->end - value);
 	if (left == 0)
@@ -424,6 +499,73 @@ is_lines_even_so(const WtDecoder *decoder, WtJson *json, const char *value)
 	return wt_json_parse(json, p, (size_t) (line_end - p), &error) == WT_JSON_OK;
 }
 
+/* Objects and arrays one after the other, from `value` on. */
+static WtDecodeResult
+begin_values(WtDecoder *decoder, WtJson *json, const char *value)
+{
+	decoder->form = WT_FORM_VALUES;
+	decoder->batch = true;
+	decoder->first = decoder->next = value;
+	return next_value(decoder, json);
+}
+
+/* Lines, or records, from `p` on. */
+static WtDecodeResult
+begin_lines(WtDecoder *decoder, WtJson *json, const char *p, char separator)
+{
+	decoder->form = WT_FORM_LINES;
+	decoder->batch = true;
+	decoder->separator = separator;
+	decoder->next = p;
+	return next_line(decoder, json);
+}
+
+/*
+ * Whether a body is nothing but JSON values from `value` on, if not all of them can be
+ * stored.  What is too long to be anything else is not looked at: it is taken for JSON.
+ */
+static bool
+is_json_throughout(const WtDecoder *decoder, WtJson *json, const char *value)
+{
+	WtDecoder ahead = *decoder;
+	WtDecodeResult r;
+
+	if ((size_t) (decoder->end - value) > decoder->max_event_size)
+		return true;
+	for (r = begin_values(&ahead, json, value);
+		 r == WT_DECODE_EVENT ||
+		 (r == WT_DECODE_BAD && ahead.reason != WT_REASON_BAD_JSON);
+		 r = wt_decode_next(&ahead, json))
+		;
+	return r == WT_DECODE_END || r == WT_DECODE_OUT_OF_MEMORY;
+}
+
+/*
+ * A body that begins with { or [ and that nobody says is JSON: `end` is where its first value
+ * ends, NULL where that is no JSON.  *is_json is set to false where all is text.
+ */
+static WtDecodeResult
+guess_batch(WtDecoder *decoder, WtJson *json, const char *value, const char *end,
+			bool *is_json)
+{
+	const char *after = end ? skip_space(end, decoder->end) : NULL;
+	bool more = after && after < decoder->end;
+	bool one_line = more && *value == '{' && *after == '{' &&
+					begins_line(decoder, after) &&
+					!memchr(value, '\n', (size_t) (end - value));
+
+	*is_json = true;
+	if (*value == '{' && (one_line || !end) && is_lines_even_so(decoder, json, value))
+		return begin_lines(decoder, json, value, '\n');
+	if (end && (!more || *after == '{' || *after == '[') &&
+		is_json_throughout(decoder, json, value))
+		return begin_values(decoder, json, value);
+	if (one_line)
+		return begin_lines(decoder, json, value, '\n');
+	*is_json = false;
+	return WT_DECODE_END;
+}
+
 /*
  * A body that begins as JSON does: one event, or the first of several.  *is_json is false
  * where it is not JSON, and may be something else; guess: as long as nobody says that it
@@ -446,22 +588,17 @@ first_value(WtDecoder *decoder, WtJson *json, const char *value, bool guess,
 	if (r == WT_JSON_TOO_LARGE)
 		next = wt_json_skip_value(value, left);
 	after = next ? skip_space(next, decoder->end) : decoder->end;
-	if (guess && after < decoder->end && *after != '{' && *after != '[')
+	if (guess && *value != '"' &&
+		(*value == '[' || r == WT_JSON_BAD || after < decoder->end))
 	{
 		/* "[12.345] usb 1-1: ..." is a line of text. */
-		*is_json = false;
-		return WT_DECODE_END;
+		return guess_batch(decoder, json, value, next, is_json);
 	}
 	if (next && (*value == '[' || after < decoder->end))
 	{
 		/* More follows.  After a scalar it can only be that this was no JSON. */
 		if (*value == '{' || *value == '[')
-		{
-			decoder->form = WT_FORM_VALUES;
-			decoder->batch = true;
-			decoder->next = value;
-			return next_value(decoder, json);
-		}
+			return begin_values(decoder, json, value);
 		*is_json = false;
 		error.offset = (size_t) (after - value);
 		snprintf(error.reason, sizeof(error.reason),
@@ -471,10 +608,7 @@ first_value(WtDecoder *decoder, WtJson *json, const char *value, bool guess,
 	if (r == WT_JSON_BAD && *value == '{' && is_lines_even_so(decoder, json, value))
 	{
 		*is_json = true;
-		decoder->form = WT_FORM_LINES;
-		decoder->batch = true;
-		decoder->next = value;
-		return next_line(decoder, json);
+		return begin_lines(decoder, json, value, '\n');
 	}
 	decoder->form = WT_FORM_SINGLE;
 	decoder->done = true;
@@ -515,26 +649,19 @@ decode_first(WtDecoder *decoder, WtJson *json)
 		return refuse(decoder, 400);
 	}
 	if (declared == DECLARED_LINES)
-	{
-		decoder->form = WT_FORM_LINES;
-		decoder->batch = true;
-		decoder->next = value;
-		return next_line(decoder, json);
-	}
+		return begin_lines(decoder, json, value, '\n');
+	if (declared == DECLARED_RECORDS)
+		return begin_lines(decoder, json, value, '\x1E');
+	decoder->own_line = declared == DECLARED_JSON || declared == DECLARED_OTHER;
 
 	/*
 	 * Under any type but JSON's a number or a word is not worth a guess: "404" sent as
 	 * text is text.  curl's default type, and none, are no statement at all.
 	 */
 	looks_like_json = *value == '{' || *value == '[' || *value == '"';
-	if (*value == '[' && declared != DECLARED_OTHER)
-	{
-		decoder->form = WT_FORM_VALUES;
-		decoder->batch = true;
-		decoder->next = value;
-		return next_value(decoder, json);
-	}
-	if (looks_like_json || declared != DECLARED_OTHER)
+	if (*value == '[' && declared != DECLARED_OTHER && declared != DECLARED_MULTIPART)
+		return begin_values(decoder, json, value);
+	if (declared != DECLARED_MULTIPART && (looks_like_json || declared != DECLARED_OTHER))
 	{
 		result = first_value(decoder, json, value, declared == DECLARED_OTHER, &is_json);
 		if (is_json || declared == DECLARED_JSON ||
@@ -554,12 +681,11 @@ decode_first(WtDecoder *decoder, WtJson *json)
 		set_too_large(decoder);
 		return bad_single(decoder, 413);
 	}
-	if (declared == DECLARED_FORM)
-	{
-		if (wt_form_parse(json, text, (size_t) (decoder->end - text)) != WT_JSON_OK)
-			return WT_DECODE_OUT_OF_MEMORY;
-		return check_form(decoder, json);
-	}
+	if (declared == DECLARED_MULTIPART)
+		return decode_multipart(decoder, json);
+	/* A file that is a form ends with a line feed, perhaps. */
+	if (declared == DECLARED_FORM && is_form(decoder->raw, decoder->raw_length))
+		return decode_form(decoder, json, decoder->raw, decoder->raw_length);
 	return decode_text(decoder, json, text, (size_t) (decoder->end - text));
 }
 

@@ -6,8 +6,28 @@
  * the server.
  *
  * A body holds one event (JSON, a form, text) or a batch: the elements of a JSON array,
- * the lines of NDJSON, JSON values one after the other.  Of a batch, an event that cannot
- * be stored, or a line that is not JSON, costs its neighbours nothing.
+ * the lines of NDJSON, the records of RFC 7464, JSON values one after the other.  Of a
+ * batch, an event that cannot be stored, or a line that is not JSON, costs its neighbours
+ * nothing.
+ *
+ * What a body is, is found by its type and by itself:
+ *
+ *	- application/x-ndjson and application/json-seq are a batch, line by line and record by
+ *	  record; multipart/form-data is a form.
+ *	- application/json is JSON.  Objects and arrays one after the other are a batch where the
+ *	  second begins on a line of its own.
+ *	- No type, or a form's, which is curl's default, says nothing of a body that begins with
+ *	  {, [ or ": it is JSON, and a batch if values follow each other in whatever way.  What
+ *	  begins otherwise and is JSON is JSON too.  Else a form is what is declared as one, has
+ *	  an = and neither blanks nor control characters; the rest is text.
+ *	- Any other type, as text/plain, which beacons of web pages have, is text, but for
+ *		- one JSON object, array or string, which is all of the body;
+ *		- NDJSON: the first line begins with {, so does the second, and one of these two is an
+ *		  object by itself;
+ *		- objects and arrays one after the other, all JSON to the last, the second on a line of
+ *		  its own.
+ *	  To see the last, and an array, all of the body has to be read twice; a body that is
+ *	  longer than an event may be, and can be no text for that reason, is not.
  */
 #ifndef WT_DECODE_H
 #define WT_DECODE_H
@@ -29,7 +49,7 @@ typedef enum WtDecodeForm
 	WT_FORM_UNKNOWN, /* nothing has been decoded yet */
 	WT_FORM_SINGLE,	 /* one event */
 	WT_FORM_ARRAY,	 /* the elements of an array */
-	WT_FORM_LINES,	 /* lines */
+	WT_FORM_LINES,	 /* lines, or records: what lies between separators */
 	WT_FORM_VALUES	 /* values one after the other */
 } WtDecodeForm;
 
@@ -51,9 +71,12 @@ typedef struct WtDecoder
 	const char *raw; /* the event, good or bad, as it was sent */
 	size_t raw_length;
 
-	const char *next; /* where decoding goes on */
+	const char *first; /* where the first value begins */
+	const char *next;  /* where decoding goes on */
 	const char *end;
 	size_t overrun; /* bytes read in vain beyond the ends of bad lines */
+	char separator; /* of WT_FORM_LINES */
+	bool own_line;	/* what follows the first value must begin a line */
 	bool done;
 } WtDecoder;
 

@@ -21,7 +21,7 @@
 #define REDACTED "[redacted]"
 
 /* Names of members, in jsonb's order: shorter first, then by bytes. */
-#define ENVELOPE_MEMBERS 14
+#define ENVELOPE_MEMBERS 15
 
 /* What is kept of an event in quarantine, bytes: jsonb holds strings of up to 256 MB. */
 #define MAX_RAW (128 * 1024 * 1024)
@@ -315,6 +315,13 @@ write_data(const WtEnvelope *envelope, const WtJson *json, const char *error,
 	add_string(members, &n, "source", envelope->source);
 	add_container(members, &n, "headers", &envelope->headers);
 	add_string(members, &n, "encoding", encoding);
+	if (json && json->repaired)
+	{
+		members[n].name = "repaired";
+		members[n].name_length = 8;
+		members[n].kind = WT_MEMBER_TRUE;
+		n++;
+	}
 	add_string(members, &n, "timezone", envelope->timezone);
 	Assert(n <= ENVELOPE_MEMBERS);
 

@@ -26,6 +26,9 @@
 /* zstd's window, as a power of 2: RFC 8878 asks decoders for 8 MB. */
 #define ZSTD_WINDOW 23
 
+/* Codings one in the other that are undone. */
+#define MAX_CODINGS 3
+
 typedef enum Format
 {
 	FORMAT_PLAIN,
@@ -45,31 +48,53 @@ typedef struct Sink
 	char *piece;   /* where bytes that are only counted go */
 } Sink;
 
-static bool
-names_one_of(const char *encoding, const char *names)
+/* What Content-Encoding names. */
+typedef struct Declared
 {
-	/* A list of encodings, as "gzip,deflate", names each of them. */
-	const char *p = encoding;
+	int n; /* codings, but for identity */
+	bool deflate;
+	bool gzip;
+	bool zstd;
+} Declared;
 
-	while (*p)
-	{
-		size_t n;
-
-		p += strspn(p, ", \t");
-		n = strcspn(p, ", \t");
-		for (const char *name = names; *name && n > 0; name += strlen(name) + 1)
-			if (strlen(name) == n && strncasecmp(p, name, n) == 0)
-				return true;
-		p += n;
-	}
-	return false;
+static bool
+is_word(const char *s, size_t length, const char *word)
+{
+	return length == strlen(word) && strncasecmp(s, word, length) == 0;
 }
 
-static Format
-find_format(const char *encoding, const unsigned char *b, size_t length)
+/* A list, as "gzip, deflate", names each of its elements; empty ones are none. */
+static Declared
+read_declared(const char *encoding)
 {
-	bool none = !encoding || *encoding == '\0' || names_one_of(encoding, "identity\0");
-	bool deflate = !none && names_one_of(encoding, "deflate\0gzip\0x-gzip\0");
+	Declared declared = {0};
+	size_t n;
+
+	for (const char *p = encoding ? encoding : ""; *p; p += n)
+	{
+		p += strspn(p, ", \t");
+		n = strcspn(p, ", \t");
+		if (n == 0 || is_word(p, n, "identity"))
+			continue;
+		declared.n++;
+		if (is_word(p, n, "deflate"))
+			declared.deflate = true;
+		else if (is_word(p, n, "gzip") || is_word(p, n, "x-gzip"))
+			declared.gzip = true;
+		else if (is_word(p, n, "zstd"))
+			declared.zstd = true;
+	}
+	return declared;
+}
+
+/*
+ * The format of a body.  FORMAT_RAW_DEFLATE is only a guess: text that is declared as
+ * deflate may begin in the same way.
+ */
+static Format
+find_format(const Declared *declared, const unsigned char *b, size_t length)
+{
+	bool deflate = declared->deflate || declared->gzip;
 	bool zlib_header = length >= 2 && (b[0] & 0x0F) == 8 && (b[0] >> 4) <= 7 &&
 					   (b[0] * 256 + b[1]) % 31 == 0;
 
@@ -80,14 +105,18 @@ find_format(const char *encoding, const unsigned char *b, size_t length)
 	/* "x^" begins text as well: without a header only what no text begins with counts. */
 	if (zlib_header && (deflate || b[1] >= 0x80 || b[1] < 0x20))
 		return FORMAT_ZLIB;
-	if (none || names_one_of(encoding, "gzip\0x-gzip\0zstd\0"))
+	if (declared->n == 0)
 		return FORMAT_PLAIN;
-	if (!deflate)
-		return FORMAT_UNKNOWN;
-	/* A sender that says deflate and means neither zlib's form nor JSON sends it raw. */
-	if (length > 0 && memchr("{[\" \t\r\n", b[0], 7))
-		return FORMAT_PLAIN;
-	return FORMAT_RAW_DEFLATE;
+	if (declared->deflate && !declared->gzip)
+		return FORMAT_RAW_DEFLATE;
+	return declared->gzip || declared->zstd ? FORMAT_PLAIN : FORMAT_UNKNOWN;
+}
+
+/* Whether a body that is said to be compressed, and is not, is text nevertheless. */
+static bool
+begins_as_text(const char *body, size_t length)
+{
+	return length > 0 && memchr("{[\" \t\r\n", body[0], 7) != NULL;
 }
 
 /*
@@ -121,6 +150,17 @@ sink_room(Sink *sink, size_t consumed, size_t *size)
 	}
 	*size = out->size - sink->total;
 	return out->data + sink->total;
+}
+
+static bool
+is_padding(const char *body, size_t length)
+{
+	while (length > 0 && *body == '\0')
+	{
+		body++;
+		length--;
+	}
+	return length == 0;
 }
 
 /* All members of a gzip body, or one zlib stream, into sink. */
@@ -162,7 +202,8 @@ run_zlib(const char *body, size_t length, bool raw, Sink *sink)
 		}
 		if (rc == Z_STREAM_END)
 		{
-			if (z.avail_in == 0)
+			if (z.avail_in == 0 ||
+				(body[0] == '\x1F' && is_padding((const char *) z.next_in, z.avail_in)))
 			{
 				result = WT_INFLATE_OK;
 				break;
@@ -251,22 +292,18 @@ run(Format format, const char *body, size_t length, Sink *sink)
 bool
 wt_is_compressed(const char *content_encoding, const char *body, size_t length)
 {
-	return find_format(content_encoding, (const unsigned char *) body, length) !=
-		   FORMAT_PLAIN;
+	Declared declared = read_declared(content_encoding);
+
+	return find_format(&declared, (const unsigned char *) body, length) != FORMAT_PLAIN;
 }
 
-WtInflateResult
-wt_inflate(const char *content_encoding, const char *body, size_t length, size_t limit,
-		   WtInflated *out)
+/* Undoes one coding. */
+static WtInflateResult
+inflate_once(Format format, const char *body, size_t length, size_t limit,
+			 WtInflated *out)
 {
-	Format format = find_format(content_encoding, (const unsigned char *) body, length);
 	Sink sink = {.out = out, .limit = limit};
 	WtInflateResult result;
-
-	if (format == FORMAT_PLAIN)
-		return WT_INFLATE_PLAIN;
-	if (format == FORMAT_UNKNOWN)
-		return WT_INFLATE_UNSUPPORTED;
 
 	result = run(format, body, length, &sink);
 	free(sink.piece);
@@ -279,6 +316,40 @@ wt_inflate(const char *content_encoding, const char *body, size_t length, size_t
 		sink.total = again.total;
 	}
 	out->length = sink.total;
+	return result;
+}
+
+WtInflateResult
+wt_inflate(const char *content_encoding, const char *body, size_t length, size_t limit,
+		   WtInflated *out)
+{
+	Declared declared = read_declared(content_encoding);
+	Declared nothing = {0};
+	Format format = find_format(&declared, (const unsigned char *) body, length);
+	WtInflateResult result;
+
+	if (format == FORMAT_PLAIN)
+		return WT_INFLATE_PLAIN;
+	if (format == FORMAT_UNKNOWN)
+		return WT_INFLATE_UNSUPPORTED;
+	result = inflate_once(format, body, length, limit, out);
+	if (format == FORMAT_RAW_DEFLATE && result == WT_INFLATE_CORRUPT &&
+		begins_as_text(body, length))
+	{
+		wt_inflate_shrink(out, 0);
+		return WT_INFLATE_PLAIN;
+	}
+	for (int i = 1; i < declared.n && i < MAX_CODINGS && result == WT_INFLATE_OK; i++)
+	{
+		WtInflated inner = *out;
+
+		format = find_format(&nothing, (const unsigned char *) inner.data, inner.length);
+		if (format != FORMAT_ZLIB && format != FORMAT_ZSTD)
+			break;
+		memset(out, 0, sizeof(*out));
+		result = inflate_once(format, inner.data, inner.length, limit, out);
+		wt_inflate_shrink(&inner, 0);
+	}
 	return result;
 }
 

@@ -34,9 +34,11 @@ extern bool wt_is_compressed(const char *content_encoding, const char *body,
 
 /*
  * Inflates a body that Content-Encoding (NULL: none) says is compressed, or that begins
- * as compressed data does: the magic bytes count for more than the header, since senders
- * name one and send another.  limit is the most that may come out, in bytes.  A body that
- * expands suspiciously is measured before memory is spent on it.
+ * as compressed data does.  What is declared decides; since senders name one and send
+ * another, the magic bytes decide where it does not fit, and text that is said to be
+ * compressed is text.  A list of codings ("gzip, gzip") is undone from its end, as far as
+ * it is true.  limit is the most that may come out, in bytes.  A body that expands
+ * suspiciously is measured before memory is spent on it.  Zeros behind gzip are padding.
  */
 extern WtInflateResult wt_inflate(const char *content_encoding, const char *body,
 								  size_t length, size_t limit, WtInflated *out);

@@ -93,6 +93,7 @@ wt_json_begin(WtJson *json, size_t scratch)
 {
 	json->n_tokens = 0;
 	json->scratch_used = 0;
+	json->repaired = false;
 	if (json->scratch_size < scratch)
 	{
 		size_t size = scratch + scratch / 2 + 256;
@@ -126,6 +127,77 @@ wt_json_add(WtJson *json, WtJsonType type)
 	t->length = 0;
 	t->u.text = NULL;
 	return t;
+}
+
+/*
+ * Makes room for `size` bytes of scratch, of which `used` are to be kept; the tokens that
+ * point there go with it.
+ */
+static bool
+move_scratch(WtJson *json, size_t used, size_t size)
+{
+	uintptr_t old = (uintptr_t) json->scratch;
+	char *p;
+
+	if (json->scratch_size >= size)
+		return true;
+	p = malloc(size);
+	if (!p)
+		return false;
+	if (used > 0)
+		memcpy(p, json->scratch, used);
+	for (uint32_t i = 0; i < json->n_tokens; i++)
+	{
+		WtJsonToken *t = &json->tokens[i];
+		uintptr_t text = (uintptr_t) t->u.text;
+
+		if (t->type == WT_JSON_STRING && text >= old && text - old < used)
+			t->u.text = p + (text - old);
+	}
+	free(json->scratch);
+	json->scratch = p;
+	json->scratch_size = size;
+	return true;
+}
+
+bool
+wt_json_repair(WtJson *json, const WtJsonToken **unfit)
+{
+	size_t needed = 0;
+
+	*unfit = NULL;
+	for (uint32_t i = 0; i < json->n_tokens; i++)
+	{
+		const WtJsonToken *t = &json->tokens[i];
+
+		if (t->type != WT_JSON_STRING ||
+			wt_text_valid_prefix(t->u.text, t->length) == t->length)
+			continue;
+		if (!json->repair)
+		{
+			*unfit = t;
+			return true;
+		}
+		needed += 3 * (size_t) t->length;
+	}
+	if (needed == 0)
+		return true;
+	if (!move_scratch(json, json->scratch_used, json->scratch_used + needed))
+		return false;
+	for (uint32_t i = 0; i < json->n_tokens; i++)
+	{
+		WtJsonToken *t = &json->tokens[i];
+		char *out = json->scratch + json->scratch_used;
+
+		if (t->type != WT_JSON_STRING ||
+			wt_text_valid_prefix(t->u.text, t->length) == t->length)
+			continue;
+		t->length = (uint32_t) wt_text_repair(t->u.text, t->length, out);
+		t->u.text = out;
+		json->scratch_used += t->length;
+	}
+	json->repaired = true;
+	return true;
 }
 
 static inline void
@@ -206,8 +278,10 @@ read_escape(Parse *parse, char *out, size_t *written)
 	parse->p = at + 6;
 	if (unit == 0)
 	{
-		unfit(parse, at, "\\u0000 cannot be stored: PostgreSQL's text has no NUL");
-		unit = ' ';
+		if (!parse->json->repair)
+			unfit(parse, at, "\\u0000 cannot be stored: PostgreSQL's text has no NUL");
+		parse->json->repaired = true;
+		unit = 0xFFFD;
 	}
 	if (unit >= 0xD800 && unit <= 0xDFFF)
 	{
@@ -225,8 +299,10 @@ read_escape(Parse *parse, char *out, size_t *written)
 		}
 		else
 		{
-			unfit(parse, at, "a lone surrogate (\\u%04x) is no character", unit);
-			unit = ' ';
+			if (!parse->json->repair)
+				unfit(parse, at, "a lone surrogate (\\u%04x) is no character", unit);
+			parse->json->repaired = true;
+			unit = 0xFFFD;
 		}
 	}
 	*written = (size_t) wt_utf8_encode(unit, out);
@@ -253,9 +329,31 @@ has_special(uint64_t w)
 }
 
 /*
+ * Appends what of a string lies between run and p, and U+FFFD for what is no UTF-8 at p, to
+ * *out in scratch (NULL: nothing is there yet), which becomes large enough for the worst
+ * that the text can hold; gives the bytes at p that U+FFFD stands for, 0 without memory.
+ */
+static size_t
+repair_utf8(Parse *parse, const char *run, const char *p, char **out, size_t *out_length)
+{
+	WtJson *json = parse->json;
+	size_t n = (size_t) (p - run);
+
+	if (!move_scratch(json, json->scratch_used + *out_length,
+					  3 * (size_t) (parse->end - parse->text)))
+		return 0;
+	*out = json->scratch + json->scratch_used;
+	memcpy(*out + *out_length, run, n);
+	memcpy(*out + *out_length + n, WT_UTF8_REPLACEMENT, 3);
+	*out_length += n + 3;
+	json->repaired = true;
+	return (size_t) wt_utf8_broken((const unsigned char *) p, (size_t) (parse->end - p));
+}
+
+/*
  * Reads the string whose opening quote is at parse->p.  A string without escapes is
  * left where it is; one with escapes is copied to scratch, which has room for all of
- * the text, so that it never moves.
+ * the text, so that it never moves but for repairs.
  */
 static WtJsonResult
 read_string(Parse *parse, WtJsonToken *t)
@@ -293,6 +391,15 @@ read_string(Parse *parse, WtJsonToken *t)
 		{
 			int n = wt_utf8_sequence((const unsigned char *) p, (size_t) (end - p));
 
+			if (n == 0 && json->repair)
+			{
+				size_t broken = repair_utf8(parse, run, p, &out, &out_length);
+
+				if (broken == 0)
+					return WT_JSON_OUT_OF_MEMORY;
+				p = run = p + broken;
+				continue;
+			}
 			if (n == 0)
 			{
 				unfit(parse, p, "the byte 0x%02x is not valid UTF-8 here", c);

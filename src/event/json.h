@@ -6,7 +6,8 @@
  * transaction, and it is fuzzed outside the server.  It accepts RFC 8259 and nothing
  * else, and of that only what PostgreSQL can store, dump and restore:  no U+0000, no
  * lone surrogates, no bytes that are not UTF-8, no number that would print as
- * thousands of digits, no nesting deeper than WT_JSON_MAX_DEPTH.
+ * thousands of digits, no nesting deeper than WT_JSON_MAX_DEPTH.  The first three it can
+ * repair: U+FFFD takes their place.
  *
  * Words: a *token* is one value or one member name; a container's token is followed
  * by those of its children, in the order of the text (an object's as name, value,
@@ -67,6 +68,8 @@ typedef struct WtJson
 	char *scratch; /* strings that had escapes */
 	size_t scratch_used;
 	size_t scratch_size;
+	bool repair;   /* the caller's: what in strings cannot be stored becomes U+FFFD */
+	bool repaired; /* of the last text: something has */
 } WtJson;
 
 typedef enum WtJsonResult
@@ -92,7 +95,9 @@ typedef struct WtJsonError
  *
  * On WT_JSON_UNFIT *next is where it ends too: NULs and other control characters, lone
  * surrogates, bytes that are not UTF-8, numbers and nesting beyond the limits leave no
- * doubt about that, so that they need not cost what comes after.
+ * doubt about that, so that they need not cost what comes after.  With json->repair,
+ * \u0000, lone surrogates and bytes that are not UTF-8 are not unfit; json->repaired says
+ * that there were some.
  */
 extern WtJsonResult wt_json_parse_value(WtJson *json, const char *text, size_t length,
 										size_t limit, const char **next,
@@ -127,6 +132,13 @@ wt_json_after(const WtJson *json, uint32_t i)
  */
 extern bool wt_json_begin(WtJson *json, size_t scratch);
 extern WtJsonToken *wt_json_add(WtJson *json, WtJsonType type);
+
+/*
+ * Repairs, with json->repair, all strings of the tokens that cannot be stored, wherever they
+ * lie.  *unfit is set to the first such token where there is no repair, else to NULL; false
+ * is given for want of memory.
+ */
+extern bool wt_json_repair(WtJson *json, const WtJsonToken **unfit);
 
 /* Gives back what the parser holds beyond `keep` bytes. */
 extern void wt_json_shrink(WtJson *json, size_t keep);

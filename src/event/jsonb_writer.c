@@ -165,6 +165,9 @@ write_members(StringInfo buffer, const WtJson *json, const WtMember *members, in
 				appendBinaryStringInfo(buffer, m->text, (int) m->text_length);
 				entry = JENTRY_ISSTRING | m->text_length;
 				break;
+			case WT_MEMBER_TRUE:
+				entry = JENTRY_ISBOOL_TRUE;
+				break;
 			case WT_MEMBER_TOKEN:
 				entry = write_token(buffer, json, &token);
 				break;

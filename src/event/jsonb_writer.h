@@ -11,7 +11,8 @@
 
 typedef enum WtMemberKind
 {
-	WT_MEMBER_STRING,	/* text */
+	WT_MEMBER_STRING, /* text */
+	WT_MEMBER_TRUE,
 	WT_MEMBER_TOKEN,	/* the value at an index of json's tokens */
 	WT_MEMBER_CONTAINER /* an object or array in jsonb's binary form, without its
 						 * varlena header, as wt_jsonb_write_object leaves it */

@@ -21,6 +21,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
@@ -37,6 +38,7 @@
 PG_FUNCTION_INFO_V1(windtrap_parse_event);
 PG_FUNCTION_INFO_V1(windtrap_quarantined);
 PG_FUNCTION_INFO_V1(windtrap_retry_quarantined);
+PG_FUNCTION_INFO_V1(windtrap_discard_quarantined);
 
 /* What is read of a row in quarantine, in this order. */
 #define N_COLUMNS 6
@@ -82,11 +84,13 @@ windtrap_parse_event(PG_FUNCTION_ARGS)
 	WtJson json = {0};
 	WtJsonError error;
 	WtJsonResult result;
-	WtMember member = {0};
+	WtMember members[2] = {0};
+	int n = 1;
 	StringInfoData buffer;
 
 	initStringInfo(&buffer);
 	appendStringInfoSpaces(&buffer, VARHDRSZ);
+	json.repair = wt_repair;
 	result = wt_json_parse(&json, event, VARSIZE_ANY_EXHDR(raw), &error);
 	PG_TRY();
 	{
@@ -94,18 +98,25 @@ windtrap_parse_event(PG_FUNCTION_ARGS)
 			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 		if (result == WT_JSON_OK)
 		{
-			member.name = "json";
-			member.kind = WT_MEMBER_TOKEN;
+			members[0].name = "json";
+			members[0].kind = WT_MEMBER_TOKEN;
+			if (json.repaired)
+			{
+				members[n].name = "repaired";
+				members[n].kind = WT_MEMBER_TRUE;
+				n++;
+			}
 		}
 		else
 		{
-			member.name = "error";
-			member.kind = WT_MEMBER_STRING;
-			member.text = describe_error(result, event, &error);
-			member.text_length = (uint32) strlen(member.text);
+			members[0].name = "error";
+			members[0].kind = WT_MEMBER_STRING;
+			members[0].text = describe_error(result, event, &error);
+			members[0].text_length = (uint32) strlen(members[0].text);
 		}
-		member.name_length = (uint32) strlen(member.name);
-		wt_jsonb_write_object(&buffer, &json, &member, 1);
+		for (int i = 0; i < n; i++)
+			members[i].name_length = (uint32) strlen(members[i].name);
+		wt_jsonb_write_object(&buffer, &json, members, n);
 	}
 	PG_FINALLY();
 	{
@@ -220,9 +231,12 @@ windtrap_quarantined(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Parses an event again, and stores it where that went well; gives the error or NULL. */
+/*
+ * Parses an event again, or the text that is to take its place (NULL: there is none), and
+ * stores it where that went well; gives the error or NULL.
+ */
 static char *
-retry(const Scope *scope, HeapTuple row, TupleDesc desc)
+retry(const Scope *scope, HeapTuple row, TupleDesc desc, const Datum *raw)
 {
 	Oid types[] = {TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID};
 	Datum values[6];
@@ -234,6 +248,12 @@ retry(const Scope *scope, HeapTuple row, TupleDesc desc)
 	{
 		values[i] = SPI_getbinval(row, desc, columns[i], &is_null);
 		nulls[i] = is_null ? 'n' : ' ';
+	}
+	if (raw)
+	{
+		values[2] = *raw;
+		nulls[2] = ' ';
+		nulls[3] = 'n';
 	}
 	values[5] = (Datum) 0;
 	run("SELECT p, p->>'error' FROM windtrap.parse_event("
@@ -254,7 +274,7 @@ retry(const Scope *scope, HeapTuple row, TupleDesc desc)
 
 /* The same in a subtransaction: a trigger raises what it likes, and others go on. */
 static char *
-retry_safely(const Scope *scope, HeapTuple row, TupleDesc desc)
+retry_safely(const Scope *scope, HeapTuple row, TupleDesc desc, const Datum *raw)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -264,7 +284,7 @@ retry_safely(const Scope *scope, HeapTuple row, TupleDesc desc)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		message = retry(scope, row, desc);
+		message = retry(scope, row, desc, raw);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -286,22 +306,32 @@ retry_safely(const Scope *scope, HeapTuple row, TupleDesc desc)
 	return message;
 }
 
-/* windtrap.retry_quarantined(ids text[] DEFAULT NULL) RETURNS SETOF (id, error) */
+/*
+ * windtrap.retry_quarantined(ids text[] DEFAULT NULL) RETURNS SETOF (id, error)
+ * windtrap.retry_quarantined(id text, raw text), likewise
+ */
 Datum
 windtrap_retry_quarantined(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Datum ids = PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0);
+	Datum raw = (Datum) 0;
 	Scope scope;
 	SPITupleTable *rows;
 
 	InitMaterializedSRF(fcinfo, 0);
+	if (PG_NARGS() == 2)
+	{
+		raw = PG_GETARG_DATUM(1);
+		ids = PointerGetDatum(construct_array(&ids, 1, TEXTOID, -1, false, TYPALIGN_INT));
+	}
 	if (!enter(&scope, false))
 		return (Datum) 0;
 	rows = read_quarantined(&scope, PG_ARGISNULL(0) ? NULL : &ids, false);
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
-		char *error = retry_safely(&scope, rows->vals[i], rows->tupdesc);
+		char *error = retry_safely(&scope, rows->vals[i], rows->tupdesc,
+								   PG_NARGS() == 2 ? &raw : NULL);
 		Datum values[2];
 		bool nulls[2];
 
@@ -312,4 +342,24 @@ windtrap_retry_quarantined(PG_FUNCTION_ARGS)
 	}
 	leave(&scope);
 	return (Datum) 0;
+}
+
+/* windtrap.discard_quarantined(ids text[]) RETURNS bigint */
+Datum
+windtrap_discard_quarantined(PG_FUNCTION_ARGS)
+{
+	Oid types[] = {TEXTARRAYOID};
+	Datum values[] = {PG_GETARG_DATUM(0)};
+	Scope scope;
+	uint64 n;
+
+	if (!enter(&scope, false))
+		PG_RETURN_INT64(0);
+	run(psprintf("DELETE FROM %s WHERE status = 422 AND data ? 'raw' AND data->>'id' = "
+				 "ANY ($1)",
+				 wt_log_table_quote(scope.name)),
+		1, types, values, " ", false);
+	n = SPI_processed;
+	leave(&scope);
+	PG_RETURN_INT64((int64) n);
 }

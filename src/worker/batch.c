@@ -25,6 +25,7 @@
 
 #include "http/answer.h"
 #include "worker/batch.h"
+#include "event/charset.h"
 #include "event/decode.h"
 #include "event/enrich.h"
 #include "event/inflate.h"
@@ -81,7 +82,8 @@ struct Job
 	WtEnvelope *envelope;
 	WtDecoder decoder;
 	WtInflated inflated;
-	Event **events; /* those that are not committed yet */
+	WtInflated converted; /* to UTF-8 */
+	Event **events;		  /* those that are not committed yet */
 	int n_events;
 	int max_events;
 	size_t bytes; /* of their data */
@@ -233,7 +235,40 @@ quarantine_row(WtRow *row)
 	return true;
 }
 
-/* Inflates the body, where it has to be; false: the answer is known. */
+/* Converts the body to UTF-8, where it has to be; false: the answer is known. */
+static bool
+convert_body(Job *job)
+{
+	WtDecoder *decoder = &job->decoder;
+
+	switch (wt_charset_convert(decoder->content_type, decoder->body, decoder->length,
+							   (size_t) wt_max_body_size, &job->converted))
+	{
+		case WT_CHARSET_UTF8:
+			return true;
+		case WT_CHARSET_OK:
+			decoder->body = job->converted.data;
+			decoder->length = job->converted.length;
+			return true;
+		case WT_CHARSET_UNKNOWN:
+			set_answer(job, 415, WT_REASON_ENCODING,
+					   "the charset of this Content-Type is not known: send UTF-8");
+			return false;
+		case WT_CHARSET_TOO_LARGE:
+			set_answer(
+				job, 413, WT_REASON_BODY_TOO_LARGE,
+				psprintf("in UTF-8 the body is larger than windtrap.max_body_size, %d "
+						 "bytes",
+						 wt_max_body_size));
+			return false;
+		case WT_CHARSET_OUT_OF_MEMORY:
+			set_answer(job, 503, WT_REASON_MEMORY, "out of memory, try again");
+			return false;
+	}
+	return false;
+}
+
+/* Inflates and converts the body, where it has to be; false: the answer is known. */
 static bool
 begin_job(Job *job)
 {
@@ -280,6 +315,8 @@ begin_job(Job *job)
 			set_answer(job, 503, WT_REASON_MEMORY, "out of memory, try again");
 			return false;
 	}
+	if (!convert_body(job))
+		return false;
 	wt_my_counters()->bytes_decoded += decoder->length;
 	job->envelope = wt_enrich_request(request);
 	return true;
@@ -449,8 +486,8 @@ check_job(Job *job, Turn *turn)
 	{
 		const char *p = job->check.next;
 
-		while (p < job->check.end &&
-			   (p = memchr(p, '\n', (size_t) (job->check.end - p))) != NULL)
+		while (p < job->check.end && (p = memchr(p, job->check.separator,
+												 (size_t) (job->check.end - p))) != NULL)
 		{
 			p++;
 			job->n_checked++;
@@ -711,6 +748,7 @@ end_job(WtListener *listener, Job *job)
 {
 	answer_job(listener, job);
 	wt_inflate_shrink(&job->inflated, 0);
+	wt_inflate_shrink(&job->converted, 0);
 	if (job->queued)
 		dlist_delete(&job->node);
 	if (job->context != small_context)
@@ -746,6 +784,7 @@ run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
 		 const volatile sig_atomic_t *stopping)
 {
 	INSTR_TIME_SET_CURRENT(turn->begun);
+	json.repair = wt_repair;
 	take_requests(listener, turn);
 	take_large_jobs(turn);
 	if (unavailable)
