@@ -63,6 +63,7 @@ OBJS = \
 	src/views/metrics.o \
 	src/views/refused_view.o \
 	src/views/stats.o \
+	src/views/status.o \
 	src/worker/batch.o \
 	src/worker/control.o \
 	src/worker/launcher.o \

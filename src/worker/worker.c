@@ -93,7 +93,6 @@ static char database_name[NAMEDATALEN];
 static char listening_addresses[1024]; /* the settings that the sockets were opened by */
 static int listening_port;
 static bool destination_missing; /* by the settings; it has been said */
-static bool listening_elsewhere; /* than the settings say: their sockets do not open */
 static bool sockets_failed;		 /* to open, when they were tried last */
 static bool
 	listening_elsewhere; /* or otherwise than the settings say: to be tried again */
@@ -274,7 +273,10 @@ use_tls(int number)
 		return false;
 	}
 	if (wt_listener_use_tls(listener, on ? &settings : NULL, &error))
+	{
+		wt_status_set_tls(on);
 		return true;
+	}
 	report_failure(error.message, error.hint, number == 0);
 	return false;
 }
