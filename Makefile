@@ -19,6 +19,7 @@ OBJS = \
 	src/base/list.o \
 	src/base/origins.o \
 	src/base/settings.o \
+	src/base/settings_files.o \
 	src/base/shared.o \
 	src/base/sql.o \
 	src/base/text.o \

@@ -61,7 +61,7 @@ for my $round (1 .. 5)
 	query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()'
 		  . " AND backend_type ~ '^windtrap (worker|upkeep)'");
 	is(query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker'}), 1, "ended, round $round: the worker has a row");
-	ok(wait_for(sub { (worker_pids($node))[0] // $pid != $pid && event($port) == 200 }, 3), "ended, round $round: it serves again within 3 s");
+	ok(wait_for(sub { ((worker_pids($node))[0] // $pid) != $pid && event($port) == 200 }, 3), "ended, round $round: it serves again within 3 s");
 	# It is seen to listen before it is ended again.
 	wait_for(sub { status('state', 'worker') eq 'listening' });
 }
@@ -98,7 +98,55 @@ is(status('state', 'launcher'), 'waiting', 'the launcher waits for it');
 alter_system($node, 'windtrap.database' => undef);
 ok(ready($port), 'taken back, it serves');
 
-#SETTINGS
+#
+# A setting in a file that is wrong
+#
+changing_conf("windtrap.auth = 'tokens'\nwindtrap.workrs = 2\n");
+reload($node);
+ok(wait_for(sub { status('last_error', 'launcher') =~ /windtrap\.auth = 'tokens' in changing\.conf line 1 is not valid/ }),
+	'a bad value after a reload: the status says so');
+like(status('last_error', 'launcher'), qr/windtrap\.workrs in changing\.conf line 2 is no setting/, 'and of a name that is none');
+is(event($port), 200, 'what was in force stays');
+is(count_in_log($node, qr/LOG:  windtrap: windtrap\.auth = 'tokens'/), 1, 'it stands once in the log');
+changing_conf("windtrap.auth = 'token'\n");
+reload($node);
+ok(wait_for(sub { event($port) == 401 }), 'a good value: a token is needed');
+changing_conf("windtrap.auth = 'tokens'\n");
+reload($node);
+ok(wait_for(sub { status('last_error', 'launcher') =~ /'tokens'/ }), 'a bad one after it');
+query(q{SELECT pg_terminate_backend(pid) FROM windtrap.status WHERE kind = 'worker'});
+ok(wait_for(sub { event($port) == 401 }), 'the good one stays in force, in a new worker, too');
+for my $wrong ("windtrap.auth = 'tokens'", "windtrap.auht = 'token'", "windtrap.allowed_hosts = 'a b'")
+{
+	changing_conf("$wrong\n");
+	$node->restart;
+	ok(wait_for(sub { status('state', 'worker') eq 'failed' }), "$wrong, restarted: failed");
+	like(status('last_error', 'worker'), qr/^nothing is let in: windtrap\.a.* in changing\.conf line 1 is /, "$wrong: the view says why");
+	is(http($port, 'GET', '/health', timeout => 2)->{status}, 599, "$wrong: nobody listens");
+}
+changing_conf("windtrap.auth = 'tokens'\nwindtrap.auth = 'auto'\nwindtrap.workrs = 2\n");
+reload($node);
+ok(ready($port), 'a later line that is good counts, and a name far from any guard shuts no door');
+is(status('last_error', 'worker'), '', 'all is well with the worker');
+changing_conf(undef);
+reload($node);
+ok(wait_for(sub { status('last_error', 'launcher') eq '' }), 'and with the settings');
+
+# Without preload.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\nmax_worker_processes = 8\n");
+changing_conf("windtrap.auth = 'tokens'\n");
+$node->restart;
+my ($code, $out, $err) = $node->psql('postgres', 'SELECT windtrap.start()');
+like($err, qr/could not start: nothing is let in: windtrap\.auth = 'tokens'/, 'without preload, start() says so');
+changing_conf(undef);
+reload($node);
+query(q{ALTER DATABASE postgres SET windtrap.auth = 'token'});
+($code, $out, $err) = $node->psql('postgres', 'SELECT windtrap.start()');
+like($err, qr/windtrap\.auth by ALTER DATABASE has no effect/, 'as of a setting that cannot be one of the database');
+query(q{ALTER DATABASE postgres RESET windtrap.auth});
+query('SELECT windtrap.start()');
+is(event($port), 200, 'taken back, it serves');
+
 $node->stop;
 unlike(log_since($node), qr/terminated by signal|PANIC|TRAP/, 'nothing has crashed');
 done_testing();

@@ -43,6 +43,7 @@
 #include "http/listener.h"
 #include "views/refused_view.h"
 #include "base/settings.h"
+#include "base/settings_files.h"
 #include "base/shared.h"
 #include "output/stdout.h"
 #include "store/store.h"
@@ -92,6 +93,7 @@ static const char extension_missing[] =
 static char database_name[NAMEDATALEN];
 static char listening_addresses[1024]; /* the settings that the sockets were opened by */
 static int listening_port;
+static bool settings_checked; /* since the last reload, and nothing keeps the door shut */
 static bool destination_missing; /* by the settings; it has been said */
 static bool sockets_failed;		 /* to open, when they were tried last */
 static bool
@@ -337,6 +339,33 @@ open_sockets(int number)
 	return true;
 }
 
+/*
+ * What is wrong with settings in the files: is told to all who look at the status, and once to
+ * the log.  Gives why nothing may be let in; "": it may.
+ */
+static const char *
+check_settings(int number)
+{
+	static WtSettingsFaults faults;
+	static char reported[WT_ERROR_SIZE];
+	MemoryContext context = AllocSetContextCreate(
+		CurrentMemoryContext, "windtrap settings", ALLOCSET_SMALL_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+
+	wt_settings_check_files(&faults);
+	MemoryContextSwitchTo(before);
+	MemoryContextDelete(context);
+	if (number != 0)
+		return faults.door;
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	strlcpy(wt_shared->settings_error, faults.all, sizeof(wt_shared->settings_error));
+	LWLockRelease(&wt_shared->lock);
+	if (faults.all[0] != '\0' && strcmp(faults.all, reported) != 0)
+		ereport(LOG, (errmsg("windtrap: %s", faults.all)));
+	strlcpy(reported, faults.all, sizeof(reported));
+	return faults.door;
+}
+
 static void
 make_wait_events(void)
 {
@@ -367,6 +396,14 @@ reload(int number)
 	settings = listener_settings();
 	wt_listener_configure(listener, &settings);
 	attend_auth(true);
+	/* Before the first socket is open, that is for start_serving to do. */
+	if (listening_port == 0)
+	{
+		settings_checked = false;
+		return;
+	}
+	/* What is wrong leaves in force what was: it is told, and no more. */
+	(void) check_settings(number);
 	(void) open_sockets(number);
 }
 
@@ -558,6 +595,24 @@ stop_serving(void)
 	ereport(LOG, (errmsg("windtrap: stopped listening")));
 }
 
+/* Whether the settings that guard the door are what somebody wrote. */
+static bool
+may_open(int number)
+{
+	const char *door;
+	char message[WT_ERROR_SIZE];
+
+	if (settings_checked)
+		return true;
+	door = check_settings(number);
+	settings_checked = (door[0] == '\0');
+	if (settings_checked)
+		return true;
+	snprintf(message, sizeof(message), "nothing is let in: %s", door);
+	report_failure(message, NULL, number == 0);
+	return false;
+}
+
 /* Listens, trying again with a growing pause; false: it is time to stop. */
 static bool
 start_serving(int number)
@@ -565,6 +620,7 @@ start_serving(int number)
 	WtListenerSettings settings = listener_settings();
 	long pause = FIRST_RETRY;
 
+	settings_checked = false;
 	listening_port = 0; /* the sockets of an earlier listener are gone */
 	auth = wt_auth_create(wt_shared->rates);
 	if (auth)
@@ -575,10 +631,10 @@ start_serving(int number)
 	/* Before the first request is let in. */
 	attend_auth(true);
 	wt_listener_remember(listener, wt_refused_attach());
-	while (!open_sockets(number))
+	while (!may_open(number) || !open_sockets(number))
 	{
 		/* Those that wait for the first worker have not failed. */
-		if (number == 0)
+		if (number == 0 || !settings_checked)
 			wt_status_set_state(WT_STATE_FAILED);
 		else
 			pause = FIRST_RETRY / 10;
