@@ -18,6 +18,7 @@ OBJS = \
 	src/base/identity.o \
 	src/base/list.o \
 	src/base/origins.o \
+	src/base/process.o \
 	src/base/settings.o \
 	src/base/settings_files.o \
 	src/base/shared.o \
