@@ -18,7 +18,9 @@ OBJS = \
 	src/base/identity.o \
 	src/base/list.o \
 	src/base/origins.o \
+	src/base/process.o \
 	src/base/settings.o \
+	src/base/settings_files.o \
 	src/base/shared.o \
 	src/base/sql.o \
 	src/base/text.o \
@@ -68,6 +70,7 @@ OBJS = \
 	src/views/metrics.o \
 	src/views/refused_view.o \
 	src/views/stats.o \
+	src/views/status.o \
 	src/worker/batch.o \
 	src/worker/control.o \
 	src/worker/launcher.o \

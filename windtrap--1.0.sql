@@ -53,13 +53,18 @@ COMMENT ON FUNCTION windtrap.upkeep(timestamptz, text) IS
 'makes and fills partitions of the log table (windtrap.table, or the one named) and drops old ones, as at the given time';
 
 CREATE FUNCTION windtrap.worker_status(
+    OUT kind text,
     OUT worker integer,
+    OUT name text,
     OUT pid integer,
     OUT database text,
     OUT addresses text,
     OUT port integer,
+    OUT tls boolean,
     OUT state text,
     OUT since timestamptz,
+    OUT last_run timestamptz,
+    OUT next_start timestamptz,
     OUT last_error text,
     OUT stdout_error text)
 RETURNS SETOF record
@@ -71,21 +76,28 @@ COMMENT ON FUNCTION windtrap.worker_status() IS
 'the rows of the view windtrap.status';
 
 CREATE VIEW windtrap.status AS
-SELECT worker, pid, database, addresses, port, state, since, last_error,
-       stdout_error
+SELECT kind, worker, name, pid, database, addresses, port, tls, state, since, last_run,
+       next_start, last_error, stdout_error
 FROM windtrap.worker_status();
 
-COMMENT ON VIEW windtrap.status IS 'each worker: where it listens, and how it does';
-COMMENT ON COLUMN windtrap.status.worker IS 'its number, from 1';
+COMMENT ON VIEW windtrap.status IS 'each process that is or should be: how it does, and where it listens';
+COMMENT ON COLUMN windtrap.status.kind IS
+'launcher (starts the others), worker (receives events), upkeep (partitions and retention) or forwarder';
+COMMENT ON COLUMN windtrap.status.worker IS 'the number of a worker, from 1';
+COMMENT ON COLUMN windtrap.status.name IS 'the table that a forwarder forwards to';
 COMMENT ON COLUMN windtrap.status.pid IS 'its process; null while there is none';
 COMMENT ON COLUMN windtrap.status.database IS 'where its events are stored';
 COMMENT ON COLUMN windtrap.status.addresses IS 'what it listens on';
 COMMENT ON COLUMN windtrap.status.port IS 'the TCP port of these addresses';
+COMMENT ON COLUMN windtrap.status.tls IS 'whether these sockets speak TLS';
 COMMENT ON COLUMN windtrap.status.state IS
-'starting, waiting for the extension, listening, failed (it tries again), stopping';
+'starting, restarting (it has ended), waiting, waiting for the extension, listening, working, idle, failed (it tries again), stopping, stopped';
 COMMENT ON COLUMN windtrap.status.since IS 'when the state began';
+COMMENT ON COLUMN windtrap.status.last_run IS 'of the upkeep: when its last round ended';
+COMMENT ON COLUMN windtrap.status.next_start IS
+'when a process that has ended, or could not be started, is started again';
 COMMENT ON COLUMN windtrap.status.last_error IS
-'why it cannot listen, or could not store the last batch; null: it can';
+'why it cannot do its work, or could not store the last batch; null: it can. Of the launcher also what is wrong with settings in files';
 COMMENT ON COLUMN windtrap.status.stdout_error IS
 'why it writes no lines to windtrap.stdout; null: it does, or shall not';
 

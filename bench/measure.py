@@ -115,7 +115,7 @@ class Server:
 
     def workers(self):
         return [int(p) for p in
-                self.sql("SELECT pid FROM windtrap.status WHERE pid IS NOT NULL").split()]
+                self.sql("SELECT pid FROM windtrap.status WHERE kind = 'worker' AND pid IS NOT NULL").split()]
 
     def worker_cpu(self):
         return sum(cpu_seconds(read_stat(pid)) for pid in self.workers())

@@ -54,23 +54,23 @@ SELECT pg_reload_conf();
 
 -- Nothing runs yet.
 SELECT windtrap.stop();
-SELECT count(*) FROM windtrap.status;
+SELECT count(*) FROM windtrap.status WHERE kind = 'worker';
 
 SELECT windtrap.start();
 SELECT worker, database = current_database() AS here, addresses, port, state,
        now() - since BETWEEN '-1 minute' AND '1 minute' AS since_now, last_error
-FROM windtrap.status;
+FROM windtrap.status WHERE kind = 'worker';
 SELECT count(*) FROM windtrap.status JOIN pg_stat_activity a USING (pid)
-WHERE a.datname = current_database() AND a.backend_type = 'windtrap worker';
+WHERE kind = 'worker' AND a.datname = current_database() AND a.backend_type = 'windtrap worker';
 -- To start again changes nothing.
-SELECT pid FROM windtrap.status \gset before_
+SELECT pid FROM windtrap.status WHERE kind = 'worker' \gset before_
 SELECT windtrap.start();
-SELECT pid = :before_pid AS same FROM windtrap.status;
+SELECT pid = :before_pid AS same FROM windtrap.status WHERE kind = 'worker';
 
 -- Stopped means gone.
 SELECT windtrap.stop();
 SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'windtrap%';
-SELECT count(*) FROM windtrap.status;
+SELECT count(*) FROM windtrap.status WHERE kind = 'worker';
 SELECT windtrap.stop();
 -- Back again, in the same session.
 SELECT windtrap.start();

@@ -14,7 +14,7 @@ SELECT windtrap.start();
 SELECT windtrap.stop();
 SELECT windtrap.create_log_table();
 SELECT windtrap.create_log_table('mine');
-SELECT * FROM windtrap.status;
+SELECT * FROM windtrap.status WHERE kind = 'worker';
 SELECT * FROM windtrap.worker_status();
 CREATE TABLE windtrap.mine ();
 ALTER SYSTEM SET windtrap.port = 18765;
@@ -29,25 +29,25 @@ SELECT pg_reload_conf();
 SET ROLE regress_windtrap_operator;
 SELECT windtrap.start();
 -- To start and stop is not to read, nor to make tables.
-SELECT state FROM windtrap.status;
+SELECT state FROM windtrap.status WHERE kind = 'worker';
 SELECT windtrap.create_log_table('mine');
 RESET ROLE;
 
 -- Who monitors reads, and no more.
 SET ROLE regress_windtrap_monitor;
-SELECT worker, addresses, port, state FROM windtrap.status;
-SELECT state FROM windtrap.worker_status();
+SELECT worker, addresses, port, state FROM windtrap.status WHERE kind = 'worker';
+SELECT state FROM windtrap.worker_status() WHERE kind = 'worker';
 SELECT windtrap.stop();
 RESET ROLE;
 
 -- The view reads with its reader's rights: it alone does not do.
 GRANT SELECT ON windtrap.status TO regress_windtrap_reader;
 SET ROLE regress_windtrap_reader;
-SELECT state FROM windtrap.status;
+SELECT state FROM windtrap.status WHERE kind = 'worker';
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION windtrap.worker_status() TO regress_windtrap_reader;
 SET ROLE regress_windtrap_reader;
-SELECT state FROM windtrap.status;
+SELECT state FROM windtrap.status WHERE kind = 'worker';
 RESET ROLE;
 
 -- The events are for the table's owner.

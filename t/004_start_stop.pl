@@ -47,7 +47,7 @@ sub nothing_runs
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
 	is(processes(), 0, "$name: no process");
-	is(query('SELECT count(*) FROM windtrap.status'), 0, "$name: nothing in the view");
+	is(query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker'}), 0, "$name: nothing in the view");
 	return;
 }
 
@@ -69,9 +69,9 @@ like($address, qr/^127\.0\.0\.1:$port\b/, 'start() gives the address');
 is(event($port), 200, 'when it returns, events are accepted');
 is(query('SELECT count(*) FROM log'), 1, 'and stored');
 is( query(q{SELECT concat_ws(' ', worker, pid = (SELECT pid FROM pg_stat_activity WHERE backend_type = 'windtrap worker'),
-		database, port, state, last_error IS NULL, since > now() - interval '1 minute') FROM windtrap.status}),
+		database, port, state, last_error IS NULL, since > now() - interval '1 minute') FROM windtrap.status WHERE kind = 'worker'}),
 	"1 t postgres $port listening t t", 'the view has all of it');
-is(query('SELECT addresses FROM windtrap.status'), $address, 'and the addresses');
+is(query(q{SELECT addresses FROM windtrap.status WHERE kind = 'worker'}), $address, 'and the addresses');
 my ($pid) = worker_pids($node);
 is(query('SELECT windtrap.start()'), $address, 'start() once more gives the same');
 is(join(' ', worker_pids($node)), $pid, 'and starts nothing');
@@ -125,7 +125,7 @@ query('SELECT windtrap.stop()');
 query('SELECT windtrap.start()', 'other');
 is(event($port), 200, 'after a stop() the other one is served');
 is(query('SELECT count(*) FROM log', 'other'), 1, 'its events are its own');
-is(query('SELECT database FROM windtrap.status'), 'other', 'the view says so everywhere');
+is(query(q{SELECT database FROM windtrap.status WHERE kind = 'worker'}), 'other', 'the view says so everywhere');
 is(query('SELECT windtrap.stop()', 'other'), 't', 'stopped');
 
 #
@@ -159,10 +159,10 @@ for my $call ('start()', 'stop()', 'create_log_table()', 'worker_status()')
 {
 	fails("SET ROLE bob; SELECT windtrap.$call", qr/permission denied for function/, "bob, windtrap.$call");
 }
-fails('SET ROLE bob; SELECT * FROM windtrap.status', qr/permission denied for view status/, 'bob, windtrap.status');
+fails(q{SET ROLE bob; SELECT * FROM windtrap.status WHERE kind = 'worker'}, qr/permission denied for view status/, 'bob, windtrap.status');
 query('GRANT EXECUTE ON FUNCTION windtrap.start(), windtrap.stop() TO bob; GRANT pg_monitor TO bob');
 is(query('SET ROLE bob; SELECT windtrap.start()'), $address, 'bob, to whom it is granted, starts it');
-is(query('SET ROLE bob; SELECT state FROM windtrap.status'), 'listening', 'bob, who may monitor, sees it');
+is(query(q{SET ROLE bob; SELECT state FROM windtrap.status WHERE kind = 'worker'}), 'listening', 'bob, who may monitor, sees it');
 is(event($port), 200, 'it serves');
 is(query('SET ROLE bob; SELECT windtrap.stop()'), 't', 'bob stops it');
 
@@ -195,7 +195,7 @@ append_to_file($node->data_dir . '/postgresql.conf', "windtrap.listen_addresses 
 reload($node);
 sleep 0.3;    # there is nothing to wait for
 is(event($port), 200, 'a bad value in the file is not used');
-is(query('SELECT addresses FROM windtrap.status'), $address, 'and the old one stays');
+is(query(q{SELECT addresses FROM windtrap.status WHERE kind = 'worker'}), $address, 'and the old one stays');
 append_to_file($node->data_dir . '/postgresql.conf', "windtrap.listen_addresses = 'localhost'\n");
 reload($node);
 
@@ -214,7 +214,7 @@ reload($node);
 		ok(ready($new, 5), "change $i: the new port answers");
 		ok(wait_for(sub { http($old, 'HEAD', '/log', timeout => 2)->{status} == 599 }, 5),
 			"change $i: the old one does not");
-		is(query('SELECT port FROM windtrap.status'), $new, "change $i: the view has it");
+		is(query(q{SELECT port FROM windtrap.status WHERE kind = 'worker'}), $new, "change $i: the view has it");
 		ok($load->wait_for_more(50), "change $i: events still come in");
 		$kept->request('{"kept":1}');
 		is(($kept->response // { status => 'none' })->{status}, 200, "change $i: an old connection is served");
@@ -237,19 +237,19 @@ reload($node);
 	my $squatter = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $taken, Listen => 5, ReuseAddr => 1)
 	  or die "cannot listen: $!";
 	alter_system($node, 'windtrap.port' => $taken);
-	ok(wait_for(sub { query('SELECT last_error FROM windtrap.status') =~ /could not listen on 127\.0\.0\.1:$taken/ }),
+	ok(wait_for(sub { query(q{SELECT last_error FROM windtrap.status WHERE kind = 'worker'}) =~ /could not listen on 127\.0\.0\.1:$taken/ }),
 		'a change to a port that is taken is reported in the view');
 	like(log_since($node), qr/could not listen on 127\.0\.0\.1:$taken.*\n.*HINT:.*windtrap\.port/, 'and in the log');
 	is(event($port), 200, 'the old port is still served');
-	is(query('SELECT port FROM windtrap.status'), $port, 'and still in the view');
+	is(query(q{SELECT port FROM windtrap.status WHERE kind = 'worker'}), $port, 'and still in the view');
 	alter_system($node, 'windtrap.port' => undef);
-	ok(wait_for(sub { query('SELECT last_error IS NULL FROM windtrap.status') eq 't' }), 'taken back, all is well');
+	ok(wait_for(sub { query(q{SELECT last_error IS NULL FROM windtrap.status WHERE kind = 'worker'}) eq 't' }), 'taken back, all is well');
 	$squatter->close;
 }
 
 # Three workers share the port.
 alter_system($node, 'windtrap.workers' => 3);
-ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'listening'}) == 3 }), 'three workers');
+ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker' AND state = 'listening'}) == 3 }), 'three workers');
 {
 	my @pids = worker_pids($node);
 	my $sockets = sub { scalar grep { (readlink($_) // '') =~ /^socket:/ } glob "/proc/$_[0]/fd/*" };
@@ -268,7 +268,7 @@ ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'li
 	my $load = start_load($port, connections => 16);
 	$load->wait_for_more(100);
 	alter_system($node, 'windtrap.workers' => 1);
-	ok(wait_for(sub { query('SELECT count(*) FROM windtrap.status') == 1 }, 10), 'and one again');
+	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker'}) == 1 }, 10), 'and one again');
 	ok($load->wait_for_more(100), 'which serves');
 	$load->stop;
 	is($load->audit($node), $load->nothing_wrong, 'every acknowledged event is there once');

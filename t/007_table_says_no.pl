@@ -213,7 +213,7 @@ is_flushed('synchronous_commit on: flushed at the answer');
 alter_system($node, synchronous_commit => 'off');
 query(q{ALTER DATABASE postgres SET synchronous_commit = off; ALTER ROLE owner SET synchronous_commit = off});
 query("ALTER ROLE $superuser SET synchronous_commit = off");
-query("SELECT pg_terminate_backend(pid) FROM windtrap.status");
+query("SELECT pg_terminate_backend(pid) FROM windtrap.status WHERE kind = 'worker'");
 ok(wait_for(sub { event($port) == 200 }), 'the worker has a new session');
 sleep 0.3;
 is_flushed('synchronous_commit off everywhere: flushed at the answer');
@@ -223,7 +223,7 @@ is_flushed('SET LOCAL synchronous_commit by a trigger: flushed at the answer');
 query('DROP FUNCTION async CASCADE');
 alter_system($node, synchronous_commit => undef, autovacuum => undef);
 query(qq{ALTER DATABASE postgres RESET ALL; ALTER ROLE owner RESET ALL; ALTER ROLE $superuser RESET ALL});
-query("SELECT pg_terminate_backend(pid) FROM windtrap.status");
+query("SELECT pg_terminate_backend(pid) FROM windtrap.status WHERE kind = 'worker'");
 ok(wait_for(sub { event($port) == 200 }), 'as before');
 
 # A synchronous standby that is not there: no promise.

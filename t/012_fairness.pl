@@ -173,7 +173,7 @@ for my $workers (1, 3)
 {
 	my $senders = $workers == 1 ? 60 : 120;
 	alter_system($node, 'windtrap.workers' => $workers, 'windtrap.max_inflight' => '1MB');
-	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'listening'}) == $workers }),
+	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker' AND state = 'listening'}) == $workers }),
 		"$workers worker(s) listen");
 	# What they can, when nobody asks for more.
 	my ($memory, $health, @calm) = overload("calm$workers", $workers, 1.5, $body);
@@ -233,7 +233,7 @@ query('DROP FUNCTION slow CASCADE');
 # One request at a time has memory in any case; while that goes on, those who come with large
 # bodies wait for a moment, and are then told before they have sent them.
 alter_system($node, 'windtrap.workers' => 1);
-ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'listening'}) == 1 }), 'one worker again');
+ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker' AND state = 'listening'}) == 1 }), 'one worker again');
 {
 	my $holder = connect_to($port);
 	$holder->send("POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1300000\r\n\r\n" . ' ' x 1_200_000);
@@ -266,14 +266,14 @@ ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'li
 	is(event($port), 200, 'and whoever comes then');
 }
 alter_system($node, 'windtrap.workers' => 3);
-ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'listening'}) == 3 }), 'three workers again');
+ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker' AND state = 'listening'}) == 3 }), 'three workers again');
 
 #
 # Three workers, of which one goes
 #
 alter_system($node, 'windtrap.max_inflight' => undef);
 {
-	my %before = map { split /\|/ } split /\n/, query('SELECT worker, pid FROM windtrap.status');
+	my %before = map { split /\|/ } split /\n/, query(q{SELECT worker, pid FROM windtrap.status WHERE kind = 'worker'});
 	my @open = map { connect_to($port) } 1 .. 60;
 	my $served = sub {
 		my $n = 0;
@@ -292,12 +292,12 @@ alter_system($node, 'windtrap.max_inflight' => undef);
 
 	my $mark = log_mark($node);
 	query("SELECT pg_terminate_backend($before{2})");
-	ok(wait_for(sub { my $pid = query('SELECT pid FROM windtrap.status WHERE worker = 2 AND state = \'listening\''); $pid && $pid != $before{2} }),
+	ok(wait_for(sub { my $pid = query(q{SELECT pid FROM windtrap.status WHERE kind = 'worker' AND worker = 2 AND state = 'listening'}); $pid && $pid != $before{2} }),
 		'one of them is ended: it comes back');
 	my @closed = grep { $_->is_closed(0.02) } @open;
 	is(scalar @closed, $connections{2}, 'its connections are closed, and no others');
 	is($served->(grep { !$_->{closed} } @open), 60 - $connections{2}, 'those of the others are served');
-	my %after = map { split /\|/ } split /\n/, query('SELECT worker, pid FROM windtrap.status');
+	my %after = map { split /\|/ } split /\n/, query(q{SELECT worker, pid FROM windtrap.status WHERE kind = 'worker'});
 	is("$after{1} $after{3}", "$before{1} $before{3}", 'the others are the same');
 	@open = map { connect_to($port) } 1 .. 60;
 	is($served->(@open), 60, 'all new connections are served');
@@ -309,9 +309,9 @@ alter_system($node, 'windtrap.max_inflight' => undef);
 {
 	my $load = start_load($port, connections => 30, pause => 0.002);
 	ok($load->wait_for_more(300), 'one of three is ended under load: before');
-	my ($pid) = split /\n/, query('SELECT pid FROM windtrap.status ORDER BY worker LIMIT 1');
+	my ($pid) = split /\n/, query(q{SELECT pid FROM windtrap.status WHERE kind = 'worker' ORDER BY worker LIMIT 1});
 	query("SELECT pg_terminate_backend($pid)");
-	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'listening' AND pid <> } . $pid) == 3 }),
+	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker' AND state = 'listening' AND pid <> } . $pid) == 3 }),
 		'one of three is ended under load: it comes back');
 	ok($load->wait_for_more(300), 'one of three is ended under load: after');
 	my $codes = $load->stop;

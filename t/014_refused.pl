@@ -167,7 +167,7 @@ is(query('SELECT count(*) FROM windtrap.refused'), 4096, 'reset_stats() leaves t
 #
 {
 	alter_system($node, 'windtrap.workers' => 2);
-	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE state = 'listening'}) == 2 }), 'two workers');
+	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker' AND state = 'listening'}) == 2 }), 'two workers');
 	my $sum = query(q{SELECT sum(count) FROM windtrap.refused_clients});
 	my @children;
 	for my $c ('a' .. 'd')

@@ -85,7 +85,7 @@ sub end_reader
 sub lines_of { return -e $_[0] ? (slurp_file($_[0]) =~ tr/\n//) : 0; }
 sub written { return query('SELECT sum(stdout_written) FROM windtrap.stats'); }
 sub dropped { return query('SELECT sum(stdout_dropped) FROM windtrap.stats'); }
-sub trouble { return query(q{SELECT string_agg(DISTINCT stdout_error, '; ') FROM windtrap.status}); }
+sub trouble { return query(q{SELECT string_agg(DISTINCT stdout_error, '; ') FROM windtrap.status WHERE kind = 'worker'}); }
 
 sub begin_anew
 {
@@ -188,7 +188,7 @@ my $mark = log_mark($node);
 	cmp_ok($slowest, '<', 5, 'full: nobody waits');
 	ok(wait_for(sub { dropped() > 0 }), 'full: lines are dropped') ;
 	like(trouble(), qr/more slowly/, 'full: windtrap.status says so');
-	my $pids = query('SELECT count(*) FROM windtrap.status WHERE stdout_error IS NOT NULL');
+	my $pids = query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker' AND stdout_error IS NOT NULL});
 	is(count_in_log($node, qr/dropping lines for standard output: it takes lines more slowly/, $mark), $pids, 'full: the log says so once for each worker');
 	is(count_in_log($node, qr/^\{/m, $mark), 0, 'full: nothing strays into the log');
 	$reader = start_reader($in, "$dir/full");

@@ -23,7 +23,7 @@ my $ca = authority('authority');
 my ($cert, $key) = issue($ca, 'server');
 
 sub query { return $node->safe_psql('postgres', $_[0]); }
-sub status { return query('SELECT state, last_error FROM windtrap.status'); }
+sub status { return query(q{SELECT state, last_error FROM windtrap.status WHERE kind = 'worker'}); }
 
 # At start, without a key: nothing listens, and nothing falls back to plain.
 alter_system($node, 'windtrap.tls_cert_file' => 'server.crt', 'windtrap.tls_key_file' => 'server.key');

@@ -12,6 +12,21 @@ is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
+}
+
+bool
+wt_list_item_is(const char *item, size_t length, const char *word)
+{
+	for (size_t i = 0; i < length; i++)
+		if (word[i] == '\0' || lower(item[i]) != lower(word[i]))
+			return false;
+	return word[length] == '\0';
+}
+
 bool
 wt_list_next(const char **p, const char **item, size_t *length)
 {

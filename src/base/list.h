@@ -16,4 +16,7 @@
  */
 extern bool wt_list_next(const char **p, const char **item, size_t *length);
 
+/* Whether an item is a word, whatever the case of its letters. */
+extern bool wt_list_item_is(const char *item, size_t length, const char *word);
+
 #endif

@@ -16,12 +16,6 @@ equal(const char *a, size_t a_length, const char *b, size_t b_length)
 }
 
 static bool
-is_word(const char *text, size_t length, const char *word)
-{
-	return equal(text, length, word, strlen(word));
-}
-
-static bool
 is_host_text(const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
@@ -99,8 +93,8 @@ wt_origin_is_valid(const char *item, size_t length)
 	size_t port_length;
 	WtAddress address;
 
-	if (is_word(item, length, "*") || is_word(item, length, "self") ||
-		is_word(item, length, "null"))
+	if (wt_list_item_is(item, length, "*") || wt_list_item_is(item, length, "self") ||
+		wt_list_item_is(item, length, "null"))
 		return true;
 	if (!split_origin(item, length, &scheme, &host, &host_length, &port, &port_length))
 		return false;
@@ -167,9 +161,9 @@ wt_origins_have(const char *list, const char *origin, const char *host, bool sec
 	{
 		if (n == 0)
 			continue;
-		if (is_word(item, n, "*") || origin_matches(item, n, origin, length))
+		if (wt_list_item_is(item, n, "*") || origin_matches(item, n, origin, length))
 			return true;
-		if (is_word(item, n, "self") && host &&
+		if (wt_list_item_is(item, n, "self") && host &&
 			is_same_origin(host, secure, origin, length))
 			return true;
 	}
@@ -197,7 +191,8 @@ wt_host_is_allowed(const char *list, const char *host)
 	/* A name may end with the root's dot. */
 	if (length > 0 && host[length - 1] == '.')
 		length--;
-	if (wt_address_parse(host, length, &address) || is_word(host, length, "localhost") ||
+	if (wt_address_parse(host, length, &address) ||
+		wt_list_item_is(host, length, "localhost") ||
 		matches("*.localhost", strlen("*.localhost"), host, length))
 		return true;
 	while (wt_list_next(&p, &item, &n))

@@ -275,12 +275,6 @@ check_database(char **newval, void **extra, GucSource source)
 	return false;
 }
 
-static bool
-is_word(const char *item, size_t n, const char *word)
-{
-	return n == strlen(word) && pg_strncasecmp(item, word, n) == 0;
-}
-
 /* What interval_in does, with a result in place of an ERROR. */
 static bool
 parse_interval(const char *text, Interval *interval)
@@ -405,10 +399,11 @@ check_header_list(const char *text, bool words, void **extra)
 		if (n == 0)
 			continue;
 		n_items++;
-		if (words && (is_word(item, n, "all") || is_word(item, n, "none")))
+		if (words &&
+			(wt_list_item_is(item, n, "all") || wt_list_item_is(item, n, "none")))
 		{
 			has_word = true;
-			list->all = is_word(item, n, "all");
+			list->all = wt_list_item_is(item, n, "all");
 			continue;
 		}
 		for (size_t i = 0; i < n; i++)

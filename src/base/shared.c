@@ -1,25 +1,18 @@
 /*
  * shared.c
- *		What the processes of WindTrap know of each other, and the view of it.
+ *		What the processes of WindTrap know of each other.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "commands/dbcommands.h"
-#include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "storage/shmem.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/shared.h"
-
-PG_FUNCTION_INFO_V1(windtrap_status);
 
 WtShared *wt_shared;
 
@@ -97,7 +90,11 @@ end_status(int code, Datum arg)
 		wt_my_counters()->bytes_in_flight = 0;
 		my_status->pid = 0;
 		if (my_status->state != WT_STATE_FAILED)
-			my_status->state = WT_STATE_NONE;
+		{
+			/* The launcher clears it where there is to be none any more. */
+			my_status->state = WT_STATE_RESTARTING;
+			my_status->since = GetCurrentTimestamp();
+		}
 	}
 	LWLockRelease(&wt_shared->lock);
 }
@@ -110,6 +107,8 @@ wt_status_begin(int number, Oid database)
 	my_status->pid = MyProcPid;
 	my_status->database = database;
 	my_status->port = 0;
+	my_status->tls = false;
+	my_status->has_served = false;
 	my_status->addresses[0] = '\0';
 	my_status->stdout_error[0] = '\0';
 	my_status->state = WT_STATE_STARTING;
@@ -127,6 +126,8 @@ wt_status_set_state(WtState state)
 		my_status->state = state;
 		my_status->since = GetCurrentTimestamp();
 	}
+	if (state == WT_STATE_LISTENING)
+		my_status->has_served = true;
 	LWLockRelease(&wt_shared->lock);
 }
 
@@ -156,81 +157,18 @@ wt_status_set_address(const char *addresses, int port)
 }
 
 void
+wt_status_set_tls(bool tls)
+{
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	my_status->tls = tls;
+	LWLockRelease(&wt_shared->lock);
+}
+
+void
 wt_wake(int pid)
 {
 	PGPROC *proc = pid > 0 ? BackendPidGetProc(pid) : NULL;
 
 	if (proc)
 		SetLatch(&proc->procLatch);
-}
-
-static const char *
-state_name(WtState state)
-{
-	switch (state)
-	{
-		case WT_STATE_STARTING:
-			return "starting";
-		case WT_STATE_WAITING:
-			return "waiting for the extension";
-		case WT_STATE_LISTENING:
-			return "listening";
-		case WT_STATE_FAILED:
-			return "failed";
-		case WT_STATE_STOPPING:
-			return "stopping";
-		case WT_STATE_NONE:
-			break;
-	}
-	return "stopped";
-}
-
-static Datum
-text_or_null(const char *text, bool *is_null)
-{
-	*is_null = (text == NULL || text[0] == '\0');
-	return *is_null ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
-/* The rows of the view windtrap.status. */
-Datum
-windtrap_status(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	WtWorkerStatus workers[WT_MAX_WORKERS];
-
-	InitMaterializedSRF(fcinfo, 0);
-	wt_shared_attach();
-	LWLockAcquire(&wt_shared->lock, LW_SHARED);
-	memcpy(workers, wt_shared->workers, sizeof(workers));
-	LWLockRelease(&wt_shared->lock);
-
-	for (int i = 0; i < WT_MAX_WORKERS; i++)
-	{
-		const WtWorkerStatus *w = &workers[i];
-		Datum values[9];
-		bool nulls[9] = {0};
-		int n = 0;
-
-		if (w->state == WT_STATE_NONE)
-			continue;
-		values[n++] = Int32GetDatum(i + 1);
-		nulls[n] = (w->pid == 0);
-		values[n++] = Int32GetDatum(w->pid);
-		values[n] = text_or_null(
-			OidIsValid(w->database) ? get_database_name(w->database) : NULL, &nulls[n]);
-		n++;
-		values[n] = text_or_null(w->addresses, &nulls[n]);
-		n++;
-		nulls[n] = (w->port == 0);
-		values[n++] = Int32GetDatum(w->port);
-		values[n++] = CStringGetTextDatum(state_name(w->state));
-		values[n++] = TimestampTzGetDatum(w->since);
-		values[n] = text_or_null(w->error, &nulls[n]);
-		n++;
-		values[n] = text_or_null(w->stdout_error, &nulls[n]);
-		n++;
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
-	return (Datum) 0;
 }

@@ -19,12 +19,15 @@
 
 typedef enum WtState
 {
-	WT_STATE_NONE,		/* no such worker */
-	WT_STATE_STARTING,	/* registered, and not yet at work */
-	WT_STATE_WAITING,	/* for the extension to be created in its database */
-	WT_STATE_LISTENING, /* at work */
-	WT_STATE_FAILED,	/* cannot listen, tries again; error says why */
-	WT_STATE_STOPPING	/* answers what it has, and leaves */
+	WT_STATE_NONE,		 /* no such worker */
+	WT_STATE_STARTING,	 /* registered, and not yet at work */
+	WT_STATE_RESTARTING, /* it has ended, and the launcher will start it again */
+	WT_STATE_WAITING,	 /* for the extension to be created in its database */
+	WT_STATE_LISTENING,	 /* at work */
+	WT_STATE_IDLE,		 /* the upkeep: between two rounds */
+	WT_STATE_WORKING,	 /* the upkeep: in one */
+	WT_STATE_FAILED,	 /* cannot listen, tries again; error says why */
+	WT_STATE_STOPPING	 /* answers what it has, and leaves */
 } WtState;
 
 #define WT_ERROR_SIZE 256
@@ -37,6 +40,8 @@ typedef struct WtWorkerStatus
 	int pid;
 	Oid database;
 	int port;
+	bool tls;		 /* its TCP sockets speak it */
+	bool has_served; /* it has listened since it was started */
 	char addresses[WT_ADDRESSES_SIZE];
 	TimestampTz since; /* when the state began */
 	char error[WT_ERROR_SIZE];
@@ -90,6 +95,31 @@ typedef struct WtUpkeepStatus
 		error[WT_ERROR_SIZE]; /* what its last round could not do first, and the remedy */
 } WtUpkeepStatus;
 
+/*
+ * What the launcher knows of a process that it looks after, for as long as there is none: the
+ * process itself reports the rest.
+ */
+typedef struct WtStartStatus
+{
+	WtState state; /* NONE: there should be none; else STARTING, RESTARTING or FAILED */
+	TimestampTz since;		   /* when the state began */
+	TimestampTz next_start;	   /* when it is tried again; 0: it runs, or at once */
+	char error[WT_ERROR_SIZE]; /* why there is none */
+} WtStartStatus;
+
+/* Their places: the workers, the upkeep, the forwarders. */
+#define WT_PLACE_UPKEEP WT_MAX_WORKERS
+#define WT_PLACE_FORWARDERS (WT_PLACE_UPKEEP + 1)
+#define WT_PLACES (WT_PLACE_FORWARDERS + WT_MAX_TARGETS)
+
+/* The launcher, as others see it. */
+typedef struct WtLauncherStatus
+{
+	WtState state; /* NONE: there is none; RESTARTING: the server starts it again */
+	TimestampTz since;
+	char error[WT_ERROR_SIZE]; /* what it waits for */
+} WtLauncherStatus;
+
 /* What the outbox holds: what it held when it was measured, and what has changed since. */
 typedef struct WtOutboxStatus
 {
@@ -124,6 +154,10 @@ typedef struct WtShared
 	bool launcher_static; /* it was started by preload */
 	Oid database;		  /* that the launcher serves; InvalidOid: none yet */
 	bool stop;			  /* the launcher is to end its workers, see wt_stop */
+	WtLauncherStatus launcher;
+	char settings_error
+		[WT_ERROR_SIZE]; /* what is wrong in the files, see settings_files.h */
+	WtStartStatus starts[WT_PLACES];
 	WtUpkeepStatus upkeep;
 	WtWorkerStatus workers[WT_MAX_WORKERS];
 	WtForwarderStatus forwarders[WT_MAX_TARGETS];
@@ -167,6 +201,7 @@ extern void wt_status_set_error(const char *error);
 /* The same for lines that are dropped. */
 extern void wt_status_set_stdout_error(const char *error);
 extern void wt_status_set_address(const char *addresses, int port);
+extern void wt_status_set_tls(bool tls);
 
 /* What this worker counts in. */
 extern WtCounters *wt_my_counters(void);

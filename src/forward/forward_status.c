@@ -76,8 +76,17 @@ wt_forwarders_read(WtForwarderStatus *copies, int64 *events, double *seconds)
 
 	LWLockAcquire(&wt_shared->lock, LW_SHARED);
 	for (int i = 0; i < WT_MAX_TARGETS; i++)
-		if (wt_shared->forwarders[i].target[0] != '\0')
-			copies[n++] = wt_shared->forwarders[i];
+	{
+		const WtStartStatus *start = &wt_shared->starts[WT_PLACE_FORWARDERS + i];
+
+		if (wt_shared->forwarders[i].target[0] == '\0')
+			continue;
+		copies[n] = wt_shared->forwarders[i];
+		/* Why there is no process. */
+		if (copies[n].pid == 0 && start->error[0] != '\0')
+			strlcpy(copies[n].error, start->error, sizeof(copies[n].error));
+		n++;
+	}
 	LWLockRelease(&wt_shared->lock);
 	written = pg_atomic_read_u64(&wt_shared->outbox.events_written);
 	for (int i = 0; i < n; i++)

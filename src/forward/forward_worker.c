@@ -18,19 +18,17 @@
 #include <sys/socket.h>
 
 #include "common/pg_prng.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "base/process.h"
 #include "forward/forward.h"
 #include "forward/forward_status.h"
 #include "forward/forward_worker.h"
@@ -57,26 +55,21 @@
 /* Descriptors that a connection may have. */
 #define MAX_DESCRIPTORS 4096
 
-static volatile sig_atomic_t stop_requested = false;
 static TimeoutId watch = MAX_TIMEOUTS;
 static volatile int watch_left;
 static WtForwarderStatus *me;
 
-/* SIGTERM: leave; a transaction that waits or works is cancelled. */
+/* SIGTERM: a transaction that begins now ends at once. */
 static void
-on_sigterm(SIGNAL_ARGS)
+on_stop(void)
 {
-	int saved = errno;
-
-	stop_requested = true;
 	wt_forward_stopping = true;
-	if (wt_forward_in_progress)
-	{
-		InterruptPending = true;
-		QueryCancelPending = true;
-	}
-	SetLatch(MyLatch);
-	errno = saved;
+}
+
+static bool
+is_busy(void)
+{
+	return wt_forward_in_progress;
 }
 
 /*
@@ -182,40 +175,26 @@ rest(long ms)
 	bool woken = false;
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
 
-	while (!stop_requested && !woken)
+	while (!wt_stop_requested && !woken)
 	{
 		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 
 		if (left <= 0)
 			break;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		/* A cancel that came between two transactions has nothing to cancel. */
-		QueryCancelPending = false;
-		CHECK_FOR_INTERRUPTS();
-		woken = (me->state != WT_FORWARD_FAILING);
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-			woken = true;
-		}
+		(void) wt_process_nap(left);
+		woken = (me->state != WT_FORWARD_FAILING || wt_process_reloaded());
 	}
 }
 
 void
 windtrap_forward_main(Datum arg)
 {
+	static const WtProcess process = {.on_stop = on_stop, .is_busy = is_busy};
 	MemoryContext context;
 	WtWorkerArgs args;
 
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
-	pqsignal(SIGTERM, on_sigterm);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-
-	wt_shared_attach();
+	wt_process_begin(&process);
 	me = wt_forwarder_begin(DatumGetInt32(arg));
 	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
 	watch = RegisterTimeout(USER_TIMEOUT, on_watch);
@@ -223,7 +202,7 @@ windtrap_forward_main(Datum arg)
 	context = AllocSetContextCreate(TopMemoryContext, "windtrap forwarder",
 									ALLOCSET_DEFAULT_SIZES);
 
-	while (!stop_requested)
+	while (!wt_stop_requested)
 	{
 		long next;
 
@@ -233,7 +212,7 @@ windtrap_forward_main(Datum arg)
 		MemoryContextReset(context);
 		/* Without this autovacuum never learns of the rows. */
 		pgstat_report_stat(false);
-		if (!stop_requested)
+		if (!wt_stop_requested)
 			rest(next);
 	}
 	proc_exit(0);

@@ -291,9 +291,9 @@ windtrap_create_log_table(PG_FUNCTION_ARGS)
 	Oid relation;
 
 	if (!btree && strcmp(time_index, "brin") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the index on the time is brin or btree, not \"%s\"", time_index)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the index on the time is brin or btree, not \"%s\"",
+							   time_index)));
 	SPI_connect();
 	wt_log_table_create(table, btree);
 	relation = RangeVarGetRelid(table, NoLock, false);

@@ -14,20 +14,18 @@
 
 #include "catalog/namespace.h"
 #include "commands/extension.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/process.h"
 #include "store/log_table.h"
 #include "store/restoring.h"
 #include "base/settings.h"
@@ -68,25 +66,8 @@ typedef struct Round
 	int64 deleted;
 } Round;
 
-static volatile sig_atomic_t stop_requested = false;
 static WtGlance glance;
 static char reported[256]; /* the failure that was logged last */
-
-/* SIGTERM: leave; a transaction that waits or works is cancelled. */
-static void
-on_sigterm(SIGNAL_ARGS)
-{
-	int saved = errno;
-
-	stop_requested = true;
-	if (wt_transaction_in_progress)
-	{
-		InterruptPending = true;
-		QueryCancelPending = true;
-	}
-	SetLatch(MyLatch);
-	errno = saved;
-}
 
 static void
 on_exit_clear_pid(int code, Datum arg)
@@ -108,7 +89,7 @@ transact(void (*what)(void *round), Round *round, const char *activity)
 
 	if (!e)
 		return true;
-	if (!stop_requested && strncmp(reported, e->message, sizeof(reported) - 1) != 0)
+	if (!wt_stop_requested && strncmp(reported, e->message, sizeof(reported) - 1) != 0)
 	{
 		ereport(LOG, (errcode(e->sqlerrcode),
 					  errmsg("windtrap: the upkeep of %s could not finish: %s", wt_table,
@@ -244,7 +225,7 @@ work(void)
 		return TABLE_POLL;
 	foreach (cell, round.tasks)
 	{
-		if (stop_requested)
+		if (wt_stop_requested)
 			return 0;
 		if (wt_restore_in_progress(false))
 			return RESTORE_POLL;
@@ -281,13 +262,10 @@ work(void)
 void
 windtrap_upkeep_main(Datum arg)
 {
+	static const WtProcess process = {NULL};
 	MemoryContext context;
 
-	pqsignal(SIGTERM, on_sigterm);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-
-	wt_shared_attach();
+	wt_process_begin(&process);
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	wt_shared->upkeep.pid = MyProcPid;
 	LWLockRelease(&wt_shared->lock);
@@ -296,7 +274,7 @@ windtrap_upkeep_main(Datum arg)
 	context = AllocSetContextCreate(TopMemoryContext, "windtrap upkeep",
 									ALLOCSET_DEFAULT_SIZES);
 
-	while (!stop_requested)
+	while (!wt_stop_requested)
 	{
 		long next;
 
@@ -304,19 +282,8 @@ windtrap_upkeep_main(Datum arg)
 		next = work();
 		MemoryContextSwitchTo(TopMemoryContext);
 		MemoryContextReset(context);
-		if (stop_requested)
-			break;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, next,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		/* A cancel that came between two transactions has nothing to cancel. */
-		QueryCancelPending = false;
-		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+		if (!wt_stop_requested)
+			(void) wt_process_nap(next);
 	}
 	proc_exit(0);
 }

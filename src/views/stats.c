@@ -20,6 +20,7 @@
 #include "store/outbox.h"
 #include "base/shared.h"
 #include "views/stats.h"
+#include "views/status.h"
 
 PG_FUNCTION_INFO_V1(windtrap_stats);
 PG_FUNCTION_INFO_V1(windtrap_metrics);
@@ -136,6 +137,24 @@ visit_counters(const Visitor *v, const WtCounters *c)
 					wt_size_bounds, 1);
 }
 
+/* Which kinds of processes do what they are there for: of several, whether all do. */
+static void
+visit_processes(const Visitor *v)
+{
+	static const char help[] =
+		"Whether all processes of a kind do what they are there for: 1, or 0.";
+	WtProcessesUp up;
+
+	wt_processes_up(&up);
+	visit_number(v, WT_STAT_GAUGE, "process_up", help, "kind", "launcher", up.launcher);
+	visit_number(v, WT_STAT_GAUGE, "process_up", help, "kind", "worker",
+				 up.wanted_workers > 0 && up.workers >= up.wanted_workers);
+	visit_number(v, WT_STAT_GAUGE, "process_up", help, "kind", "upkeep", up.upkeep);
+	if (up.wanted_forwarders > 0)
+		visit_number(v, WT_STAT_GAUGE, "process_up", help, "kind", "forwarder",
+					 up.forwarders >= up.wanted_forwarders);
+}
+
 static void
 visit_gauges(const Visitor *v)
 {
@@ -153,6 +172,7 @@ visit_gauges(const Visitor *v)
 	LWLockRelease(&wt_shared->lock);
 	visit_number(v, WT_STAT_GAUGE, "workers", "Workers that listen.", NULL, NULL,
 				 workers);
+	visit_processes(v);
 	visit_number(v, WT_STAT_GAUGE, "connections", "Connections that are open.", NULL,
 				 NULL, (double) connections);
 	visit_number(v, WT_STAT_GAUGE, "inflight_bytes",

@@ -125,6 +125,9 @@ stop_and_wait(void)
 			for (int i = 0; i < WT_MAX_WORKERS; i++)
 				if (wt_shared->workers[i].pid == 0)
 					wt_shared->workers[i].state = WT_STATE_NONE;
+			wt_shared->launcher.state = WT_STATE_NONE;
+			for (int i = 0; i < WT_PLACES; i++)
+				wt_shared->starts[i].state = WT_STATE_NONE;
 			LWLockRelease(&wt_shared->lock);
 		}
 		if (GetCurrentTimestamp() >= until)

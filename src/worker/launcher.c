@@ -42,7 +42,17 @@
 #define FIRST_PAUSE 1000
 #define LAST_PAUSE 60000
 
-/* A worker that lived this long, ms, was well: the next pause is the first again. */
+/*
+ * Before one that has served, ms, for it is somebody who ends it: a closed port loses events.
+ * How often in a row; beyond that it is at fault itself, and the pauses grow.
+ */
+#define SHORT_PAUSE 100
+#define MAX_SHORT_PAUSES 10
+
+/* A process that nobody sees serve has done so when it has lived this long, ms. */
+#define SHORT_LIFE 1000
+
+/* A worker that lived this long, ms, was well: what was before is forgotten. */
 #define GOOD_LIFE 60000
 
 /* Looking for a database that does not exist, or a free slot, ms. */
@@ -62,19 +72,17 @@ typedef struct Worker
 	BackgroundWorkerHandle *handle; /* NULL: none was started, or it has ended */
 	TimestampTz started;
 	TimestampTz not_before; /* of the next start */
-	long pause;				/* ms, the last one */
+	long pause;				/* ms, the last one of those that grow */
+	int ends;				/* since it was well */
 	bool said;				/* that there is no slot for it */
 } Worker;
 
-/* The upkeep has its place behind the workers, who have a state that others see. */
-#define UPKEEP WT_MAX_WORKERS
-
-/* Then come the forwarders, whose targets are in shared memory. */
-#define FORWARDERS (UPKEEP + 1)
-#define PLACES (FORWARDERS + WT_MAX_TARGETS)
-
-static Worker workers[PLACES];
+static Worker workers[WT_PLACES];
 static volatile sig_atomic_t stop_requested = false;
+static const char no_slot[] =
+	"there is no free slot for a background worker: raise max_worker_processes";
+static const char after_workers[] =
+	"it is started when all workers run, since slots for background workers may be few";
 
 static void
 on_sigterm(SIGNAL_ARGS)
@@ -152,19 +160,55 @@ worker_state(int number)
 	return state;
 }
 
+/* Says of a place how it is with it while there is no process. */
+static void
+set_start_status(int place, WtState state, const char *error)
+{
+	WtStartStatus *s = &wt_shared->starts[place];
+
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	if (s->state != state)
+	{
+		s->state = state;
+		s->since = GetCurrentTimestamp();
+	}
+	s->next_start = workers[place].not_before;
+	strlcpy(s->error, error, sizeof(s->error));
+	LWLockRelease(&wt_shared->lock);
+}
+
+static void
+set_launcher_status(WtState state, const char *error)
+{
+	WtLauncherStatus *l = &wt_shared->launcher;
+
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	if (l->state != state)
+	{
+		l->state = state;
+		l->since = GetCurrentTimestamp();
+	}
+	strlcpy(l->error, error, sizeof(l->error));
+	LWLockRelease(&wt_shared->lock);
+}
+
 /*
  * Starts a process in its place; where there is no slot, says so once, tries again later
  * and gives false.
  */
 static bool
-start_process(Worker *w, BackgroundWorker *process)
+start_process(int place, BackgroundWorker *process)
 {
+	Worker *w = &workers[place];
+
 	process->bgw_restart_time = BGW_NEVER_RESTART; /* that is ours to do */
 	process->bgw_notify_pid = MyProcPid;
 	if (RegisterDynamicBackgroundWorker(process, &w->handle))
 	{
 		w->started = GetCurrentTimestamp();
+		w->not_before = 0;
 		w->said = false;
+		set_start_status(place, WT_STATE_STARTING, "");
 		return true;
 	}
 	w->handle = NULL;
@@ -176,6 +220,7 @@ start_process(Worker *w, BackgroundWorker *process)
 						process->bgw_name),
 				 errhint("Raise max_worker_processes, now %d.", max_worker_processes)));
 	w->said = true;
+	set_start_status(place, WT_STATE_FAILED, no_slot);
 	return false;
 }
 
@@ -190,10 +235,8 @@ start_worker(int number, Oid database)
 	worker.bgw_main_arg = Int32GetDatum(number);
 	memcpy(worker.bgw_extra, &args, sizeof(args));
 	set_worker_status(number, WT_STATE_STARTING, "");
-	if (!start_process(&workers[number], &worker))
-		set_worker_status(number, WT_STATE_FAILED,
-						  "there is no free slot for a background worker: raise "
-						  "max_worker_processes");
+	if (!start_process(number, &worker))
+		set_worker_status(number, WT_STATE_FAILED, no_slot);
 }
 
 static void
@@ -203,7 +246,7 @@ start_upkeep(Oid database)
 
 	fill_worker(&worker, "windtrap_upkeep_main", "windtrap upkeep");
 	worker.bgw_main_arg = ObjectIdGetDatum(database);
-	(void) start_process(&workers[UPKEEP], &worker);
+	(void) start_process(WT_PLACE_UPKEEP, &worker);
 }
 
 static void
@@ -217,7 +260,7 @@ start_forwarder(int number, Oid database)
 			 wt_shared->forwarders[number].target);
 	worker.bgw_main_arg = Int32GetDatum(number);
 	memcpy(worker.bgw_extra, &args, sizeof(args));
-	(void) start_process(&workers[FORWARDERS + number], &worker);
+	(void) start_process(WT_PLACE_FORWARDERS + number, &worker);
 }
 
 static bool
@@ -252,7 +295,7 @@ place_forwarders(void)
 	for (int i = 0; i < WT_MAX_TARGETS; i++)
 	{
 		WtForwarderStatus *f = &wt_shared->forwarders[i];
-		Worker *w = &workers[FORWARDERS + i];
+		Worker *w = &workers[WT_PLACE_FORWARDERS + i];
 
 		if (f->target[0] == '\0' || is_target(f->target))
 			continue;
@@ -264,6 +307,7 @@ place_forwarders(void)
 			memset(f, 0, sizeof(*f));
 			LWLockRelease(&wt_shared->lock);
 			memset(w, 0, sizeof(*w));
+			set_start_status(WT_PLACE_FORWARDERS + i, WT_STATE_NONE, "");
 		}
 	}
 	for (int i = 0; i < targets->n; i++)
@@ -286,26 +330,52 @@ place_forwarders(void)
 	}
 }
 
+/* Whether what has just ended was at work before. */
+static bool
+has_served(int place, TimestampTz now)
+{
+	bool served;
+
+	if (place >= WT_MAX_WORKERS)
+		return TimestampDifferenceExceeds(workers[place].started, now, SHORT_LIFE);
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	served = wt_shared->workers[place].has_served;
+	wt_shared->workers[place].has_served = false;
+	LWLockRelease(&wt_shared->lock);
+	return served;
+}
+
 /* Looks who has ended, and when it may be started again. */
 static void
 collect_workers(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	for (int i = 0; i < PLACES; i++)
+	for (int i = 0; i < WT_PLACES; i++)
 	{
 		Worker *w = &workers[i];
+		long pause;
 		pid_t pid;
 
 		if (!w->handle || GetBackgroundWorkerPid(w->handle, &pid) != BGWH_STOPPED)
 			continue;
 		pfree(w->handle);
 		w->handle = NULL;
-		if (w->pause == 0 || TimestampDifferenceExceeds(w->started, now, GOOD_LIFE))
-			w->pause = FIRST_PAUSE;
+		if (TimestampDifferenceExceeds(w->started, now, GOOD_LIFE))
+		{
+			w->pause = 0;
+			w->ends = 0;
+		}
+		if (has_served(i, now) && ++w->ends <= MAX_SHORT_PAUSES)
+			pause = SHORT_PAUSE;
 		else
-			w->pause = Min(w->pause * 2, LAST_PAUSE);
-		w->not_before = TimestampTzPlusMilliseconds(now, w->pause);
+		{
+			pause = w->pause == 0 ? FIRST_PAUSE : Min(w->pause * 2, LAST_PAUSE);
+			w->pause = pause;
+		}
+		w->not_before = TimestampTzPlusMilliseconds(now, pause);
+		set_start_status(i, WT_STATE_RESTARTING,
+						 "the process has ended: the server's log says why");
 	}
 }
 
@@ -345,7 +415,9 @@ stop_workers(int first, int end)
 	for (int i = first; i < end; i++)
 	{
 		workers[i].pause = 0;
+		workers[i].ends = 0;
 		workers[i].not_before = 0;
+		set_start_status(i, WT_STATE_NONE, "");
 		if (i < WT_MAX_WORKERS)
 			set_worker_status(i, WT_STATE_NONE, "");
 	}
@@ -355,9 +427,22 @@ static void
 leave(int code, Datum arg)
 {
 	/* Should we end for some error, nobody would look after the workers. */
-	for (int i = 0; i < PLACES; i++)
+	for (int i = 0; i < WT_PLACES; i++)
 		if (workers[i].handle)
 			TerminateBackgroundWorker(workers[i].handle);
+	/* Unless it goes for good, the server starts it again, and it the others. */
+	set_launcher_status(code == 0 ? WT_STATE_NONE : WT_STATE_RESTARTING,
+						code == 0 ? ""
+								  : "the process has ended: the server starts it again");
+	for (int i = 0; i < WT_PLACES; i++)
+	{
+		bool wanted =
+			code != 0 && !wt_shared->stop && (i < wt_workers || i == WT_PLACE_UPKEEP);
+
+		workers[i].not_before = 0;
+		set_start_status(i, wanted ? WT_STATE_RESTARTING : WT_STATE_NONE,
+						 wanted ? "it waits for the launcher" : "");
+	}
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	if (wt_shared->launcher_pid == MyProcPid)
 	{
@@ -384,7 +469,10 @@ become_launcher(Oid database)
 	}
 	LWLockRelease(&wt_shared->lock);
 	if (first)
+	{
 		before_shmem_exit(leave, 0);
+		set_launcher_status(WT_STATE_STARTING, "");
+	}
 	return first;
 }
 
@@ -481,6 +569,7 @@ static long
 start_workers(Oid database)
 {
 	long next = REST;
+	bool all_work;
 
 	for (int i = 0; i < wt_workers; i++)
 	{
@@ -500,25 +589,30 @@ start_workers(Oid database)
 			next = Min(next, left);
 	}
 	/* Where slots are few, events come first. */
-	if (!workers[UPKEEP].handle && count_running() >= wt_workers)
+	all_work = count_running() >= wt_workers;
+	if (!workers[WT_PLACE_UPKEEP].handle)
 	{
-		long left = time_to_start(&workers[UPKEEP]);
+		long left = time_to_start(&workers[WT_PLACE_UPKEEP]);
 
-		if (left <= 0)
+		if (!all_work)
+			set_start_status(WT_PLACE_UPKEEP, WT_STATE_WAITING, after_workers);
+		else if (left <= 0)
 			start_upkeep(database);
 		else
 			next = Min(next, left);
 	}
 	place_forwarders();
-	for (int i = 0; i < WT_MAX_TARGETS && count_running() >= wt_workers; i++)
+	for (int i = 0; i < WT_MAX_TARGETS; i++)
 	{
-		Worker *w = &workers[FORWARDERS + i];
+		Worker *w = &workers[WT_PLACE_FORWARDERS + i];
 		long left;
 
 		if (w->handle || wt_shared->forwarders[i].target[0] == '\0')
 			continue;
 		left = time_to_start(w);
-		if (left <= 0)
+		if (!all_work)
+			set_start_status(WT_PLACE_FORWARDERS + i, WT_STATE_WAITING, after_workers);
+		else if (left <= 0)
 			start_forwarder(i, database);
 		else
 			next = Min(next, left);
@@ -544,13 +638,15 @@ windtrap_launcher_main(Datum arg)
 
 	while (!stop_requested)
 	{
+		char error[WT_ERROR_SIZE];
 		Oid database;
 		long next;
 
 		if (is_stopped())
 		{
-			stop_workers(0, PLACES);
+			stop_workers(0, WT_PLACES);
 			served = InvalidOid;
+			set_launcher_status(WT_STATE_NONE, "");
 			if (OidIsValid(wanted))
 				proc_exit(0);
 			rest(REST);
@@ -560,7 +656,7 @@ windtrap_launcher_main(Datum arg)
 		database = find_database(wanted);
 		if (database != served)
 		{
-			stop_workers(0, PLACES);
+			stop_workers(0, WT_PLACES);
 			served = database;
 			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 			wt_shared->database = database;
@@ -580,14 +676,17 @@ windtrap_launcher_main(Datum arg)
 						(errmsg("windtrap: waiting for database \"%s\" to be created",
 								wt_database)));
 			said_missing = true;
+			snprintf(error, sizeof(error), "database \"%s\" does not exist", wt_database);
+			set_launcher_status(WT_STATE_WAITING, error);
 			rest(POLL);
 			continue;
 		}
 		said_missing = false;
+		set_launcher_status(WT_STATE_WORKING, "");
 		if (OidIsValid(wanted) && extension_is_gone())
 		{
 			ereport(LOG, (errmsg("windtrap: the extension is not installed, stopping")));
-			stop_workers(0, PLACES);
+			stop_workers(0, WT_PLACES);
 			proc_exit(0);
 		}
 		if (count_running() > wt_workers)
@@ -595,6 +694,6 @@ windtrap_launcher_main(Datum arg)
 		next = start_workers(database);
 		rest(next);
 	}
-	stop_workers(0, PLACES);
+	stop_workers(0, WT_PLACES);
 	proc_exit(1);
 }

@@ -20,12 +20,10 @@
 #include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
-#include "libpq/pqsignal.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -42,7 +40,9 @@
 #include "base/compat.h"
 #include "http/listener.h"
 #include "views/refused_view.h"
+#include "base/process.h"
 #include "base/settings.h"
+#include "base/settings_files.h"
 #include "base/shared.h"
 #include "output/stdout.h"
 #include "store/absence.h"
@@ -89,7 +89,7 @@ static WtListener *listener;
 static WtAuth *auth;
 static WaitEventSet *wait_events;
 
-static volatile sig_atomic_t stop_requested = false;
+static int my_number; /* as in WtShared */
 static bool namespace_changed = true;
 static bool extension_present;
 static const char extension_missing[] =
@@ -97,32 +97,27 @@ static const char extension_missing[] =
 static char database_name[NAMEDATALEN];
 static char listening_addresses[1024]; /* the settings that the sockets were opened by */
 static int listening_port;
-static bool restoring;			 /* the database is; it has been said */
+static bool restoring;		  /* the database is; it has been said */
+static bool settings_checked; /* since the last reload, and nothing keeps the door shut */
 static bool destination_missing; /* by the settings; it has been said */
-static bool listening_elsewhere; /* than the settings say: their sockets do not open */
 static bool sockets_failed;		 /* to open, when they were tried last */
 static bool
 	listening_elsewhere; /* or otherwise than the settings say: to be tried again */
 
 /*
- * SIGTERM: answer what is there, and leave.  A transaction that waits (for a lock, for a
- * slow trigger, for a standby) is cancelled, because a flag alone does not end its wait;
- * it gets one more, shorter try.
+ * SIGTERM: answer what is there, and leave.  A transaction that waits is cancelled, and gets
+ * one more, shorter try.
  */
 static void
-on_sigterm(SIGNAL_ARGS)
+on_stop(void)
 {
-	int saved = errno;
-
-	stop_requested = true;
 	wt_store_stopping = true;
-	if (wt_store_in_progress || wt_transaction_in_progress)
-	{
-		InterruptPending = true;
-		QueryCancelPending = true;
-	}
-	SetLatch(MyLatch);
-	errno = saved;
+}
+
+static bool
+is_busy(void)
+{
+	return wt_store_in_progress;
 }
 
 /* libmicrohttpd is beyond repair: leave without taking the server along. */
@@ -280,7 +275,10 @@ use_tls(int number)
 		return false;
 	}
 	if (wt_listener_use_tls(listener, on ? &settings : NULL, &error))
+	{
+		wt_status_set_tls(on);
 		return true;
+	}
 	report_failure(error.message, error.hint, number == 0);
 	return false;
 }
@@ -341,6 +339,33 @@ open_sockets(int number)
 	return true;
 }
 
+/*
+ * What is wrong with settings in the files: is told to all who look at the status, and once to
+ * the log.  Gives why nothing may be let in; "": it may.
+ */
+static const char *
+check_settings(int number)
+{
+	static WtSettingsFaults faults;
+	static char reported[WT_ERROR_SIZE];
+	MemoryContext context = AllocSetContextCreate(
+		CurrentMemoryContext, "windtrap settings", ALLOCSET_SMALL_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+
+	wt_settings_check_files(&faults);
+	MemoryContextSwitchTo(before);
+	MemoryContextDelete(context);
+	if (number != 0)
+		return faults.door;
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	strlcpy(wt_shared->settings_error, faults.all, sizeof(wt_shared->settings_error));
+	LWLockRelease(&wt_shared->lock);
+	if (faults.all[0] != '\0' && strcmp(faults.all, reported) != 0)
+		ereport(LOG, (errmsg("windtrap: %s", faults.all)));
+	strlcpy(reported, faults.all, sizeof(reported));
+	return faults.door;
+}
+
 static void
 make_wait_events(void)
 {
@@ -357,12 +382,10 @@ make_wait_events(void)
 }
 
 static void
-reload(int number)
+on_reload(void)
 {
 	WtListenerSettings settings;
 
-	ConfigReloadPending = false;
-	ProcessConfigFile(PGC_SIGHUP);
 	wt_stdout_configure();
 	if (wait_events)
 		make_wait_events();
@@ -371,42 +394,50 @@ reload(int number)
 	settings = listener_settings();
 	wt_listener_configure(listener, &settings);
 	attend_auth(true);
-	(void) open_sockets(number);
+	/* Before the first socket is open, that is for start_serving to do. */
+	if (listening_port == 0)
+	{
+		settings_checked = false;
+		return;
+	}
+	/* What is wrong leaves in force what was: it is told, and no more. */
+	(void) check_settings(my_number);
+	(void) open_sockets(my_number);
 }
 
 static int
 store_timeout(void)
 {
-	return Min(stop_requested ? STOP_STORE_TIMEOUT : STORE_TIMEOUT, wt_request_timeout);
+	return Min(wt_stop_requested ? STOP_STORE_TIMEOUT : STORE_TIMEOUT,
+			   wt_request_timeout);
+}
+
+/* What a worker looks at beside what every process does. */
+static bool
+and_counters(bool go_on)
+{
+	wt_counters_attend();
+	wt_stdout_attend();
+	return go_on;
 }
 
 /* What every turn of every loop looks at; false: it is time to stop. */
 static bool
-attend(int number)
+attend(void)
 {
-	/* A cancel that came between two transactions has nothing to cancel. */
-	QueryCancelPending = false;
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-		reload(number);
-	wt_counters_attend();
-	wt_stdout_attend();
-	return !stop_requested;
+	return and_counters(wt_process_attend());
 }
 
 /* Sleeps for some ms, or until the latch is set; false: it is time to stop. */
 static bool
-nap(int number, long ms)
+nap(long ms)
 {
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
-					 PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	return attend(number);
+	return and_counters(wt_process_nap(ms));
 }
 
 /* Waits, with a log line once, for the extension; false: it is time to stop. */
 static bool
-wait_for_extension(int number)
+wait_for_extension(void)
 {
 	bool said = false;
 
@@ -423,7 +454,7 @@ wait_for_extension(int number)
 								 database_name)));
 			said = true;
 		}
-		if (!nap(number, EXTENSION_POLL))
+		if (!nap(EXTENSION_POLL))
 			return false;
 	}
 }
@@ -464,7 +495,7 @@ process_batch(int timeout)
 
 	if (!unavailable)
 		unavailable = wt_restore_in_progress(false);
-	return wt_batch_process(listener, unavailable, timeout, &stop_requested);
+	return wt_batch_process(listener, unavailable, timeout, &wt_stop_requested);
 }
 
 /*
@@ -564,6 +595,24 @@ stop_serving(void)
 	ereport(LOG, (errmsg("windtrap: stopped listening")));
 }
 
+/* Whether the settings that guard the door are what somebody wrote. */
+static bool
+may_open(int number)
+{
+	const char *door;
+	char message[WT_ERROR_SIZE];
+
+	if (settings_checked)
+		return true;
+	door = check_settings(number);
+	settings_checked = (door[0] == '\0');
+	if (settings_checked)
+		return true;
+	snprintf(message, sizeof(message), "nothing is let in: %s", door);
+	report_failure(message, NULL, number == 0);
+	return false;
+}
+
 /* Listens, trying again with a growing pause; false: it is time to stop. */
 static bool
 start_serving(int number)
@@ -571,6 +620,7 @@ start_serving(int number)
 	WtListenerSettings settings = listener_settings();
 	long pause = FIRST_RETRY;
 
+	settings_checked = false;
 	listening_port = 0; /* the sockets of an earlier listener are gone */
 	auth = wt_auth_create(wt_shared->rates);
 	if (auth)
@@ -581,14 +631,14 @@ start_serving(int number)
 	/* Before the first request is let in. */
 	attend_auth(true);
 	wt_listener_remember(listener, wt_refused_attach());
-	while (!open_sockets(number))
+	while (!may_open(number) || !open_sockets(number))
 	{
 		/* Those that wait for the first worker have not failed. */
-		if (number == 0)
+		if (number == 0 || !settings_checked)
 			wt_status_set_state(WT_STATE_FAILED);
 		else
 			pause = FIRST_RETRY / 10;
-		if (!nap(number, pause))
+		if (!nap(pause))
 			return false;
 		pause = Min(pause * 2, LAST_RETRY);
 	}
@@ -656,7 +706,7 @@ check_table(void)
 
 /* Receives events until it is time to stop or the extension has been dropped. */
 static void
-serve(int number)
+serve(void)
 {
 	TimestampTz last_work = GetCurrentTimestamp();
 	TimestampTz last_listen = last_work;
@@ -664,7 +714,7 @@ serve(int number)
 	bool shrunk = true;
 	long stats_due = -1;
 
-	while (attend(number))
+	while (attend())
 	{
 		TimestampTz now;
 
@@ -704,7 +754,7 @@ serve(int number)
 		if (listening_elsewhere &&
 			TimestampDifferenceExceeds(last_listen, now, LISTEN_RETRY))
 		{
-			(void) open_sockets(number);
+			(void) open_sockets(my_number);
 			last_listen = now;
 		}
 		if (!shrunk && TimestampDifferenceExceeds(last_work, now, IDLE_SHRINK))
@@ -729,7 +779,7 @@ serve(int number)
 
 /* In other encodings text would have to be converted, and could fail to be. */
 static void
-wait_if_encoding_is_unfit(int number)
+wait_if_encoding_is_unfit(void)
 {
 	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
 		return;
@@ -742,22 +792,21 @@ wait_if_encoding_is_unfit(int number)
 			(errmsg("windtrap: does not start in database \"%s\": its encoding is %s, "
 					"not UTF8 or SQL_ASCII",
 					database_name, GetDatabaseEncodingName())));
-	while (nap(number, 60 * 1000))
+	while (nap(60 * 1000))
 		;
 }
 
 void
 windtrap_worker_main(Datum arg)
 {
+	static const WtProcess process = {
+		.on_stop = on_stop, .is_busy = is_busy, .on_reload = on_reload};
 	int number = DatumGetInt32(arg);
 	WtWorkerArgs args;
 
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
-	pqsignal(SIGTERM, on_sigterm);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-
-	wt_shared_attach();
+	wt_process_begin(&process);
+	my_number = number;
 	wt_status_begin(number, args.database);
 	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
 	keep_memory();
@@ -768,12 +817,12 @@ windtrap_worker_main(Datum arg)
 	wt_status_set_error(NULL);
 	wt_stdout_configure();
 
-	wait_if_encoding_is_unfit(number);
-	while (!stop_requested && wait_for_extension(number))
+	wait_if_encoding_is_unfit();
+	while (!wt_stop_requested && wait_for_extension())
 	{
 		if (start_serving(number))
 		{
-			serve(number);
+			serve();
 			stop_serving();
 		}
 	}

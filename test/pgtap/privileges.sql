@@ -11,7 +11,22 @@ CREATE ROLE windtrap_test_operator;
 GRANT EXECUTE ON FUNCTION windtrap.start(), windtrap.stop(), windtrap.create_log_table(text,text)
 	TO windtrap_test_operator;
 
-SELECT plan(48);
+-- As docs/security.md has it.
+CREATE ROLE windtrap_test_dashboard;
+CREATE ROLE windtrap_test_deploy;
+CREATE ROLE windtrap_test_keeper;
+CREATE SCHEMA windtrap_test_own;
+SELECT windtrap.create_log_table('windtrap_test_own.log');
+GRANT USAGE ON SCHEMA windtrap_test_own TO windtrap_test_dashboard;
+GRANT SELECT ON windtrap_test_own.log TO windtrap_test_dashboard;
+GRANT EXECUTE ON FUNCTION windtrap.start, windtrap.stop, windtrap.create_token,
+	windtrap.revoke_token, windtrap.worker_status TO windtrap_test_deploy;
+GRANT SELECT ON windtrap.tokens, windtrap.status TO windtrap_test_deploy;
+GRANT pg_monitor TO windtrap_test_keeper;
+GRANT EXECUTE ON FUNCTION windtrap.upkeep, windtrap.redeliver, windtrap.reset_stats
+	TO windtrap_test_keeper;
+
+SELECT plan(56);
 
 -- Whatever functions there are.
 SELECT is_empty(
@@ -104,6 +119,17 @@ SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'and may not stop');
 SET LOCAL ROLE windtrap_test_operator;
 SELECT ok(has_function_privilege('windtrap.start()', 'EXECUTE')
 	AND has_function_privilege('windtrap.stop()', 'EXECUTE'), 'who is granted it may start and stop');
+SET LOCAL ROLE windtrap_test_dashboard;
+SELECT lives_ok('SELECT count(*) FROM windtrap_test_own.log', 'a dashboard reads the events');
+SELECT throws_ok('DELETE FROM windtrap_test_own.log', '42501', NULL, 'and changes none');
+SET LOCAL ROLE windtrap_test_deploy;
+SELECT lives_ok($$SELECT windtrap.create_token('of deploy')$$, 'a deployer makes a token');
+SELECT lives_ok('SELECT * FROM windtrap.tokens', 'sees the tokens');
+SELECT lives_ok('SELECT * FROM windtrap.status', 'and the status');
+SELECT throws_ok('SELECT * FROM windtrap.token', '42501', NULL, 'but nothing that would let one in');
+SET LOCAL ROLE windtrap_test_keeper;
+SELECT lives_ok('SELECT * FROM windtrap.stats, windtrap.forwarding', 'an operator sees what there is');
+SELECT lives_ok('SELECT windtrap.reset_stats()', 'and resets the counters');
 RESET ROLE;
 
 -- Rights on the function are not rights on a schema.

@@ -60,14 +60,15 @@ SELECT is_empty(
 -- The view.
 SELECT has_view('windtrap', 'status', 'there is the view windtrap.status');
 SELECT columns_are('windtrap', 'status', ARRAY[
-	'worker', 'pid', 'database', 'addresses', 'port', 'state', 'since', 'last_error',
-	'stdout_error']);
+	'kind', 'worker', 'name', 'pid', 'database', 'addresses', 'port', 'tls', 'state', 'since',
+	'last_run', 'next_start', 'last_error', 'stdout_error']);
 SELECT is(
 	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
 	 FROM pg_attribute WHERE attrelid = 'windtrap.status'::regclass AND attnum > 0),
-	ARRAY['worker integer', 'pid integer', 'database text', 'addresses text', 'port integer',
-	      'state text', 'since timestamp with time zone', 'last_error text',
-	      'stdout_error text'],
+	ARRAY['kind text', 'worker integer', 'name text', 'pid integer', 'database text',
+	      'addresses text', 'port integer', 'tls boolean', 'state text',
+	      'since timestamp with time zone', 'last_run timestamp with time zone',
+	      'next_start timestamp with time zone', 'last_error text', 'stdout_error text'],
 	'its columns have their types and order');
 SELECT is(
 	(SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute

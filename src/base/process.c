@@ -1,0 +1,85 @@
+/*
+ * process.c
+ *		What all processes with a database have in common: signals, reload, naps.
+ */
+#include "postgres.h"
+
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+
+#include "base/process.h"
+#include "base/shared.h"
+#include "base/transact.h"
+
+volatile sig_atomic_t wt_stop_requested = false;
+
+static const WtProcess *me;
+static bool reloaded;
+
+/*
+ * A transaction that waits (for a lock, for a slow trigger, for a standby) is cancelled, because
+ * a flag alone does not end its wait.
+ */
+static void
+on_sigterm(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	wt_stop_requested = true;
+	if (me->on_stop)
+		me->on_stop();
+	if (wt_transaction_in_progress || (me->is_busy && me->is_busy()))
+	{
+		InterruptPending = true;
+		QueryCancelPending = true;
+	}
+	SetLatch(MyLatch);
+	errno = saved;
+}
+
+void
+wt_process_begin(const WtProcess *process)
+{
+	me = process;
+	pqsignal(SIGTERM, on_sigterm);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	wt_shared_attach();
+}
+
+bool
+wt_process_attend(void)
+{
+	/* A cancel that came between two transactions has nothing to cancel. */
+	QueryCancelPending = false;
+	CHECK_FOR_INTERRUPTS();
+	reloaded = ConfigReloadPending;
+	if (reloaded)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		if (me->on_reload)
+			me->on_reload();
+	}
+	return !wt_stop_requested;
+}
+
+bool
+wt_process_nap(long ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	return wt_process_attend();
+}
+
+bool
+wt_process_reloaded(void)
+{
+	return reloaded;
+}

@@ -1,0 +1,21 @@
+/*
+ * status.h
+ *		The view windtrap.status, and the same as numbers.
+ */
+#ifndef WT_STATUS_H
+#define WT_STATUS_H
+
+typedef struct WtProcessesUp
+{
+	bool launcher; /* it serves its database */
+	bool upkeep;   /* it runs, and has not failed */
+	int workers;   /* that listen */
+	int wanted_workers;
+	int forwarders; /* that deliver */
+	int wanted_forwarders;
+} WtProcessesUp;
+
+/* Which processes do what they are there for; needs wt_shared. */
+extern void wt_processes_up(WtProcessesUp *up);
+
+#endif
