@@ -532,14 +532,31 @@ CREATE FUNCTION windtrap.redeliver(
 RETURNS TABLE (
     to_target text,
     id text)
-LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    -- As windtrap.forward_to is read.
+    names text[] := parse_ident(redeliver.target);
+    name text := CASE cardinality(names)
+                 WHEN 1 THEN format('public.%I', names[1])
+                 ELSE format('%I.%I', names[1], names[2]) END;
+BEGIN
+    IF redeliver.target IS NOT NULL AND (cardinality(names) > 2
+       OR NOT EXISTS (SELECT FROM windtrap.outbox_position AS p WHERE p.target = name)
+      AND NOT EXISTS (SELECT FROM windtrap.dead_letter AS d WHERE d.target = name)
+      AND NOT EXISTS (SELECT FROM windtrap.forwarder_status() AS f WHERE f.target = name)) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('no events are, or were, forwarded to "%s"', redeliver.target),
+            HINT = 'See windtrap.forwarding and windtrap.dead_letter for the targets that there are.';
+    END IF;
+    RETURN QUERY
     UPDATE windtrap.dead_letter AS d
        SET next_try = now(), tries = 0
-     WHERE (redeliver.target IS NULL OR d.target = redeliver.target)
+     WHERE (redeliver.target IS NULL OR d.target = name)
        AND (ids IS NULL OR d.id = ANY (ids))
-    RETURNING d.target, d.id
+    RETURNING d.target, d.id;
+END
 $$;
 
 COMMENT ON FUNCTION windtrap.redeliver(text, text[]) IS

@@ -27,12 +27,14 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "common/pg_prng.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -560,6 +562,57 @@ conflict_clause(Relation relation, AttrNumber id)
 	return "";
 }
 
+/* Whether what is inserted into a relation is inserted into the log table. */
+static bool
+is_log_table(Relation relation, Oid log)
+{
+	Oid oid = RelationGetRelid(relation);
+
+	if (oid == log)
+		return true;
+	if (RelationGetForm(relation)->relkind == RELKIND_VIEW)
+	{
+		ListCell *cell;
+
+		foreach (cell, get_view_query(relation)->rtable)
+		{
+			const RangeTblEntry *entry = lfirst(cell);
+			Relation base;
+			bool is_log;
+
+			/* Before 16 a view refers to itself as OLD and NEW, too. */
+			if (entry->rtekind != RTE_RELATION || entry->relid == oid)
+				continue;
+			base = table_open(entry->relid, AccessShareLock);
+			is_log = is_log_table(base, log);
+			table_close(base, NoLock);
+			if (is_log)
+				return true;
+		}
+		return false;
+	}
+	return list_member_oid(find_all_inheritors(log, NoLock, NULL), oid) ||
+		   list_member_oid(find_all_inheritors(oid, NoLock, NULL), log);
+}
+
+/* Raises where events that are forwarded would be beside those that are stored. */
+static void
+refuse_log_table(Relation relation)
+{
+	Oid log;
+
+	if (!wt_postgres)
+		return;
+	log = RangeVarGetRelid(wt_log_table_name(wt_table), NoLock, true);
+	if (OidIsValid(log) && is_log_table(relation, log))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("%s is the log table, or a part or a view of it: each event would "
+					"be there twice",
+					me->target)));
+}
+
 /* Finds the target and locks it; gives the statement for it, what it is, and whose. */
 static char *
 make_statement(Oid *found, Oid *owner)
@@ -582,6 +635,7 @@ make_statement(Oid *found, Oid *owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s is not durable: it is unlogged or temporary", me->target)));
+	refuse_log_table(relation);
 	*found = oid;
 	*owner = RelationGetForm(relation)->relowner;
 	initStringInfo(&columns);
@@ -819,6 +873,8 @@ static void
 deliver_straight(Load *load)
 {
 	wt_sql_set_local("lock_timeout", LOCK_TIMEOUT);
+	for (int i = 0; i < load->n; i++)
+		load->events[i].result = PENDING;
 	insert_events(load->events, load->n);
 	for (int i = 0; i < load->n; i++)
 		load->events[i].result = ACCEPTED;
@@ -850,6 +906,9 @@ static void
 deliver_by_halves(Load *load)
 {
 	wt_sql_set_local("lock_timeout", LOCK_TIMEOUT);
+	/* What an attempt that was undone has made of them does not count. */
+	for (int i = 0; i < load->n; i++)
+		load->events[i].result = PENDING;
 	if (load->unclear)
 		look(load);
 	insert_by_halves(load, load->events, load->n);
@@ -924,6 +983,16 @@ report_refused(const Load *load)
 	}
 }
 
+/* Looks whether the target can be inserted into, as far as is seen from here. */
+static void
+check_target(Load *load)
+{
+	Oid relation;
+	Oid owner;
+
+	(void) make_statement(&relation, &owner);
+}
+
 static void
 trim(Load *load)
 {
@@ -978,7 +1047,15 @@ wt_forward(WtForwarderStatus *forwarder, const char **error)
 		LWLockRelease(&wt_shared->lock);
 	}
 	else
+	{
 		deleted = 0; /* others may have left something behind */
+		if (!transact(check_target, &load, "looking at the target", &failure) &&
+			failure.blame == WT_BLAME_UNCLEAR && !wt_forward_stopping)
+		{
+			*error = failure.message;
+			return WT_FORWARD_FAILED;
+		}
+	}
 
 	do
 	{

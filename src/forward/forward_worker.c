@@ -31,6 +31,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "base/identity.h"
 #include "forward/forward.h"
 #include "forward/forward_status.h"
 #include "forward/forward_worker.h"
@@ -217,7 +218,7 @@ windtrap_forward_main(Datum arg)
 
 	wt_shared_attach();
 	me = wt_forwarder_begin(DatumGetInt32(arg));
-	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
+	wt_connect(args.database);
 	watch = RegisterTimeout(USER_TIMEOUT, on_watch);
 	wt_forward_watch = watch_transaction;
 	context = AllocSetContextCreate(TopMemoryContext, "windtrap forwarder",

@@ -217,7 +217,15 @@ start_forwarder(int number, Oid database)
 			 wt_shared->forwarders[number].target);
 	worker.bgw_main_arg = Int32GetDatum(number);
 	memcpy(worker.bgw_extra, &args, sizeof(args));
-	(void) start_process(&workers[FORWARDERS + number], &worker);
+	if (!start_process(&workers[FORWARDERS + number], &worker))
+	{
+		LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+		strlcpy(wt_shared->forwarders[number].error,
+				"there is no free slot for a background worker: raise "
+				"max_worker_processes",
+				WT_ERROR_SIZE);
+		LWLockRelease(&wt_shared->lock);
+	}
 }
 
 static bool
