@@ -31,7 +31,10 @@ for my $target ('log', 'public."log"', 'log_default', 'log_view', 'log_view_2')
 }
 sleep 1;
 is(query('SELECT count(*) FROM log'), 5, 'each event is there once');
+forward_to($node);
+is(query('SELECT state, lag_events FROM windtrap.forwarding'), 'no target|5', 'without a target what waits is shown');
 query('DELETE FROM windtrap.outbox');
+is(query('SELECT count(*) FROM windtrap.forwarding'), 0, 'and nothing when nothing does');
 
 # A table that is not there, before there is an event.
 forward_to($node, 'missing');
