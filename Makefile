@@ -57,6 +57,8 @@ OBJS = \
 	src/output/sink.o \
 	src/output/stdout.o \
 	src/store/absence.o \
+	src/store/fault.o \
+	src/store/halves.o \
 	src/store/insert.o \
 	src/store/log_table.o \
 	src/store/move_rows.o \

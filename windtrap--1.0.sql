@@ -601,14 +601,21 @@ COMMENT ON FUNCTION windtrap.forwarder_status() IS 'the rows of the view windtra
 
 CREATE VIEW windtrap.forwarding AS
 SELECT target, pid, state, since, last_error, lag_events, lag_seconds, delivered, dead
-FROM windtrap.forwarder_status();
+FROM windtrap.forwarder_status()
+UNION ALL
+-- Who has taken the last target away must see what nobody will get.
+SELECT NULL, NULL, 'no target', min(created), NULL, sum(n_events)::bigint,
+       extract(epoch FROM now() - min(created))::double precision, NULL, NULL
+  FROM windtrap.outbox
+ WHERE NOT EXISTS (SELECT FROM windtrap.forwarder_status())
+HAVING count(*) > 0;
 
 COMMENT ON VIEW windtrap.forwarding IS
-'each table of windtrap.forward_to: how it does, and how far behind it is';
-COMMENT ON COLUMN windtrap.forwarding.target IS 'the table, as schema.name';
+'each table of windtrap.forward_to: how it does, and how far behind it is; without one, a row for what still waits in the outbox';
+COMMENT ON COLUMN windtrap.forwarding.target IS 'the table, as schema.name; null: there is none';
 COMMENT ON COLUMN windtrap.forwarding.pid IS 'the process that forwards to it; null while there is none';
 COMMENT ON COLUMN windtrap.forwarding.state IS
-'starting, waiting for the extension, working, failing (it tries again), stopped';
+'starting, waiting for the extension, working, failing (it tries again), stopped; no target';
 COMMENT ON COLUMN windtrap.forwarding.since IS 'when the state began';
 COMMENT ON COLUMN windtrap.forwarding.last_error IS 'why it fails; null: it does not';
 COMMENT ON COLUMN windtrap.forwarding.lag_events IS 'events that it has not got yet';
@@ -623,18 +630,35 @@ CREATE FUNCTION windtrap.redeliver(
 RETURNS TABLE (
     to_target text,
     id text)
-LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    -- As windtrap.forward_to is read.
+    names text[] := parse_ident(redeliver.target);
+    name text := CASE cardinality(names)
+                 WHEN 1 THEN format('public.%I', names[1])
+                 WHEN 2 THEN format('%I.%I', names[1], names[2]) END;
+BEGIN
+    IF redeliver.target IS NOT NULL AND (name IS NULL
+       OR NOT EXISTS (SELECT FROM windtrap.outbox_position AS p WHERE p.target = name)
+      AND NOT EXISTS (SELECT FROM windtrap.dead_letter AS d WHERE d.target = name)
+      AND NOT EXISTS (SELECT FROM windtrap.forwarder_status() AS f WHERE f.target = name)) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('no events are, or were, forwarded to "%s"', redeliver.target),
+            HINT = 'See windtrap.forwarding and windtrap.dead_letter for the targets that there are.';
+    END IF;
+    RETURN QUERY
     UPDATE windtrap.dead_letter AS d
        SET next_try = now(), tries = 0
-     WHERE (redeliver.target IS NULL OR d.target = redeliver.target)
+     WHERE (redeliver.target IS NULL OR d.target = name)
        AND (ids IS NULL OR d.id = ANY (ids))
-    RETURNING d.target, d.id
+    RETURNING d.target, d.id;
+END
 $$;
 
 COMMENT ON FUNCTION windtrap.redeliver(text, text[]) IS
-'has dead letters (all, or those for this target, or with these ids) sent again, each to the target that refused it; gives which';
+'has dead letters (all, or those for this target, named as in windtrap.forward_to, or with these ids) sent again, each to the target that refused it; gives which';
 
 -- What changes something is the superuser's, and of those whom he grants it.
 REVOKE ALL ON FUNCTION windtrap.start() FROM PUBLIC;

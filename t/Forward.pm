@@ -31,7 +31,7 @@ sub forward_to
 	return wait_for(
 		sub {
 			$node->safe_psql('postgres',
-				q{SELECT count(*) FILTER (WHERE pid IS NOT NULL AND state <> 'starting') || '|' || count(*) FROM windtrap.forwarding})
+				q{SELECT count(*) FILTER (WHERE pid IS NOT NULL AND state <> 'starting') || '|' || count(*) FROM windtrap.forwarding WHERE target IS NOT NULL})
 			  eq "$wanted|$wanted";
 		});
 }

@@ -1,18 +1,43 @@
 /*
  * identity.c
- *		Acting as the owner of a table.
+ *		Who a process of ours is, and acting as the owner of a table.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 
 #include "base/identity.h"
+
+static void
+set_for_session(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SET, true,
+							 0, false);
+}
+
+void
+wt_connect(Oid database)
+{
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	StartTransactionCommand();
+	/* In this order: another session user is the end of a role. */
+	set_for_session("session_authorization",
+					GetUserNameFromId(BOOTSTRAP_SUPERUSERID, false));
+	set_for_session("role", "none");
+	set_for_session("row_security", "on");
+	set_for_session("default_transaction_read_only", "off");
+	CommitTransactionCommand();
+}
 
 void
 wt_become(Oid role, Oid *saved_role, int *saved_context)

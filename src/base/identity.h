@@ -1,9 +1,16 @@
 /*
  * identity.h
- *		Acting as the owner of a table.
+ *		Who a process of ours is, and acting as the owner of a table.
  */
 #ifndef WT_IDENTITY_H
 #define WT_IDENTITY_H
+
+/*
+ * Connects a background process to a database, as the bootstrap superuser and nobody else:
+ * what ALTER DATABASE or ALTER ROLE has set there for sessions of people, a role, another
+ * session user, no row security, transactions that only read, is not for it.
+ */
+extern void wt_connect(Oid database);
 
 /*
  * Does what follows as another role, in a security-restricted operation: what the role

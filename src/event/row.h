@@ -24,6 +24,9 @@ typedef struct WtRow
 	TimestampTz event_timestamp;
 	Jsonb *data;
 	int32 status;
+	const void
+		*group; /* rows next to each other with the same one are of one request, and
+						* are to be sent again together if at all */
 
 	WtStoreResult result; /* WT_STORE_PENDING before */
 	const char *error;	  /* in the caller's memory context */

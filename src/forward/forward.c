@@ -27,11 +27,14 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "common/pg_prng.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -41,13 +44,13 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "forward/forward.h"
 #include "forward/forward_status.h"
+#include "store/fault.h"
 #include "store/insert.h"
 #include "store/log_table.h"
 #include "store/outbox.h"
@@ -81,6 +84,9 @@ static char load_name[] = "windtrap_load";
 /* ... and that is taken for its failure so many times before it is for the events'. */
 #define MAX_REFUSALS 5
 
+/* Events that are tried alone where it may be that the target takes none. */
+#define MAX_LOOKS 3
+
 /* Counting what the outbox holds, ms. */
 #define MEASURE_INTERVAL 60000
 
@@ -101,7 +107,7 @@ typedef struct Event
 {
 	WtOutboxEvent event;
 	EventResult result;
-	const char *error;	/* why it is refused */
+	const char *error; /* why it is refused; of a dead letter, why it was the last time */
 	const char *letter; /* of a dead letter: its id, whatever its data has become */
 } Event;
 
@@ -118,13 +124,14 @@ typedef struct Load
 	TimestampTz oldest;
 	bool more; /* there is more where this comes from */
 	bool no_extension;
-	bool row_security; /* of the target: it says no to rows of its owner's, too */
-	int n_dead;		   /* events that have just been tried for the last time */
+	bool unclear; /* it failed as a whole, and it may be that no event of it passes */
+	int n_dead;	  /* events that have just been tried for the last time */
 } Load;
 
 /* Why a transaction failed. */
 typedef struct Failure
 {
+	WtBlame blame;
 	int sqlstate;
 	const char *message;
 } Failure;
@@ -145,7 +152,10 @@ static void
 note_failure(Failure *failure, const ErrorData *error)
 {
 	const char *message = error->message ? error->message : "unknown error";
+	WtFailure known;
 
+	wt_failure_note(&known, error);
+	failure->blame = known.blame;
 	failure->sqlstate = error->sqlerrcode;
 	/* Other details may quote the row, which is nobody's who reads the log. */
 	if (error->detail &&
@@ -282,7 +292,8 @@ read_letters(Load *load)
 
 	values[0] = CStringGetTextDatum(me->target);
 	values[1] = Int32GetDatum(Min(load_limit, MAX_LETTERS));
-	n = wt_sql_run("SELECT event_timestamp, data, status, id FROM windtrap.dead_letter "
+	n = wt_sql_run("SELECT event_timestamp, data, status, id, error "
+				   "FROM windtrap.dead_letter "
 				   "WHERE target = $1 AND next_try <= now() ORDER BY next_try LIMIT $2",
 				   2, types, values, NULL);
 	for (uint64 i = 0; i < n && load->bytes < MAX_LOAD_BYTES; i++)
@@ -297,6 +308,8 @@ read_letters(Load *load)
 		add_event(load, &event);
 		load->events[load->n - 1].letter =
 			TextDatumGetCString(wt_sql_value(i, 4, &is_null));
+		load->events[load->n - 1].error =
+			TextDatumGetCString(wt_sql_value(i, 5, &is_null));
 	}
 	load->letters = (n > 0);
 	load->more = true;
@@ -549,9 +562,60 @@ conflict_clause(Relation relation, AttrNumber id)
 	return "";
 }
 
+/* Whether what is inserted into a relation is inserted into the log table. */
+static bool
+is_log_table(Relation relation, Oid log)
+{
+	Oid oid = RelationGetRelid(relation);
+
+	if (oid == log)
+		return true;
+	if (RelationGetForm(relation)->relkind == RELKIND_VIEW)
+	{
+		ListCell *cell;
+
+		foreach (cell, get_view_query(relation)->rtable)
+		{
+			const RangeTblEntry *entry = lfirst(cell);
+			Relation base;
+			bool is_log;
+
+			/* Before 16 a view refers to itself as OLD and NEW, too. */
+			if (entry->rtekind != RTE_RELATION || entry->relid == oid)
+				continue;
+			base = table_open(entry->relid, AccessShareLock);
+			is_log = is_log_table(base, log);
+			table_close(base, NoLock);
+			if (is_log)
+				return true;
+		}
+		return false;
+	}
+	return list_member_oid(find_all_inheritors(log, NoLock, NULL), oid) ||
+		   list_member_oid(find_all_inheritors(oid, NoLock, NULL), log);
+}
+
+/* Raises where events that are forwarded would be beside those that are stored. */
+static void
+refuse_log_table(Relation relation)
+{
+	Oid log;
+
+	if (!wt_postgres)
+		return;
+	log = RangeVarGetRelid(wt_log_table_name(wt_table), NoLock, true);
+	if (OidIsValid(log) && is_log_table(relation, log))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("%s is the log table, or a part or a view of it: each event would "
+					"be there twice",
+					me->target)));
+}
+
 /* Finds the target and locks it; gives the statement for it, what it is, and whose. */
 static char *
-make_statement(Load *load, Oid *found, Oid *owner)
+make_statement(Oid *found, Oid *owner)
 {
 	RangeVar *name = wt_log_table_name(me->target);
 	Oid oid = RangeVarGetRelid(name, RowExclusiveLock, false);
@@ -571,6 +635,7 @@ make_statement(Load *load, Oid *found, Oid *owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s is not durable: it is unlogged or temporary", me->target)));
+	refuse_log_table(relation);
 	*found = oid;
 	*owner = RelationGetForm(relation)->relowner;
 	initStringInfo(&columns);
@@ -602,13 +667,12 @@ make_statement(Load *load, Oid *found, Oid *owner)
 					 wt_log_table_quote(name), columns.data, values.data, load_name,
 					 conflict_clause(relation, id));
 	table_close(relation, NoLock);
-	load->row_security = check_enable_rls(oid, *owner, true) == RLS_ENABLED;
 	return statement.data;
 }
 
 /* Inserts events into the target, and what that sets off. */
 static void
-insert_events(Load *load, const Event *events, int n)
+insert_events(const Event *events, int n)
 {
 	Tuplestorestate *rows;
 	SPIPlanPtr plan;
@@ -619,10 +683,11 @@ insert_events(Load *load, const Event *events, int n)
 	SPI_connect();
 	rows = tuplestore_begin_heap(false, false, LOAD_MEMORY);
 	for (int i = 0; i < n; i++)
-		wt_insert_put(rows, events[i].event.event_timestamp, events[i].event.data,
-					  events[i].event.status);
+		if (events[i].result == PENDING)
+			wt_insert_put(rows, events[i].event.event_timestamp, events[i].event.data,
+						  events[i].event.status);
 	wt_insert_register(load_name, rows, n);
-	statement = make_statement(load, &relation, &owner);
+	statement = make_statement(&relation, &owner);
 	plan = wt_insert_prepare(statement, &relation, owner);
 	wt_insert_execute(plan, owner);
 	tuplestore_end(rows);
@@ -646,9 +711,12 @@ event_id(const Event *event)
 	return "";
 }
 
-/* Inserts events in a subtransaction; false, and *message, where one is at fault. */
+/*
+ * Inserts events in a subtransaction; false, and *failure, where one may be at fault.  Other
+ * errors are raised again.
+ */
 static bool
-insert_in_subtransaction(Load *load, const Event *events, int n, const char **message)
+insert_in_subtransaction(const Event *events, int n, Failure *failure)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -658,7 +726,7 @@ insert_in_subtransaction(Load *load, const Event *events, int n, const char **me
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		insert_events(load, events, n);
+		insert_events(events, n);
 		ReleaseCurrentSubTransaction();
 		ok = true;
 	}
@@ -668,11 +736,11 @@ insert_in_subtransaction(Load *load, const Event *events, int n, const char **me
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (!wt_insert_fault_of_row(error->sqlerrcode, load->row_security))
+		note_failure(failure, error);
+		if (failure->blame != WT_BLAME_ROW && failure->blame != WT_BLAME_UNCLEAR)
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		*message = error->message;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -684,10 +752,10 @@ insert_in_subtransaction(Load *load, const Event *events, int n, const char **me
 static void
 insert_by_halves(Load *load, Event *events, int n)
 {
-	const char *message = NULL;
+	Failure failure;
 
 	CHECK_FOR_INTERRUPTS();
-	if (insert_in_subtransaction(load, events, n, &message))
+	if (insert_in_subtransaction(events, n, &failure))
 	{
 		n_refused = -1;
 		for (int i = 0; i < n; i++)
@@ -700,13 +768,18 @@ insert_by_halves(Load *load, Event *events, int n)
 		insert_by_halves(load, events + n / 2, n - n / 2);
 		return;
 	}
+	/* Unclear is whose fault it is until another has passed; a dead letter's is known. */
+	if (failure.blame == WT_BLAME_UNCLEAR && n_refused >= 0 &&
+		!(load->letters && strcmp(events[0].error, failure.message) == 0))
+		ereport(ERROR,
+				(errcode(failure.sqlstate), errmsg_internal("%s", failure.message)));
 	events[0].result = REFUSED;
-	events[0].error = message;
+	events[0].error = failure.message;
 	if (n_refused >= 0 && ++n_refused >= ALL_REFUSED && !load->letters &&
 		refusals < MAX_REFUSALS)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("it refuses every event, the last one because: %s", message)));
+		ereport(ERROR, (errcode(ERRCODE_FDW_ERROR),
+						errmsg("it refuses every event, the last one because: %s",
+							   failure.message)));
 }
 
 /* Makes a dead letter of an event, or notes in it that it has been tried once more. */
@@ -800,16 +873,44 @@ static void
 deliver_straight(Load *load)
 {
 	wt_sql_set_local("lock_timeout", LOCK_TIMEOUT);
-	insert_events(load, load->events, load->n);
+	for (int i = 0; i < load->n; i++)
+		load->events[i].result = PENDING;
+	insert_events(load->events, load->n);
 	for (int i = 0; i < load->n; i++)
 		load->events[i].result = ACCEPTED;
 	move_on(load);
+}
+
+/*
+ * Tries some events alone.  Where one passes, those that do not are at fault; they are drawn,
+ * so that a few bad ones are not met each time.
+ */
+static void
+look(Load *load)
+{
+	Failure failure;
+
+	for (int i = 0; i < MAX_LOOKS && load->n > 1 && n_refused >= 0; i++)
+	{
+		Event *event =
+			&load->events[pg_prng_uint64(&pg_global_prng_state) % (uint64) load->n];
+
+		if (!insert_in_subtransaction(event, 1, &failure))
+			continue;
+		event->result = ACCEPTED;
+		n_refused = -1;
+	}
 }
 
 static void
 deliver_by_halves(Load *load)
 {
 	wt_sql_set_local("lock_timeout", LOCK_TIMEOUT);
+	/* What an attempt that was undone has made of them does not count. */
+	for (int i = 0; i < load->n; i++)
+		load->events[i].result = PENDING;
+	if (load->unclear)
+		look(load);
 	insert_by_halves(load, load->events, load->n);
 	move_on(load);
 }
@@ -848,12 +949,12 @@ deliver(Load *load, Failure *failure)
 		with_conflict_clause = false;
 		ok = transact(deliver_straight, load, "forwarding events", failure);
 	}
-	if (ok || wt_forward_stopping ||
-		!wt_insert_fault_of_row(failure->sqlstate, load->row_security))
+	if (ok || wt_forward_stopping || failure->blame == WT_BLAME_MOMENT ||
+		failure->blame == WT_BLAME_END)
 		return ok;
+	load->unclear = (failure->blame == WT_BLAME_UNCLEAR);
 	ok = transact(deliver_by_halves, load, "forwarding events", failure);
-	if (ok || wt_forward_stopping ||
-		!wt_insert_fault_of_row(failure->sqlstate, load->row_security))
+	if (ok || wt_forward_stopping || failure->blame != WT_BLAME_ROW)
 		return ok;
 	/* Only at the commit it turns out that one is at fault: halve the loads themselves. */
 	if (load->n > 1)
@@ -880,6 +981,16 @@ report_refused(const Load *load)
 					  errhint("Use windtrap.redeliver() to send them again.")));
 		return;
 	}
+}
+
+/* Looks whether the target can be inserted into, as far as is seen from here. */
+static void
+check_target(Load *load)
+{
+	Oid relation;
+	Oid owner;
+
+	(void) make_statement(&relation, &owner);
 }
 
 static void
@@ -922,9 +1033,7 @@ wt_forward(WtForwarderStatus *forwarder, const char **error)
 			if (failure.sqlstate == ERRCODE_QUERY_CANCELED)
 				load_limit = Max(load.n / 4, 1);
 			refusals += (n_refused >= ALL_REFUSED);
-			return wt_insert_fault_of_row(failure.sqlstate, load.row_security)
-					   ? WT_FORWARD_AGAIN
-					   : WT_FORWARD_FAILED;
+			return failure.blame == WT_BLAME_ROW ? WT_FORWARD_AGAIN : WT_FORWARD_FAILED;
 		}
 		ms = (double) (GetCurrentTimestamp() - begun) / 1000;
 		adapt(&load, ms);
@@ -938,7 +1047,15 @@ wt_forward(WtForwarderStatus *forwarder, const char **error)
 		LWLockRelease(&wt_shared->lock);
 	}
 	else
+	{
 		deleted = 0; /* others may have left something behind */
+		if (!transact(check_target, &load, "looking at the target", &failure) &&
+			failure.blame == WT_BLAME_UNCLEAR && !wt_forward_stopping)
+		{
+			*error = failure.message;
+			return WT_FORWARD_FAILED;
+		}
+	}
 
 	do
 	{

@@ -38,6 +38,7 @@ wt_forwarder_begin(int number)
 	me->pid = MyProcPid;
 	me->state = WT_FORWARD_STARTING;
 	me->since = GetCurrentTimestamp();
+	me->error[0] = '\0';
 	me->wants_wake = false;
 	LWLockRelease(&wt_shared->lock);
 	before_shmem_exit(end_forwarder, 0);

@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "base/process.h"
+#include "base/identity.h"
 #include "forward/forward.h"
 #include "forward/forward_status.h"
 #include "forward/forward_worker.h"
@@ -196,7 +197,7 @@ windtrap_forward_main(Datum arg)
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
 	wt_process_begin(&process);
 	me = wt_forwarder_begin(DatumGetInt32(arg));
-	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
+	wt_connect(args.database);
 	watch = RegisterTimeout(USER_TIMEOUT, on_watch);
 	wt_forward_watch = watch_transaction;
 	context = AllocSetContextCreate(TopMemoryContext, "windtrap forwarder",

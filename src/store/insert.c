@@ -134,35 +134,3 @@ wt_insert_execute(SPIPlanPtr plan, Oid owner)
 	wt_restore(saved_role, saved_context);
 	wt_refuse_temporary(temporary);
 }
-
-/*
- * What is not known to be of the server, the schema or the moment is the row's fault: a
- * trigger can raise whatever code it likes.
- */
-bool
-wt_insert_fault_of_row(int sqlstate, bool row_security)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_CONNECTION_EXCEPTION:
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-		case ERRCODE_INVALID_TRANSACTION_STATE:
-		case ERRCODE_INVALID_SQL_STATEMENT_NAME:
-		case ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION:
-		case ERRCODE_INVALID_CATALOG_NAME:
-		case ERRCODE_INVALID_SCHEMA_NAME:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_CONFIG_FILE_ERROR:
-		case ERRCODE_FDW_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
-			return false;
-		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
-			/* Row-level security says no with the code of a missing privilege. */
-			return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && row_security;
-	}
-	return true;
-}

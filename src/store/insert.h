@@ -38,10 +38,4 @@ extern SPIPlanPtr wt_insert_prepare(const char *statement, const Oid *relation,
 /* Executes it, with what it sets off, deferred triggers included.  Raises. */
 extern void wt_insert_execute(SPIPlanPtr plan, Oid owner);
 
-/*
- * Whether an error is the row's fault: would the next try of the same row end in the same
- * way while others pass?  row_security: it applies to the table's owner, too.
- */
-extern bool wt_insert_fault_of_row(int sqlstate, bool row_security);
-
 #endif

@@ -139,7 +139,13 @@ compress_piece(ZSTD_outBuffer *out, const void *piece, size_t size, ZSTD_EndDire
 	} while (in.pos < in.size || (end == ZSTD_e_end && left > 0));
 }
 
-/* Gives the rows, without those that are refused, as windtrap.outbox.events has them. */
+static bool
+is_stored(const WtRow *row)
+{
+	return row->result != WT_STORE_REFUSED && row->result != WT_STORE_UNAVAILABLE;
+}
+
+/* Gives the rows, without those that are not stored, as windtrap.outbox.events has them. */
 static bytea *
 pack(WtRow *const *rows, int n_rows)
 {
@@ -150,7 +156,7 @@ pack(WtRow *const *rows, int n_rows)
 	ZSTD_outBuffer out = {0};
 
 	for (int i = 0; i < n_rows; i++)
-		if (rows[i]->result != WT_STORE_REFUSED)
+		if (is_stored(rows[i]))
 			size += sizeof(EventHeader) + TYPEALIGN(8, VARSIZE(rows[i]->data));
 	if (!compressor)
 		compressor = ZSTD_createCCtx();
@@ -172,7 +178,7 @@ pack(WtRow *const *rows, int n_rows)
 		const WtRow *row = rows[i];
 		EventHeader header;
 
-		if (row->result == WT_STORE_REFUSED)
+		if (!is_stored(row))
 			continue;
 		header.event_timestamp = row->event_timestamp;
 		header.status = row->status;
@@ -200,7 +206,7 @@ wt_outbox_write(WtRow *const *rows, int n_rows)
 	int rc;
 
 	for (int i = 0; i < n_rows; i++)
-		n += (rows[i]->result != WT_STORE_REFUSED);
+		n += is_stored(rows[i]);
 	if (n == 0)
 		return;
 	packed = pack(rows, n_rows);

@@ -5,9 +5,9 @@
  * Words:
  *	target		the log table as it is now: who owns it, and the plan that inserts into it
  *	batch		the rows of one statement, which reach it as a named tuplestore
- *	attempt		one transaction over all rows.  The first goes straight; where a row is at
- *				fault the second goes by subtransactions, halving the rows until the one at
- *				fault is alone, and commits the others together
+ *	attempt		one transaction over all rows.  The first goes straight; where a row may be
+ *				at fault the second goes by subtransactions, see halves.c, and commits the
+ *				others together.  Whose fault it is is decided in fault.c
  *	stand-in	the row that is stored in quarantine for one that the table refuses
  *
  * The statement runs as the owner of the table, in a security-restricted operation, as
@@ -25,7 +25,6 @@
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -45,7 +44,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
@@ -54,6 +52,8 @@
 #include "base/compat.h"
 #include "base/identity.h"
 #include "store/absence.h"
+#include "store/fault.h"
+#include "store/halves.h"
 #include "store/insert.h"
 #include "store/log_table.h"
 #include "store/outbox.h"
@@ -83,6 +83,13 @@ static char batch_name[] = "windtrap_batch";
 /* What is left for the second attempt at least, ms. */
 #define MIN_TIMEOUT 500
 
+/*
+ * Rows that are looked at where it may be that none passes; one where the batch before could
+ * not be stored either, or where failing takes longer than this, ms.
+ */
+#define MAX_LOOKS 3
+#define SLOW_FAILURE 500
+
 volatile bool wt_store_in_progress = false;
 volatile bool wt_store_stopping = false;
 
@@ -94,22 +101,14 @@ static struct
 	bool valid; /* false: look again before the next statement */
 	Oid relation;
 	Oid owner;
-	bool row_security;			/* it applies to the owner too */
 	char name[4 * NAMEDATALEN]; /* windtrap.table when it was looked up */
 	SPIPlanPtr plan;
 } target;
 
 static char failure[256];
 static bool callbacks_registered;
-
-/* What went wrong with an attempt. */
-typedef struct Failure
-{
-	int sqlstate;
-	bool committed;	   /* it has been, but not where synchronous standbys have it */
-	bool no_partition; /* of the table takes the row */
-	char message[256];
-} Failure;
+static bool inserting;	   /* what is raised is raised by the table */
+static bool failed_before; /* the last batch could not be stored */
 
 static void
 forget_target(Datum arg, Oid relation)
@@ -245,8 +244,7 @@ look_up_target(void)
 				 errmsg("the table %s was just dropped", wt_log_table_quote(name))));
 	wt_log_table_check(target.relation);
 	check_partitions(target.relation);
-	target.row_security =
-		check_enable_rls(target.relation, target.owner, true) == RLS_ENABLED;
+	wt_fault_of_table(target.relation);
 
 	plan = wt_insert_prepare(psprintf("INSERT INTO %s (event_timestamp, data, status) "
 									  "SELECT event_timestamp, data, status FROM %s",
@@ -368,35 +366,6 @@ refuse_without_standby(void)
 	not_at_standbys = 0;
 }
 
-/* A row for which there is no partition is not at fault: the table is not ready for it. */
-static bool
-is_fault_of_row(const Failure *error)
-{
-	return !error->no_partition &&
-		   wt_insert_fault_of_row(error->sqlstate, target.row_security);
-}
-
-static void
-note_failure(Failure *failed, const ErrorData *error)
-{
-	failed->sqlstate = error->sqlerrcode;
-	failed->committed = false;
-	/* A constraint has a name; what plpgsql raises names no table. */
-	failed->no_partition = error->sqlerrcode == ERRCODE_CHECK_VIOLATION &&
-						   error->table_name && !error->constraint_name;
-	if (error->message)
-	{
-		/* A trigger can raise megabytes, and half a character is none. */
-		int length = pg_mbcliplen(error->message, (int) strlen(error->message),
-								  sizeof(failed->message) - 1);
-
-		memcpy(failed->message, error->message, (size_t) length);
-		failed->message[length] = '\0';
-	}
-	else
-		strlcpy(failed->message, "unknown error", sizeof(failed->message));
-}
-
 /* Marks the pending rows. */
 static void
 set_results(WtRow *const *rows, int n_rows, WtStoreResult result, const char *error)
@@ -412,44 +381,10 @@ set_results(WtRow *const *rows, int n_rows, WtStoreResult result, const char *er
 	}
 }
 
-/*
- * Inserts rows in a subtransaction; false, and *message, where a row is at fault.  Other
- * errors are raised again: they end the attempt.
- */
-static bool
-insert_in_subtransaction(WtRow *const *rows, int n_rows, char **message)
+static void
+undone(void)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool ok = false;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		insert_rows(rows, n_rows);
-		ReleaseCurrentSubTransaction();
-		ok = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-		Failure failed;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		note_failure(&failed, error);
-		if (!is_fault_of_row(&failed))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		target.valid = false;
-		*message = pstrdup(failed.message);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return ok;
+	target.valid = false;
 }
 
 static void
@@ -473,46 +408,14 @@ insert_straight(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callback
 }
 
 /*
- * Inserts rows by subtransactions, halving them where one is at fault.  Marks them with
- * what they will be when the transaction is committed.
- */
-static void
-insert_by_halves(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks)
-{
-	char *message = NULL;
-
-	if (n_rows == 0)
-		return;
-	CHECK_FOR_INTERRUPTS();
-	breathe(callbacks);
-	if (insert_in_subtransaction(rows, n_rows, &message))
-	{
-		set_results(rows, n_rows, WT_STORE_COMMITTED, NULL);
-		return;
-	}
-	if (n_rows > 1)
-	{
-		insert_by_halves(rows, n_rows / 2, callbacks);
-		insert_by_halves(rows + n_rows / 2, n_rows - n_rows / 2, callbacks);
-		return;
-	}
-	rows[0]->error = message;
-	if (callbacks && callbacks->quarantine && callbacks->quarantine(rows[0]) &&
-		insert_in_subtransaction(rows, 1, &message))
-		rows[0]->result = WT_STORE_QUARANTINED;
-	else
-		rows[0]->result = WT_STORE_REFUSED;
-}
-
-/*
- * One transaction over rows, all of them pending: straight, or by halves.  It writes the
- * outbox too, since what is acknowledged must be durable in every place that it is to go to
- * from here.  False, and
- * *error, where it failed as a whole.
+ * One transaction over rows, all of them pending: straight, or, where that has just failed
+ * for *error, by halves.  It writes the outbox too, since what is acknowledged must be durable
+ * in every place that it is to go to from here.  False, and *error, where it failed as a
+ * whole.
  */
 static bool
-attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *callbacks,
-		int timeout, Failure *error)
+attempt(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks, int timeout,
+		const WtHalves *halves, WtFailure *error)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool ok = true;
@@ -537,10 +440,12 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (wt_outbox_is_used())
 			wt_outbox_make_room();
-		if (by_halves)
-			insert_by_halves(rows, n_rows, callbacks);
+		inserting = true;
+		if (halves)
+			wt_halves_insert(halves, rows, n_rows, error);
 		else
 			insert_straight(rows, n_rows, callbacks);
+		inserting = false;
 		if (wt_outbox_is_used())
 			wt_outbox_write(rows, n_rows);
 		PopActiveSnapshot();
@@ -587,8 +492,11 @@ attempt(WtRow *const *rows, int n_rows, bool by_halves, const WtStoreCallbacks *
 
 		/* Whatever it was, look at the table again before the next try. */
 		target.valid = false;
-		note_failure(error, e);
+		wt_failure_note(error, e);
 		wt_absence_end(error->message);
+		if (!inserting)
+			error->blame = WT_BLAME_END;
+		inserting = false;
 		FreeErrorData(e);
 		ok = false;
 	}
@@ -612,13 +520,63 @@ count_commit(int n_rows, const instr_time *begun)
 	wt_count_max(&counters->max_batch_events, (uint64) n_rows);
 }
 
+static int
+ms_since(const instr_time *begun)
+{
+	instr_time passed;
+
+	/* By a clock that nobody sets. */
+	INSTR_TIME_SET_CURRENT(passed);
+	INSTR_TIME_SUBTRACT(passed, *begun);
+	return (int) INSTR_TIME_GET_MILLISEC(passed);
+}
+
+/* Whether it can be that a row is at fault, or that others pass, once rows have failed. */
+static bool
+is_worth_halving(const WtFailure *error, int n)
+{
+	return wt_postgres && !error->committed && error->blame != WT_BLAME_END &&
+		   (n > 1 || error->blame != WT_BLAME_MOMENT);
+}
+
+/* Why nothing of rows is stored, where one is to be sent again; NULL: it is not so. */
+static const char *
+find_failure(WtRow *const *rows, int n)
+{
+	const char *error = NULL;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (rows[i]->result == WT_STORE_COMMITTED ||
+			rows[i]->result == WT_STORE_QUARANTINED)
+			return NULL;
+		if (rows[i]->result == WT_STORE_UNAVAILABLE)
+			error = rows[i]->error;
+	}
+	return error;
+}
+
+/* Notes what is known of the table once rows have been committed, or refused. */
+static void
+note_results(WtRow *const *rows, int n)
+{
+	const char *error = find_failure(rows, n);
+	int n_committed = 0;
+
+	for (int i = 0; i < n; i++)
+		n_committed += (rows[i]->result == WT_STORE_COMMITTED);
+	wt_fault_accepted(n_committed);
+	if (error)
+		strlcpy(failure, error, sizeof(failure));
+}
+
 void
 wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int timeout)
 {
 	WtRow **pending = palloc(sizeof(WtRow *) * (Size) Max(n_rows, 1));
 	int n = 0;
 	instr_time begun;
-	Failure error = {0};
+	WtFailure error = {0};
 	bool was_valid;
 	bool ok;
 
@@ -631,7 +589,7 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 
 	INSTR_TIME_SET_CURRENT(begun);
 	was_valid = target.valid;
-	ok = attempt(pending, n, false, callbacks, timeout, &error);
+	ok = attempt(pending, n, callbacks, timeout, NULL, &error);
 	/* A plan can be of a table that is gone or has changed: look at what there is now. */
 	if (!ok && !error.committed &&
 		(was_valid || error.sqlstate == ERRCODE_UNDEFINED_TABLE) &&
@@ -639,48 +597,50 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 		 ERRCODE_TO_CATEGORY(error.sqlstate) == ERRCODE_INVALID_SCHEMA_NAME ||
 		 ERRCODE_TO_CATEGORY(error.sqlstate) ==
 			 ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION))
-		ok = attempt(pending, n, false, callbacks, timeout, &error);
+		ok = attempt(pending, n, callbacks, timeout, NULL, &error);
 	if (ok)
 	{
 		wt_absence_of_partition(false);
 		set_results(pending, n, WT_STORE_COMMITTED, NULL);
-		count_commit(n, &begun);
-		return;
+		wt_fault_accepted(n);
 	}
-	if (!error.committed && wt_postgres && is_fault_of_row(&error))
+	else if (is_worth_halving(&error, n))
 	{
-		instr_time passed;
-		int left;
+		int passed = ms_since(&begun);
+		int left = Max(timeout - passed, MIN_TIMEOUT);
+		WtHalves halves = {insert_rows, undone, callbacks,
+						   failed_before || passed > SLOW_FAILURE ? 1 : MAX_LOOKS,
+						   left / 2};
 
-		/* By a clock that nobody sets. */
-		INSTR_TIME_SET_CURRENT(passed);
-		INSTR_TIME_SUBTRACT(passed, begun);
-		left = timeout - (int) INSTR_TIME_GET_MILLISEC(passed);
-		if (attempt(pending, n, true, callbacks, Max(left, MIN_TIMEOUT), &error))
-		{
-			count_commit(n, &begun);
-			return;
-		}
+		ok = attempt(pending, n, callbacks, left, &halves, &error);
+		if (ok)
+			note_results(pending, n);
 	}
-	if (error.no_partition)
-		wt_absence_of_partition(true);
-	strlcpy(failure, error.message, sizeof(failure));
-	for (int i = 0; i < n; i++)
-		pending[i]->result = WT_STORE_PENDING;
-	set_results(pending, n,
-				error.sqlstate == ERRCODE_QUERY_CANCELED && !error.committed
-					? WT_STORE_CANCELLED
-					: WT_STORE_UNAVAILABLE,
-				error.message);
+	if (ok)
+		count_commit(n, &begun);
+	else
+	{
+		if (error.no_partition)
+			wt_absence_of_partition(true);
+		strlcpy(failure, error.message, sizeof(failure));
+		for (int i = 0; i < n; i++)
+			pending[i]->result = WT_STORE_PENDING;
+		set_results(pending, n,
+					error.sqlstate == ERRCODE_QUERY_CANCELED && !error.committed
+						? WT_STORE_CANCELLED
+						: WT_STORE_UNAVAILABLE,
+					error.message);
+	}
+	failed_before = (failure[0] != '\0');
 }
 
 void
 wt_store_prepare(int timeout)
 {
-	Failure error;
+	WtFailure error;
 
 	failure[0] = '\0';
-	if (!attempt(NULL, 0, false, NULL, timeout, &error))
+	if (!attempt(NULL, 0, NULL, timeout, NULL, &error))
 		strlcpy(failure, error.message, sizeof(failure));
 }
 

@@ -31,6 +31,7 @@
 #include "base/settings.h"
 #include "base/shared.h"
 #include "base/transact.h"
+#include "base/identity.h"
 #include "upkeep/upkeep.h"
 #include "upkeep/upkeep_worker.h"
 
@@ -270,7 +271,7 @@ windtrap_upkeep_main(Datum arg)
 	wt_shared->upkeep.pid = MyProcPid;
 	LWLockRelease(&wt_shared->lock);
 	before_shmem_exit(on_exit_clear_pid, 0);
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
+	wt_connect(DatumGetObjectId(arg));
 	context = AllocSetContextCreate(TopMemoryContext, "windtrap upkeep",
 									ALLOCSET_DEFAULT_SIZES);
 

@@ -171,6 +171,7 @@ add_event(Job *job)
 	event->raw = job->decoder.raw;
 	event->raw_length = (uint32) job->decoder.raw_length;
 	event->row.event_timestamp = wt_enrich_time(job->envelope);
+	event->row.group = job;
 	return event;
 }
 

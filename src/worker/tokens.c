@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "base/origins.h"
+#include "base/shared.h"
 #include "base/sql.h"
 #include "worker/tokens.h"
 #include "base/transact.h"
@@ -59,6 +60,7 @@ static bool callbacks_registered;
 static Oid token_table;
 static TimestampTz not_before; /* of the next try, after one that failed */
 static bool failing;
+static char failure[WT_ERROR_SIZE]; /* why it does */
 
 /*
  * A token's text: the bytes as one number in base 62.
@@ -336,6 +338,9 @@ load(WtAuth *auth)
 				 errmsg("windtrap: the tokens could not be read: %s", error->message),
 				 errhint("It will try again.")));
 	failing = error != NULL;
+	if (error)
+		snprintf(failure, sizeof(failure), "the tokens cannot be read: %s",
+				 error->message);
 }
 
 typedef struct Use
@@ -432,4 +437,10 @@ long
 wt_tokens_timeout(void)
 {
 	return changed ? RETRY : -1;
+}
+
+const char *
+wt_tokens_failure(void)
+{
+	return failing ? failure : NULL;
 }

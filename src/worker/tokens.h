@@ -24,4 +24,7 @@ extern bool wt_tokens_are_stale(void);
 /* ms until wt_tokens_attend has something to do even so; -1: nothing. */
 extern long wt_tokens_timeout(void);
 
+/* Why the tokens are not known, though the extension is there; NULL: they are. */
+extern const char *wt_tokens_failure(void);
+
 #endif

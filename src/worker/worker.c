@@ -38,6 +38,7 @@
 #include "http/auth.h"
 #include "worker/batch.h"
 #include "base/compat.h"
+#include "base/identity.h"
 #include "http/listener.h"
 #include "views/refused_view.h"
 #include "base/process.h"
@@ -704,6 +705,21 @@ check_table(void)
 	wt_batch_prepare(listener, store_timeout());
 }
 
+/* Whoever needs a token is answered 503 while they cannot be read: says so, too. */
+static void
+check_tokens(void)
+{
+	static bool said = false;
+	const char *reason =
+		wt_auth_mode == WT_AUTH_NONE || wt_auth_knows(auth) ? NULL : wt_tokens_failure();
+
+	if (!reason && !said)
+		return;
+	said = (reason != NULL);
+	wt_status_set_error(reason);
+	wt_listener_set_health(listener, reason);
+}
+
 /* Receives events until it is time to stop or the extension has been dropped. */
 static void
 serve(void)
@@ -731,6 +747,7 @@ serve(void)
 		now = GetCurrentTimestamp();
 		AcceptInvalidationMessages();
 		check_destination();
+		check_tokens();
 		if (extension_is_present())
 		{
 			if (missing_since != 0)
@@ -808,7 +825,7 @@ windtrap_worker_main(Datum arg)
 	wt_process_begin(&process);
 	my_number = number;
 	wt_status_begin(number, args.database);
-	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
+	wt_connect(args.database);
 	keep_memory();
 	CacheRegisterSyscacheCallback(NAMESPACEOID, on_namespace_change, (Datum) 0);
 	StartTransactionCommand();
