@@ -58,6 +58,12 @@ OBJS = \
 	src/store/outbox.o \
 	src/store/quarantine.o \
 	src/store/store.o \
+	src/upkeep/clock.o \
+	src/upkeep/failures.o \
+	src/upkeep/partition.o \
+	src/upkeep/plan.o \
+	src/upkeep/scope.o \
+	src/upkeep/spans.o \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
 	src/views/metrics.o \

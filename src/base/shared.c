@@ -175,6 +175,10 @@ state_name(WtState state)
 			return "waiting for the extension";
 		case WT_STATE_LISTENING:
 			return "listening";
+		case WT_STATE_IDLE:
+			return "idle";
+		case WT_STATE_WORKING:
+			return "working";
 		case WT_STATE_FAILED:
 			return "failed";
 		case WT_STATE_STOPPING:

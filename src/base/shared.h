@@ -16,6 +16,7 @@
 #include "base/counters.h"
 #include "base/settings.h"
 #include "base/shared_parts.h"
+#include "base/upkeep_shared.h"
 
 typedef enum WtState
 {
@@ -23,6 +24,8 @@ typedef enum WtState
 	WT_STATE_STARTING,	/* registered, and not yet at work */
 	WT_STATE_WAITING,	/* for the extension to be created in its database */
 	WT_STATE_LISTENING, /* at work */
+	WT_STATE_IDLE,		/* the upkeep: between two rounds */
+	WT_STATE_WORKING,	/* the upkeep: in one */
 	WT_STATE_FAILED,	/* cannot listen, tries again; error says why */
 	WT_STATE_STOPPING	/* answers what it has, and leaves */
 } WtState;
@@ -84,8 +87,9 @@ typedef struct WtUpkeepStatus
 	int pid; /* 0: none */
 	Oid database;
 	WtState state;
-	TimestampTz since;	  /* when the state began */
-	TimestampTz last_run; /* the end of its last round; 0: there was none */
+	TimestampTz since;		  /* when the state began */
+	TimestampTz last_run;	  /* the end of its last round; 0: there was none */
+	TimestampTz last_success; /* of the last one in which nothing failed */
 	char
 		error[WT_ERROR_SIZE]; /* what its last round could not do first, and the remedy */
 } WtUpkeepStatus;
@@ -114,6 +118,8 @@ typedef struct WtShared
 	Oid database;		  /* that the launcher serves; InvalidOid: none yet */
 	bool stop;			  /* the launcher is to end its workers, see wt_stop */
 	WtUpkeepStatus upkeep;
+	WtUpkeepFailures upkeep_failures;
+	WtClock clock;
 	WtWorkerStatus workers[WT_MAX_WORKERS];
 	WtForwarderStatus forwarders[WT_MAX_TARGETS];
 	WtOutboxStatus outbox;
