@@ -86,10 +86,11 @@ has_event(const WtSpans *table, TimestampTz from, TimestampTz to)
 
 	if (from > to)
 		return false;
-	wt_scope_run(psprintf("SELECT EXISTS (SELECT FROM %s "
-						  "WHERE event_timestamp >= $1 AND event_timestamp <= $2)::int8",
-						  wt_log_table_quote(table->name)),
-				 2, types, values);
+	wt_scope_run(
+		psprintf("SELECT EXISTS (SELECT FROM %s "
+				 "WHERE event_timestamp >= $1 AND event_timestamp <= $2)::int::bigint",
+				 wt_log_table_quote(table->name)),
+		2, types, values);
 	return wt_scope_int64(0, 1) != 0;
 }
 

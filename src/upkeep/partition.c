@@ -288,7 +288,7 @@ lock_to_drop(const WtSpans *table, Oid partition)
 				 "AND confrelid IN (SELECT relid FROM tree)), "
 				 "referred AS (SELECT confrelid FROM pg_constraint WHERE contype = 'f' "
 				 "AND conrelid IN (SELECT relid FROM tree)) "
-				 "SELECT relid::bigint, EXISTS (SELECT FROM refers)::int8 "
+				 "SELECT relid::bigint, EXISTS (SELECT FROM refers)::int::bigint "
 				 "FROM (SELECT 1 AS n, $1 AS relid "
 				 "UNION SELECT 2, relid FROM tree "
 				 "UNION SELECT 3, conrelid FROM refers "
