@@ -67,6 +67,12 @@ OBJS = \
 	src/store/restoring.o \
 	src/store/store.o \
 	src/upkeep/adopt.o \
+	src/upkeep/clock.o \
+	src/upkeep/failures.o \
+	src/upkeep/partition.o \
+	src/upkeep/plan.o \
+	src/upkeep/scope.o \
+	src/upkeep/spans.o \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
 	src/views/metrics.o \

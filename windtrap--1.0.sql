@@ -37,20 +37,56 @@ COMMENT ON FUNCTION windtrap.create_log_table(text, text) IS
 
 CREATE FUNCTION windtrap.upkeep(
     as_of timestamptz DEFAULT now(),
-    name text DEFAULT NULL)
+    name text DEFAULT NULL,
+    force boolean DEFAULT false)
 RETURNS TABLE (
     action text,
     partition text,
     from_time timestamptz,
     to_time timestamptz,
     rows bigint,
-    bytes bigint)
+    bytes bigint,
+    error text)
 LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'windtrap_upkeep'
 SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION windtrap.upkeep(timestamptz, text) IS
-'makes and fills partitions of the log table (windtrap.table, or the one named) and drops old ones, as at the given time';
+COMMENT ON FUNCTION windtrap.upkeep(timestamptz, text, boolean) IS
+'makes and fills partitions of the log table (windtrap.table, or the one named) and drops old ones, as at the given time; what cannot be done is a row with its error; force: believes the clock, and drops all that is old at once';
+
+CREATE FUNCTION windtrap.upkeep_failed(
+    OUT action text,
+    OUT partition text,
+    OUT from_time timestamptz,
+    OUT to_time timestamptz,
+    OUT error text,
+    OUT hint text,
+    OUT first_time timestamptz,
+    OUT last_time timestamptz,
+    OUT times bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'windtrap_upkeep_failures'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.upkeep_failed() IS 'the rows of the view windtrap.upkeep_failures';
+
+CREATE VIEW windtrap.upkeep_failures AS
+SELECT action, partition, from_time, to_time, error, hint, first_time, last_time, times
+FROM windtrap.upkeep_failed();
+
+COMMENT ON VIEW windtrap.upkeep_failures IS
+'what the last round of the upkeep could not do, and what helps; empty: nothing';
+COMMENT ON COLUMN windtrap.upkeep_failures.action IS
+'what was to be done: create, delete, drop, or look at what is to be done';
+COMMENT ON COLUMN windtrap.upkeep_failures.partition IS 'the partition; null: one that is to be made';
+COMMENT ON COLUMN windtrap.upkeep_failures.from_time IS 'the beginning of its time';
+COMMENT ON COLUMN windtrap.upkeep_failures.to_time IS 'the end of its time';
+COMMENT ON COLUMN windtrap.upkeep_failures.error IS 'why it failed';
+COMMENT ON COLUMN windtrap.upkeep_failures.hint IS 'what helps; null: it is only tried again';
+COMMENT ON COLUMN windtrap.upkeep_failures.first_time IS 'when it failed first';
+COMMENT ON COLUMN windtrap.upkeep_failures.last_time IS 'when it failed last';
+COMMENT ON COLUMN windtrap.upkeep_failures.times IS 'how often, in so many rounds one after another';
 
 CREATE FUNCTION windtrap.worker_status(
     OUT kind text,
@@ -667,13 +703,14 @@ REVOKE ALL ON FUNCTION windtrap.create_log_table(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.retry_quarantined(text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.retry_quarantined(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.discard_quarantined(text[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION windtrap.upkeep(timestamptz, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.upkeep(timestamptz, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.adopt_partitions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.tokens_changed() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.create_token(text, text, text, text[], integer, timestamptz)
     FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.revoke_token(text) FROM PUBLIC;
 -- An error can quote what stands in the table.
+REVOKE ALL ON FUNCTION windtrap.upkeep_failed() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.worker_status() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.worker_stats() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.all_metrics() FROM PUBLIC;
@@ -683,10 +720,10 @@ REVOKE ALL ON FUNCTION windtrap.refused_by_client() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.forwarder_status() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.number_batch() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.redeliver(text, text[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION windtrap.worker_status(), windtrap.worker_stats(),
+GRANT EXECUTE ON FUNCTION windtrap.upkeep_failed(), windtrap.worker_status(), windtrap.worker_stats(),
     windtrap.all_metrics(), windtrap.forwarder_status(), windtrap.refused_requests(),
     windtrap.refused_by_client() TO pg_monitor;
-GRANT SELECT ON windtrap.status, windtrap.stats, windtrap.metrics, windtrap.tokens,
+GRANT SELECT ON windtrap.upkeep_failures, windtrap.status, windtrap.stats, windtrap.metrics, windtrap.tokens,
     windtrap.forwarding, windtrap.refused, windtrap.refused_clients TO pg_monitor;
 GRANT SELECT ON windtrap.quarantine, windtrap.stray_partitions TO PUBLIC;
 GRANT USAGE ON SCHEMA windtrap TO PUBLIC;

@@ -185,13 +185,54 @@ CREATE TRIGGER shout AFTER DELETE ON u.kept FOR EACH ROW EXECUTE FUNCTION u.shou
 INSERT INTO u.kept VALUES ('2000-01-01', '{}');
 SELECT action, rows FROM windtrap.upkeep('2026-05-02 00:00+00', 'u.kept');
 -- Partitions of other spans become old too, in whole; an open end never does.
-SELECT partition FROM windtrap.upkeep('2026-12-28 12:00+00', 'u.foreign') WHERE action = 'dropped';
+SELECT partition FROM windtrap.upkeep('2026-12-28 12:00+00', 'u.foreign', force => true) WHERE action = 'dropped';
 SELECT count(*) FROM windtrap.upkeep('2028-12-10 12:00+00', 'u.foreign') WHERE action = 'dropped';
 SELECT relid FROM pg_partition_tree('u.foreign');
 -- What cannot be dropped does not vanish quietly.
 CREATE VIEW u.needs AS TABLE u.log_20261201;
 SELECT count(*) FROM windtrap.upkeep('2027-03-01', 'u.log');
 DROP VIEW u.needs;
+-- A reference to the table does not keep its partitions; one to an event in them does.
+SET lc_messages = 'C';
+CALL u.make('cited');
+ALTER TABLE u.cited ADD PRIMARY KEY (event_timestamp);
+CREATE TABLE u.cites (t timestamptz REFERENCES u.cited);
+CREATE TABLE u.cited_a PARTITION OF u.cited FOR VALUES FROM ('2026-01-01 00:00+00') TO ('2026-01-02 00:00+00');
+CREATE TABLE u.cited_b PARTITION OF u.cited FOR VALUES FROM ('2026-01-02 00:00+00') TO ('2026-01-03 00:00+00');
+INSERT INTO u.cited VALUES ('2026-01-01 12:00+00', '{}');
+INSERT INTO u.cites VALUES ('2026-01-01 12:00+00');
+SELECT action, partition, from_time, rows, error FROM windtrap.upkeep('2026-11-26', 'u.cited') WHERE action <> 'created';
+-- Of the partitions that hold data a quarter goes at once, or two; with force all.
+CALL u.make('many');
+DO $$
+BEGIN
+    FOR day IN 1 .. 12 LOOP
+        EXECUTE format('CREATE TABLE u.many_%s PARTITION OF u.many FOR VALUES FROM (%L) TO (%L)',
+            day, '2026-01-01 00:00+00'::timestamptz + day * interval '24 hours', '2026-01-02 00:00+00'::timestamptz + day * interval '24 hours');
+        INSERT INTO u.many VALUES ('2026-01-01 12:00+00'::timestamptz + day * interval '24 hours', '{}');
+    END LOOP;
+END $$;
+SELECT partition FROM windtrap.upkeep('2036-01-01', 'u.many') WHERE action = 'dropped';
+SELECT count(*) FROM windtrap.upkeep('2036-01-01', 'u.many') WHERE action = 'dropped';
+SELECT count(*) FROM windtrap.upkeep('2036-01-01', 'u.many', force => true) WHERE action = 'dropped';
+-- A publication of deletes asks for a replica identity only where there is a row to move.
+CALL u.make('published');
+ALTER TABLE u.published ADD COLUMN n int NOT NULL DEFAULT 0, ADD UNIQUE (event_timestamp, n);
+SET client_min_messages = error;
+CREATE PUBLICATION upkeep_publication FOR TABLE u.published;
+RESET client_min_messages;
+INSERT INTO u.published VALUES ('2026-11-27 12:00+00', '{}');
+SELECT action, count(*), min(error) FROM windtrap.upkeep('2026-11-26', 'u.published') GROUP BY 1 ORDER BY 1;
+ALTER TABLE u.default_published REPLICA IDENTITY FULL;
+-- What is made has the identity of the table.
+ALTER TABLE u.published REPLICA IDENTITY USING INDEX published_event_timestamp_n_key;
+SELECT action, partition, rows FROM windtrap.upkeep('2026-11-26', 'u.published');
+SELECT c.relreplident, i.indexrelid::regclass FROM pg_class c
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisreplident WHERE c.oid = 'u.published_20261127'::regclass;
+ALTER TABLE u.published REPLICA IDENTITY FULL;
+SELECT count(*) FROM windtrap.upkeep('2026-11-27', 'u.published');
+SELECT relreplident FROM pg_class WHERE oid = 'u.published_20261204'::regclass;
+DROP PUBLICATION upkeep_publication;
 -- A partition that is partitioned itself goes as a whole.
 CREATE TABLE u.sub_old PARTITION OF u.sub FOR VALUES FROM ('2025-01-01') TO ('2025-02-01') PARTITION BY LIST (status);
 CREATE TABLE u.sub_old_0 PARTITION OF u.sub_old DEFAULT;

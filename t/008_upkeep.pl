@@ -14,7 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
 
-my $node = wt_node('upkeep');
+my $node = wt_node('upkeep', conf => "windtrap.retention_grace = 0\n");
 my $port = wt_port($node);
 
 sub query { return $node->safe_psql('postgres', $_[0]); }
@@ -128,7 +128,7 @@ INSERT INTO log SELECT now() - interval '400 days', '{"old":true}' FROM generate
 SQL
 	}
 	alter_system($node, 'windtrap.retention' => '30 days');
-	ok(wait_for(sub { query(q{SELECT count(*) FROM log WHERE event_timestamp < now() - interval '31 days'}) eq 0 }, 60),
+	ok(wait_for(sub { reload($node); query(q{SELECT count(*) FROM log WHERE event_timestamp < now() - interval '31 days'}) eq 0 }, 60),
 		'what is older than windtrap.retention goes');
 	is(count_in_log($node, qr/dropped partition public\.old_4\d: \d+ kB, about 1000 rows/, $mark), 10, 'with a log line for each partition');
 	like(log_since($node, $mark), qr/deleted 1000 rows past windtrap\.retention from the default partition/, 'and one for the rows of the default one');

@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use WindTrap;
 use Attack;
 
-my $node = wt_node('upkeep_only', conf => "windtrap.retention = '100 days'\n");
+my $node = wt_node('upkeep_only', conf => "windtrap.retention = '100 days'\nwindtrap.retention_grace = 0\n");
 my $port = wt_port($node);
 
 # For our own looks, not at the attacker's tables: to plan a query of a table is to run what

@@ -47,6 +47,7 @@ char *wt_allowed_hosts;
 bool wt_quarantine_single;
 bool wt_repair;
 int wt_retention_size;
+int wt_retention_grace;
 char *wt_stdout;
 bool wt_postgres;
 int wt_outbox_max_size;
@@ -744,6 +745,16 @@ wt_settings_define(void)
 							"are dropped.",
 							NULL, &wt_retention_size, 0, 0, INT_MAX, PGC_SIGHUP,
 							GUC_UNIT_MB, NULL, NULL, NULL);
+
+	/*
+	 * A clock that has jumped ahead, or that nothing vouches for after a start, makes
+	 * nothing old until events have come in by it for so long.  0: one event is enough.
+	 */
+	DefineCustomIntVariable("windtrap.retention_grace",
+							"Time for which events must have come in before a clock "
+							"that has jumped makes older ones be dropped.",
+							NULL, &wt_retention_grace, 3600, 0, INT_MAX / 2, PGC_SIGHUP,
+							GUC_UNIT_S, NULL, NULL, NULL);
 
 	/* Headers that are stored with an event: "all", "none", or a list of names. */
 	DefineCustomStringVariable(

@@ -29,6 +29,7 @@ extern char *wt_cors_origins;
 extern char *wt_allowed_hosts;
 extern char *wt_trusted_proxies; /* a list for wt_cidr_list_parse */
 extern int wt_retention_size;	 /* MB; 0: no limit */
+extern int wt_retention_grace;	 /* seconds */
 
 extern bool wt_quarantine_single;
 extern bool wt_repair;

@@ -16,6 +16,7 @@
 #include "base/counters.h"
 #include "base/settings.h"
 #include "base/shared_parts.h"
+#include "base/upkeep_shared.h"
 
 typedef enum WtState
 {
@@ -89,8 +90,9 @@ typedef struct WtUpkeepStatus
 	int pid; /* 0: none */
 	Oid database;
 	WtState state;
-	TimestampTz since;	  /* when the state began */
-	TimestampTz last_run; /* the end of its last round; 0: there was none */
+	TimestampTz since;		  /* when the state began */
+	TimestampTz last_run;	  /* the end of its last round; 0: there was none */
+	TimestampTz last_success; /* of the last one in which nothing failed */
 	char
 		error[WT_ERROR_SIZE]; /* what its last round could not do first, and the remedy */
 } WtUpkeepStatus;
@@ -159,6 +161,8 @@ typedef struct WtShared
 		[WT_ERROR_SIZE]; /* what is wrong in the files, see settings_files.h */
 	WtStartStatus starts[WT_PLACES];
 	WtUpkeepStatus upkeep;
+	WtUpkeepFailures upkeep_failures;
+	WtClock clock;
 	WtWorkerStatus workers[WT_MAX_WORKERS];
 	WtForwarderStatus forwarders[WT_MAX_TARGETS];
 	WtOutboxStatus outbox;

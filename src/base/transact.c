@@ -1,6 +1,6 @@
 /*
  * transact.c
- *		A transaction of a background process's own, whose failure is a value.
+ *		Transactions, and parts of one, whose failure is a value.
  */
 #include "postgres.h"
 
@@ -10,6 +10,7 @@
 #include "storage/lock.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
@@ -54,5 +55,42 @@ wt_transact(void (*what)(void *arg), void *arg, const char *activity, int timeou
 	LockReleaseSession(USER_LOCKMETHOD);
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	return error;
+}
+
+/* Who cancels, or ends the session, means all of it. */
+static bool
+ends_more(int code)
+{
+	return code == ERRCODE_QUERY_CANCELED ||
+		   ERRCODE_TO_CATEGORY(code) == ERRCODE_OPERATOR_INTERVENTION;
+}
+
+ErrorData *
+wt_attempt(void (*what)(void *arg), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		what(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ends_more(error->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
 	return error;
 }

@@ -1,6 +1,6 @@
 /*
  * transact.h
- *		A transaction of a background process's own, whose failure is a value.
+ *		Transactions, and parts of one, whose failure is a value.
  */
 #ifndef WT_TRANSACT_H
 #define WT_TRANSACT_H
@@ -26,5 +26,13 @@ extern volatile bool wt_transaction_in_progress;
  */
 extern ErrorData *wt_transact(void (*what)(void *arg), void *arg, const char *activity,
 							  int timeout);
+
+/*
+ * Runs what(arg) in a subtransaction.  Gives NULL, or the error that it failed with and by
+ * which all of it was undone, in the current memory context, which is the same afterwards
+ * and in which `what` runs too.  Raises what ends more than the one step: a cancel, the end
+ * of the session.
+ */
+extern ErrorData *wt_attempt(void (*what)(void *arg), void *arg);
 
 #endif

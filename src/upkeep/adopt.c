@@ -24,7 +24,7 @@
 #include "base/settings.h"
 #include "base/sql.h"
 #include "store/log_table.h"
-#include "upkeep/upkeep.h"
+#include "upkeep/scope.h"
 
 PG_FUNCTION_INFO_V1(windtrap_adopt_partitions);
 
@@ -159,6 +159,7 @@ windtrap_adopt_partitions(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	RangeVar *name = wt_log_table_name(wt_table);
 	Oid relation;
+	WtScope scope;
 	Adoption adoption = {.context = CurrentMemoryContext};
 	ListCell *cell;
 
@@ -168,7 +169,11 @@ windtrap_adopt_partitions(PG_FUNCTION_ARGS)
 	if (!wt_owns_relation(relation, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name->relname);
 	adoption.log = wt_log_table_quote(name);
-	(void) wt_upkeep_as_owner(relation, adopt, &adoption);
+	if (wt_scope_enter(relation, &scope))
+	{
+		adopt(&adoption);
+		wt_scope_leave(&scope);
+	}
 	foreach (cell, adoption.strays)
 	{
 		const Stray *stray = lfirst(cell);

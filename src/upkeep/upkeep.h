@@ -9,8 +9,11 @@
 #include "nodes/pg_list.h"
 #include "storage/block.h"
 
+#include "base/upkeep_shared.h"
+
 typedef enum WtTaskKind
 {
+	WT_TASK_LOOK,	/* never planned: what a failed part of the plan is called */
 	WT_TASK_MAKE,	/* a partition for from..to, with the default's rows of that time */
 	WT_TASK_DELETE, /* the default's rows before to, in the blocks from block on */
 	WT_TASK_DROP	/* the partition that covers from..to */
@@ -23,6 +26,7 @@ typedef struct WtTask
 	TimestampTz from; /* DT_NOBEGIN, DT_NOEND: no bound */
 	TimestampTz to;
 	Oid partition; /* WT_TASK_DROP */
+	char *name;	   /* its name, or the default one's; NULL: WT_TASK_MAKE */
 	BlockNumber block;
 
 	char *done_to; /* the partition's quoted name; NULL: nothing was left to do */
@@ -40,19 +44,47 @@ typedef struct WtGlance
 	TimestampTz oldest;
 } WtGlance;
 
+/* A plan is made in parts, in this order, so that one that fails does not stop the others. */
+typedef enum WtPlanPart
+{
+	WT_PLAN_AHEAD,	 /* partitions for today and the days to come */
+	WT_PLAN_CLOCK,	 /* whether time may make anything old */
+	WT_PLAN_DEFAULT, /* what the default partition's rows need */
+	WT_PLAN_OLD,	 /* what is to be dropped */
+	WT_N_PLAN_PARTS
+} WtPlanPart;
+
+typedef struct WtPlan
+{
+	Oid relation;
+	TimestampTz as_of;
+	bool by_clock;	  /* as_of is what the clock says, which may be wrong */
+	bool force;		  /* all that is old may go, whatever the clock, at once */
+	WtGlance *glance; /* NULL: the default partition is looked at in any case */
+	WtClock clock;	  /* what is known of the clock; WT_PLAN_CLOCK adds to it */
+
+	List *tasks;		/* of WtTask */
+	const char *reason; /* why the table is left alone; NULL: it is not */
+	bool believed;		/* as_of is, so that things may be dropped */
+	int held; /* partitions that would be dropped if it were, and rows: one more */
+	int left; /* partitions for the next rounds, since too many are old */
+} WtPlan;
+
+/* Raises unless a plan can be made as of that time. */
+extern void wt_upkeep_check_time(TimestampTz as_of);
+
 /*
- * What is to be done to the log table at the time as_of, as a list of WtTask: first what
- * events need, then what frees space.  Empty with *reason set where it is a table that
- * the upkeep leaves alone.
+ * Adds a part of what is to be done to the log table: tasks in the order in which they are
+ * to be done.  The default partition's rows are looked at only when it does not look as at
+ * the last time, which glance remembers.
  *
- * The default partition's rows are looked at only when it does not look as at the last
- * time, which glance, where there is one, remembers.
+ * Of the partitions that hold data at most a quarter, or two, are planned to be dropped at
+ * once, unless force: what was told wrongly then leaves somebody time to see it.
  *
  * Needs a transaction with an active snapshot, as the next one does; allocates in the
  * current memory context.  Raises.
  */
-extern List *wt_upkeep_plan(Oid relation, TimestampTz as_of, WtGlance *glance,
-							const char **reason);
+extern void wt_upkeep_plan(WtPlan *plan, WtPlanPart part);
 
 /*
  * Does one task, unless it has been done meanwhile.  Holds its locks until the
@@ -60,14 +92,8 @@ extern List *wt_upkeep_plan(Oid relation, TimestampTz as_of, WtGlance *glance,
  */
 extern void wt_upkeep_do(Oid relation, WtTask *task);
 
-/* What a task is called: "created", "deleted", "dropped". */
+/* What a task is called when it is done ("created", "deleted", "dropped"), and to be done. */
 extern const char *wt_upkeep_action(WtTaskKind kind);
-
-/*
- * Runs what(arg) as the log table's owner, with SPI connected, safe from what the owner has
- * put into it and from odd settings; false: there is no such table.  The caller has seen to
- * it that who asks for it may act as the owner.  Raises.
- */
-extern bool wt_upkeep_as_owner(Oid relation, void (*what)(void *arg), void *arg);
+extern const char *wt_upkeep_verb(WtTaskKind kind);
 
 #endif

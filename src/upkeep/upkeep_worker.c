@@ -32,6 +32,8 @@
 #include "base/shared.h"
 #include "base/transact.h"
 #include "base/identity.h"
+#include "upkeep/clock.h"
+#include "upkeep/failures.h"
 #include "upkeep/upkeep.h"
 #include "upkeep/upkeep_worker.h"
 
@@ -54,6 +56,9 @@
 #define FIRST_RETRY 2000
 #define LAST_RETRY INTERVAL
 
+/* After a round that has left partitions to be dropped for the next one, ms. */
+#define NEXT_SHARE (60 * 1000)
+
 /* A task may take this long, ms. */
 #define TASK_TIMEOUT INTERVAL
 
@@ -61,9 +66,10 @@
 typedef struct Round
 {
 	bool has_extension;
-	Oid relation; /* InvalidOid: the table is absent */
-	List *tasks;
-	WtTask *task;
+	WtPlan plan; /* its relation InvalidOid: the table is absent */
+	WtPlanPart part;
+	WtTask *task; /* NULL: planning */
+	WtUpkeepFailures failures;
 	int64 deleted;
 } Round;
 
@@ -75,7 +81,10 @@ on_exit_clear_pid(int code, Datum arg)
 {
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	if (wt_shared->upkeep.pid == MyProcPid)
+	{
 		wt_shared->upkeep.pid = 0;
+		wt_shared->upkeep.state = WT_STATE_NONE;
+	}
 	LWLockRelease(&wt_shared->lock);
 }
 
@@ -86,6 +95,7 @@ on_exit_clear_pid(int code, Datum arg)
 static bool
 transact(void (*what)(void *round), Round *round, const char *activity)
 {
+	const WtTask look = {.kind = WT_TASK_LOOK};
 	ErrorData *e = wt_transact(what, round, activity, TASK_TIMEOUT);
 
 	if (!e)
@@ -96,9 +106,11 @@ transact(void (*what)(void *round), Round *round, const char *activity)
 					  errmsg("windtrap: the upkeep of %s could not finish: %s", wt_table,
 							 e->message),
 					  e->detail ? errdetail_internal("%s", e->detail) : 0,
-					  errhint("It will try again.")));
+					  errhint("%s", wt_failure_remedy(e) ? wt_failure_remedy(e)
+														 : "It will try again.")));
 		strlcpy(reported, e->message, sizeof(reported));
 	}
+	wt_failures_note(&round->failures, round->task ? round->task : &look, e);
 	FreeErrorData(e);
 	return false;
 }
@@ -107,15 +119,19 @@ static void
 plan(void *arg)
 {
 	Round *round = arg;
-	const char *reason;
+	WtPlan *p = &round->plan;
 
 	round->has_extension = OidIsValid(get_extension_oid("windtrap", true));
 	if (!round->has_extension)
 		return;
-	round->relation = RangeVarGetRelid(wt_log_table_name(wt_table), NoLock, true);
-	if (OidIsValid(round->relation))
-		round->tasks =
-			wt_upkeep_plan(round->relation, GetCurrentTimestamp(), &glance, &reason);
+	p->relation = RangeVarGetRelid(wt_log_table_name(wt_table), NoLock, true);
+	if (!OidIsValid(p->relation))
+		return;
+	p->as_of = GetCurrentTimestamp();
+	p->clock = wt_clock_get();
+	wt_upkeep_plan(p, round->part);
+	if (round->part == WT_PLAN_CLOCK && !p->reason)
+		wt_clock_set(&p->clock);
 }
 
 static void
@@ -123,7 +139,7 @@ do_task(void *arg)
 {
 	const Round *round = arg;
 
-	wt_upkeep_do(round->relation, round->task);
+	wt_upkeep_do(round->plan.relation, round->task);
 }
 
 static void
@@ -156,6 +172,7 @@ log_task(const WtTask *task)
 			break;
 		}
 		case WT_TASK_DELETE: /* one line for all of them */
+		case WT_TASK_LOOK:
 			break;
 	}
 }
@@ -192,39 +209,95 @@ time_to_leave_alone(Oid relation, bool restored)
 	return 0;
 }
 
+static void
+set_state(WtState state)
+{
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	if (wt_shared->upkeep.state != state)
+	{
+		wt_shared->upkeep.state = state;
+		wt_shared->upkeep.since = GetCurrentTimestamp();
+	}
+	LWLockRelease(&wt_shared->lock);
+}
+
+/* Says, once, that nothing is dropped because of the clock; NULL: it is not so. */
+static const char *
+doubt(const WtPlan *p)
+{
+	static bool said = false;
+	bool waits = !p->believed && (p->clock.jumped || p->held > 0);
+	const char *text = waits ? wt_clock_doubt(&p->clock) : NULL;
+
+	if (waits && !said)
+		ereport(LOG, (errmsg("windtrap: %s", text), errhint("%s", wt_clock_remedy())));
+	said = waits;
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	wt_shared->clock.waits = waits && wt_shared->clock.doubted_since != 0;
+	LWLockRelease(&wt_shared->lock);
+	return text;
+}
+
+/* Has others see how a round has ended. */
+static void
+report(Round *round)
+{
+	const WtUpkeepFailure *first = &round->failures.failures[0];
+	const char *error = round->plan.reason ? NULL : doubt(&round->plan);
+	const char *remedy = wt_clock_remedy();
+
+	wt_failures_publish(&round->failures);
+	if (round->failures.n > 0)
+	{
+		error = first->error;
+		remedy = first->hint;
+	}
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	wt_shared->upkeep.last_run = GetCurrentTimestamp();
+	if (round->failures.n == 0)
+		wt_shared->upkeep.last_success = wt_shared->upkeep.last_run;
+	snprintf(wt_shared->upkeep.error, WT_ERROR_SIZE, "%s%s%s", error ? error : "",
+			 error && remedy[0] ? "; " : "", error ? remedy : "");
+	LWLockRelease(&wt_shared->lock);
+}
+
 /* One round; gives ms until the next. */
 static long
 work(void)
 {
 	static long pause = 0;
 	static bool restored = false;
-	Round round = {0};
+	Round round = {.plan = {.by_clock = true, .glance = &glance}};
 	ListCell *cell;
 	long alone;
-	bool ok;
+	bool ok = true;
 
 	if (wt_restore_in_progress(true))
 	{
 		restored = true;
 		return RESTORE_POLL;
 	}
-	ok = transact(plan, &round, "looking at partitions");
-	if (ok && !round.has_extension)
-		return EXTENSION_POLL;
-	if (ok)
+	for (; round.part < WT_N_PLAN_PARTS; round.part++)
 	{
-		alone = time_to_leave_alone(round.relation, restored);
-		restored = false;
-		if (alone > 0 && round.tasks != NIL)
-		{
-			/* What the default partition needed is still to be done. */
-			memset(&glance, 0, sizeof(glance));
-			return alone;
-		}
+		if (!transact(plan, &round, "looking at partitions"))
+			ok = false;
+		else if (!round.has_extension)
+			return EXTENSION_POLL;
+		else if (!OidIsValid(round.plan.relation))
+			return TABLE_POLL;
+		if (wt_stop_requested)
+			return 0;
+		set_state(WT_STATE_WORKING);
 	}
-	if (ok && !OidIsValid(round.relation))
-		return TABLE_POLL;
-	foreach (cell, round.tasks)
+	alone = time_to_leave_alone(round.plan.relation, restored);
+	restored = false;
+	if (alone > 0 && round.plan.tasks != NIL)
+	{
+		/* What the default partition needed is still to be done. */
+		memset(&glance, 0, sizeof(glance));
+		return alone;
+	}
+	foreach (cell, round.plan.tasks)
 	{
 		if (wt_stop_requested)
 			return 0;
@@ -248,14 +321,20 @@ work(void)
 							 round.deleted)));
 	/* Without this autovacuum never learns of the rows. */
 	pgstat_report_stat(true);
+	report(&round);
+	/* What was to be done to the default partition may not have been. */
+	if (!ok || !round.plan.believed)
+		memset(&glance, 0, sizeof(glance));
 	if (ok)
 	{
 		pause = 0;
 		reported[0] = '\0';
+		if (round.plan.left > 0)
+			return NEXT_SHARE;
+		if (round.plan.held > 0)
+			return Min(INTERVAL, Max(TABLE_POLL, wt_retention_grace * 1000L));
 		return INTERVAL;
 	}
-	/* What was to be done to the default partition may not have been. */
-	memset(&glance, 0, sizeof(glance));
 	pause = pause == 0 ? FIRST_RETRY : Min(pause * 2, LAST_RETRY);
 	return pause;
 }
@@ -269,6 +348,9 @@ windtrap_upkeep_main(Datum arg)
 	wt_process_begin(&process);
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	wt_shared->upkeep.pid = MyProcPid;
+	wt_shared->upkeep.database = DatumGetObjectId(arg);
+	wt_shared->upkeep.state = WT_STATE_STARTING;
+	wt_shared->upkeep.since = GetCurrentTimestamp();
 	LWLockRelease(&wt_shared->lock);
 	before_shmem_exit(on_exit_clear_pid, 0);
 	wt_connect(DatumGetObjectId(arg));
@@ -281,6 +363,7 @@ windtrap_upkeep_main(Datum arg)
 
 		MemoryContextSwitchTo(context);
 		next = work();
+		set_state(next == EXTENSION_POLL ? WT_STATE_WAITING : WT_STATE_IDLE);
 		MemoryContextSwitchTo(TopMemoryContext);
 		MemoryContextReset(context);
 		if (!wt_stop_requested)

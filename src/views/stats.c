@@ -219,6 +219,31 @@ visit_forwarders(const Visitor *v)
 				 (double) pg_atomic_read_u64(&wt_shared->outbox.events_dropped));
 }
 
+static void
+visit_upkeep(const Visitor *v)
+{
+	int failures;
+	TimestampTz last;
+	bool waits;
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	failures = wt_shared->upkeep_failures.n;
+	last = wt_shared->upkeep.last_success;
+	waits = wt_shared->clock.waits;
+	LWLockRelease(&wt_shared->lock);
+	visit_number(v, WT_STAT_GAUGE, "upkeep_failures",
+				 "What the last round of the upkeep could not do; see "
+				 "windtrap.upkeep_failures.",
+				 NULL, NULL, failures);
+	visit_number(v, WT_STAT_GAUGE, "upkeep_last_success_timestamp_seconds",
+				 "When a round of the upkeep last did all that it had to do; 0: never.",
+				 NULL, NULL,
+				 last == 0 ? 0 : (double) (last - SetEpochTimestamp()) / USECS_PER_SEC);
+	visit_number(v, WT_STAT_GAUGE, "clock_jump",
+				 "Whether nothing is dropped because the clock is not believed.", NULL,
+				 NULL, waits);
+}
+
 void
 wt_stats_visit(void (*visit)(const WtStat *stat, void *arg), void *arg)
 {
@@ -235,6 +260,7 @@ wt_stats_visit(void (*visit)(const WtStat *stat, void *arg), void *arg)
 	}
 	visit_counters(&v, &sum);
 	visit_gauges(&v);
+	visit_upkeep(&v);
 	visit_forwarders(&v);
 }
 

@@ -1,0 +1,365 @@
+/*
+ * partition.c
+ *		The upkeep's tasks: a partition is made and filled, emptied or dropped.
+ *
+ * The hazard of it all is events waiting.  An INSERT locks the log table and those
+ * partitions that its rows go to, weakly; what must not happen is that it queues behind
+ * a strong lock that is itself waiting for somebody's long query.  So strong locks are
+ * taken when they are free, see lock_gently:
+ *
+ *	- A partition is made on its own and then attached.  ATTACH locks the log table
+ *	  weakly, but the default partition strongly, and reads all of it, to be sure that
+ *	  no row in it belongs to the new one.  Events for other partitions pass.
+ *	- DROP locks the log table strongly, for a few catalog rows' time; files are removed
+ *	  after the locks.  DETACH CONCURRENTLY would not, but is not to be had for a table
+ *	  with a default partition, nor within a transaction.
+ *	- A table that refers to the log refers to each partition, so DROP alone fails: DETACH
+ *	  comes first.  It looks whether a row does refer to one of its events.
+ *
+ * Rows are moved without firing triggers: for the table's users nothing happens to them.
+ * One thing they can notice: an UPDATE that waits for a row which is just being moved
+ * finds it gone.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "commands/tablespace.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/itemptr.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "store/log_table.h"
+#include "store/move_rows.h"
+#include "upkeep/partition.h"
+#include "upkeep/scope.h"
+#include "upkeep/spans.h"
+#include "upkeep/upkeep.h"
+
+/*
+ * Strong locks: for so long, ms, they are tried for without queueing, and then queued
+ * for, while others wait behind us.
+ */
+#define LOCK_PATIENCE 3000
+#define LOCK_POLL 3
+#define LOCK_QUEUE "100ms"
+
+int64
+wt_upkeep_size(Oid relation)
+{
+	Oid types[] = {REGCLASSOID};
+	Datum values[] = {ObjectIdGetDatum(relation)};
+
+	wt_scope_run("SELECT sum(pg_total_relation_size(relid))::bigint "
+				 "FROM pg_partition_tree($1) WHERE isleaf",
+				 1, types, values);
+	return wt_scope_int64(0, 1);
+}
+
+/*
+ * Locks relations in ACCESS EXCLUSIVE mode, all or none, the first of them being the one
+ * that everybody else locks first.  Who waits for such a lock makes all who come later
+ * wait behind him; so does who has one and waits for the next.  Therefore we do not
+ * wait, but try, for some time; only then, since under heavy load a lock may never be
+ * free when one looks, is the first one queued for, briefly.  Raises where that was in
+ * vain.
+ */
+static void
+lock_gently(const Oid *relations, int n)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCK_PATIENCE);
+	bool last = false;
+
+	for (;;)
+	{
+		int locked = 0;
+
+		if (last)
+		{
+			int nest_level = NewGUCNestLevel();
+
+			wt_scope_set("lock_timeout", LOCK_QUEUE);
+			LockRelationOid(relations[0], AccessExclusiveLock);
+			AtEOXact_GUC(false, nest_level);
+			locked = 1;
+		}
+		while (locked < n &&
+			   ConditionalLockRelationOid(relations[locked], AccessExclusiveLock))
+			locked++;
+		if (locked == n)
+			return;
+		if (last)
+			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+							errmsg("could not lock %s", wt_scope_name(relations[locked])),
+							errdetail("Somebody is using it.")));
+		while (--locked >= 0)
+			UnlockRelationOid(relations[locked], AccessExclusiveLock);
+		last = GetCurrentTimestamp() >= until;
+		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_POLL,
+						 PG_WAIT_EXTENSION);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/*
+ * Runs a statement over a range of the default partition's blocks: $1 and $2 are the
+ * tuple ids that it begins at and ends before, $3 and $4 the times.
+ */
+static int64
+run_over_blocks(const char *command, BlockNumber first, BlockNumber end, TimestampTz from,
+				TimestampTz to)
+{
+	Oid types[] = {TIDOID, TIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	ItemPointerData begin_tid;
+	ItemPointerData end_tid;
+	Datum values[4];
+
+	ItemPointerSet(&begin_tid, first, 0);
+	ItemPointerSet(&end_tid, end, 0);
+	values[0] = PointerGetDatum(&begin_tid);
+	values[1] = PointerGetDatum(&end_tid);
+	values[2] = TimestampTzGetDatum(from);
+	values[3] = TimestampTzGetDatum(to);
+	wt_scope_run(command, 4, types, values);
+	return (int64) SPI_processed;
+}
+
+static bool
+is_gap(const WtSpans *table, TimestampTz from, TimestampTz to)
+{
+	for (int i = 0; i < table->n_spans; i++)
+		if (table->spans[i].from < to && table->spans[i].to > from)
+			return false;
+	return true;
+}
+
+/* What CREATE TABLE ... LIKE does not copy, and ATTACH does not set. */
+static void
+copy_replica_identity(const WtSpans *table, Oid made, const char *partition)
+{
+	Oid types[] = {OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(table->relation), ObjectIdGetDatum(made)};
+	const char *identity = NULL;
+
+	switch (table->replica_identity)
+	{
+		case REPLICA_IDENTITY_FULL:
+			identity = "FULL";
+			break;
+		case REPLICA_IDENTITY_NOTHING:
+			identity = "NOTHING";
+			break;
+		case REPLICA_IDENTITY_INDEX:
+			wt_scope_run("SELECT c.relname FROM pg_index p "
+						 "JOIN pg_inherits h ON h.inhparent = p.indexrelid "
+						 "JOIN pg_index i ON i.indexrelid = h.inhrelid "
+						 "JOIN pg_class c ON c.oid = i.indexrelid "
+						 "WHERE p.indrelid = $1 AND p.indisreplident AND i.indrelid = $2",
+						 2, types, values);
+			if (SPI_processed == 1)
+				identity =
+					psprintf("USING INDEX %s",
+							 quote_identifier(SPI_getvalue(SPI_tuptable->vals[0],
+														   SPI_tuptable->tupdesc, 1)));
+			break;
+	}
+	if (identity)
+		wt_scope_run(psprintf("ALTER TABLE %s REPLICA IDENTITY %s", partition, identity),
+					 0, NULL, NULL);
+}
+
+static void
+make_partition(const WtSpans *table, WtTask *task, const WtScope *scope)
+{
+	Oid schema = get_rel_namespace(table->relation);
+	char *name;
+	char *partition;
+	Oid made;
+
+	if (!is_gap(table, task->from, task->to))
+		return;
+	name = wt_partition_name(table->name, task->from);
+	partition = quote_qualified_identifier(table->name->schemaname, name);
+
+	/*
+	 * As CREATE TABLE ... PARTITION OF would make it.  With its indexes, because ATTACH
+	 * would build them while it holds its locks.
+	 */
+	wt_scope_run(
+		psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS "
+				 "INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION "
+				 "INCLUDING INDEXES)%s%s%s%s",
+				 partition, wt_log_table_quote(table->name),
+				 OidIsValid(table->access_method) ? " USING " : "",
+				 OidIsValid(table->access_method)
+					 ? quote_identifier(get_am_name(table->access_method))
+					 : "",
+				 OidIsValid(table->tablespace) ? " TABLESPACE " : "",
+				 OidIsValid(table->tablespace)
+					 ? quote_identifier(get_tablespace_name(table->tablespace))
+					 : ""),
+		0, NULL, NULL);
+	made = get_relname_relid(name, schema);
+	if (OidIsValid(table->default_partition))
+	{
+		/* Most of them while events still come in, the rest when none can. */
+		LockRelationOid(table->default_partition, RowExclusiveLock);
+		task->rows = wt_move_rows(table->default_partition, made, task->from, task->to);
+		lock_gently(&table->default_partition, 1);
+		task->rows += wt_move_rows(table->default_partition, made, task->from, task->to);
+	}
+	wt_scope_run(
+		psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')",
+				 wt_log_table_quote(table->name), partition, wt_bound(task->from),
+				 wt_bound(task->to)),
+		0, NULL, NULL);
+	copy_replica_identity(table, made, partition);
+	task->done_to = MemoryContextStrdup(scope->caller, partition);
+}
+
+/* Deletes what is too old, as the owner would: his triggers fire. */
+static void
+delete_rows(const WtSpans *table, WtTask *task, const WtScope *scope)
+{
+	char *partition;
+
+	if (!OidIsValid(table->default_partition))
+		return;
+	partition = wt_scope_name(table->default_partition);
+	task->rows = run_over_blocks(
+		psprintf("DELETE FROM ONLY %s WHERE ctid >= $1 AND ctid < $2 "
+				 "AND event_timestamp >= $3 AND event_timestamp < $4",
+				 partition),
+		task->block, task->block + WT_BLOCKS_AT_ONCE, task->from, task->to);
+	if (task->rows > 0)
+		task->done_to = MemoryContextStrdup(scope->caller, partition);
+}
+
+static bool
+has_partition(const WtSpans *table, Oid partition)
+{
+	for (int i = 0; i < table->n_spans; i++)
+		if (table->spans[i].partition == partition)
+			return true;
+	return false;
+}
+
+static int64
+estimate_rows(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	int64 rows;
+
+	if (!HeapTupleIsValid(tuple))
+		return -1;
+	rows = (int64) ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
+	ReleaseSysCache(tuple);
+	return rows;
+}
+
+/*
+ * All that DETACH and DROP will lock: the table first; the partition with its own ones; what
+ * refers to them, and what they refer to, whose triggers go; the default partition.  Gives
+ * whether anything refers to the partition.
+ */
+static bool
+lock_to_drop(const WtSpans *table, Oid partition)
+{
+	Oid types[] = {OIDOID, OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(table->relation), ObjectIdGetDatum(partition),
+					  ObjectIdGetDatum(table->default_partition)};
+	bool referenced;
+	Oid *locks;
+	int n;
+
+	wt_scope_run("WITH tree AS (SELECT relid::oid FROM pg_partition_tree($2)), "
+				 "refers AS (SELECT conrelid FROM pg_constraint WHERE contype = 'f' "
+				 "AND confrelid IN (SELECT relid FROM tree)), "
+				 "referred AS (SELECT confrelid FROM pg_constraint WHERE contype = 'f' "
+				 "AND conrelid IN (SELECT relid FROM tree)) "
+				 "SELECT relid::bigint, EXISTS (SELECT FROM refers)::int::bigint "
+				 "FROM (SELECT 1 AS n, $1 AS relid "
+				 "UNION SELECT 2, relid FROM tree "
+				 "UNION SELECT 3, conrelid FROM refers "
+				 "UNION SELECT 3, confrelid FROM referred "
+				 "UNION SELECT 4, $3 WHERE $3 <> 0) AS l ORDER BY n, relid",
+				 3, types, values);
+	n = (int) SPI_processed;
+	locks = palloc(n * sizeof(Oid));
+	for (int i = 0; i < n; i++)
+		locks[i] = (Oid) wt_scope_int64(i, 1);
+	referenced = n > 0 && wt_scope_int64(0, 2) != 0;
+	lock_gently(locks, n);
+	return referenced;
+}
+
+static void
+drop_partition(const WtSpans *table, WtTask *task, const WtScope *scope, bool referenced)
+{
+	char *partition;
+
+	if (!has_partition(table, task->partition))
+		return;
+	partition = wt_scope_name(task->partition);
+	task->rows = estimate_rows(task->partition);
+	task->bytes = wt_upkeep_size(task->partition);
+	wt_scope_set("lock_timeout", LOCK_QUEUE);
+	/* A reference to the table is one to each partition, and would keep it. */
+	if (referenced)
+		wt_scope_run(psprintf("ALTER TABLE %s DETACH PARTITION %s",
+							  wt_log_table_quote(table->name), partition),
+					 0, NULL, NULL);
+	wt_scope_run(psprintf("DROP TABLE %s", partition), 0, NULL, NULL);
+	task->done_to = MemoryContextStrdup(scope->caller, partition);
+}
+
+void
+wt_upkeep_do(Oid relation, WtTask *task)
+{
+	WtSpans table;
+	WtScope scope;
+	const char *reason;
+	bool referenced = false;
+
+	if (!wt_scope_enter(relation, &scope))
+		return;
+	if (task->kind == WT_TASK_MAKE)
+	{
+		/* Against other upkeeps, and partitions made by hand; events are not affected. */
+		LockRelationOid(relation, ShareUpdateExclusiveLock);
+		if (OidIsValid(get_rel_namespace(relation)))
+			wt_hold_schema(get_rel_namespace(relation));
+	}
+	else if (task->kind == WT_TASK_DROP && wt_spans_read(relation, &table, &reason) &&
+			 has_partition(&table, task->partition))
+		referenced = lock_to_drop(&table, task->partition);
+
+	/* What it is like now that it is locked. */
+	if (wt_spans_read(relation, &table, &reason))
+		switch (task->kind)
+		{
+			case WT_TASK_MAKE:
+				make_partition(&table, task, &scope);
+				break;
+			case WT_TASK_DELETE:
+				delete_rows(&table, task, &scope);
+				break;
+			case WT_TASK_DROP:
+				drop_partition(&table, task, &scope, referenced);
+				break;
+			case WT_TASK_LOOK:
+				break;
+		}
+	wt_scope_leave(&scope);
+}

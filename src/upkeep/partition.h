@@ -1,0 +1,17 @@
+/*
+ * partition.h
+ *		What plan.c and partition.c share.
+ */
+#ifndef WT_PARTITION_H
+#define WT_PARTITION_H
+
+/* Blocks of the default partition that one statement deletes from: 8 MB. */
+#define WT_BLOCKS_AT_ONCE 1024
+
+/*
+ * The size on disk of a partition, with its own partitions, indexes and all, in bytes; or of
+ * the table.  Needs a scope; raises.
+ */
+extern int64 wt_upkeep_size(Oid relation);
+
+#endif

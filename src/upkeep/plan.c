@@ -1,0 +1,295 @@
+/*
+ * plan.c
+ *		What the log table needs: which partitions, and which no longer.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "base/settings.h"
+#include "store/log_table.h"
+#include "upkeep/clock.h"
+#include "upkeep/partition.h"
+#include "upkeep/scope.h"
+#include "upkeep/spans.h"
+#include "upkeep/upkeep.h"
+
+/* Of the partitions that hold data, one in so many may go at once, or so many. */
+#define SHARE_AT_ONCE 4
+#define FEWEST_AT_ONCE 2
+
+/*
+ * Partitions for days gone by, where senders' own times have scattered events, are made
+ * up to so many partitions in all, and not for times that only a broken clock has.
+ */
+#define MAX_PARTITIONS 1000
+#define FIRST_DAY ((UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
+#define LAST_DAY ((TimestampTz) 2921930 * USECS_PER_DAY) /* in December 9999 */
+
+static WtTask *
+new_task(WtTaskKind kind, TimestampTz from, TimestampTz to)
+{
+	WtTask *task = palloc0(sizeof(*task));
+
+	task->kind = kind;
+	task->from = from;
+	task->to = to;
+	return task;
+}
+
+/* Adds a task for each gap between two times. */
+static List *
+fill_gaps(List *tasks, const WtSpans *table, TimestampTz from, TimestampTz to)
+{
+	for (int i = 0; i < table->n_spans && from < to; i++)
+	{
+		const WtSpan *span = &table->spans[i];
+
+		if (span->to <= from)
+			continue;
+		if (span->from >= to)
+			break;
+		if (span->from > from)
+			tasks = lappend(tasks, new_task(WT_TASK_MAKE, from, span->from));
+		from = span->to;
+	}
+	if (from < to)
+		tasks = lappend(tasks, new_task(WT_TASK_MAKE, from, to));
+	return tasks;
+}
+
+/*
+ * The first day of which something is kept.  In UTC as the partitions are: a month ago
+ * must not depend on a session's TimeZone.
+ */
+static TimestampTz
+oldest_day(TimestampTz as_of)
+{
+	const Interval *retention = wt_retention();
+
+	if (!retention)
+		return DT_NOBEGIN;
+	return wt_day_of(DatumGetTimestamp(DirectFunctionCall2(
+		timestamp_mi_interval, TimestampGetDatum(as_of), IntervalPGetDatum(retention))));
+}
+
+/* Whether the default partition may hold what it did not at the last look. */
+static bool
+has_changed(const WtSpans *table, TimestampTz today, TimestampTz oldest, WtGlance *glance)
+{
+	WtGlance now = {0};
+
+	if (!glance)
+		return true;
+	now.partition = table->default_partition;
+	now.inserted = DatumGetInt64(DirectFunctionCall1(
+		pg_stat_get_tuples_inserted, ObjectIdGetDatum(table->default_partition)));
+	now.blocks = table->default_blocks;
+	now.day = today;
+	now.oldest = oldest;
+	if (glance->partition == now.partition && glance->inserted == now.inserted &&
+		glance->blocks == now.blocks && glance->day == now.day &&
+		glance->oldest == now.oldest)
+		return false;
+	*glance = now;
+	return true;
+}
+
+/* What the rows in the default partition need: partitions, or to be deleted. */
+static void
+plan_default(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz oldest,
+			 MemoryContext caller)
+{
+	List *tasks = plan->tasks;
+	char *name = wt_scope_name(table->default_partition);
+	Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum values[] = {TimestampTzGetDatum(oldest), TimestampTzGetDatum(today)};
+	MemoryContext spi_context;
+
+	/* Days from today on have their partitions by now, or their time has not come. */
+	wt_scope_run(
+		psprintf("SELECT DISTINCT CASE WHEN event_timestamp < $1 THEN '-infinity' "
+				 "ELSE date_bin('1 day', event_timestamp, '2000-01-01 00:00:00+00') END "
+				 "FROM ONLY %s WHERE event_timestamp < $2 ORDER BY 1 DESC",
+				 name),
+		2, types, values);
+	spi_context = MemoryContextSwitchTo(caller);
+	name = pstrdup(name);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		TimestampTz day = wt_scope_int64(i, 1);
+
+		if (day >= FIRST_DAY && table->n_spans + list_length(tasks) < MAX_PARTITIONS)
+			tasks = fill_gaps(tasks, table, day, day + USECS_PER_DAY);
+		if (day != DT_NOBEGIN || oldest == DT_NOBEGIN)
+			continue;
+		if (!plan->believed)
+		{
+			plan->held++;
+			continue;
+		}
+		for (BlockNumber b = 0; b < table->default_blocks; b += WT_BLOCKS_AT_ONCE)
+		{
+			WtTask *task = new_task(WT_TASK_DELETE, DT_NOBEGIN, oldest);
+
+			task->block = b;
+			task->name = name;
+			tasks = lappend(tasks, task);
+		}
+	}
+	MemoryContextSwitchTo(spi_context);
+	plan->tasks = tasks;
+}
+
+/* A foreign partition's rows are somewhere else, and so is their end. */
+static bool
+can_be_dropped(Oid partition)
+{
+	char kind = get_rel_relkind(partition);
+
+	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+}
+
+/* How many of a table's partitions, or of that one, hold data. */
+static int64
+count_filled(Oid parent, Oid partition)
+{
+	Oid types[] = {OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(parent), ObjectIdGetDatum(partition)};
+
+	wt_scope_run("SELECT count(*) FROM pg_inherits "
+				 "WHERE inhparent = $1 AND (inhrelid = $2 OR $2 = 0) AND EXISTS ("
+				 "SELECT FROM pg_partition_tree(inhrelid) "
+				 "WHERE isleaf AND pg_relation_size(relid) > 0)",
+				 2, types, values);
+	return wt_scope_int64(0, 1);
+}
+
+static void
+plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz oldest,
+		   MemoryContext caller)
+{
+	int64 excess = -(int64) wt_retention_size * 1024 * 1024;
+	int64 allowed = -1; /* not counted yet */
+	MemoryContext spi_context;
+
+	if (wt_retention_size > 0)
+	{
+		excess += wt_upkeep_size(table->relation);
+		/* The old ones go anyway. */
+		for (int i = 0; i < table->n_spans && table->spans[i].to <= oldest; i++)
+			if (can_be_dropped(table->spans[i].partition))
+				excess -= wt_upkeep_size(table->spans[i].partition);
+	}
+	spi_context = MemoryContextSwitchTo(caller);
+	for (int i = 0; i < table->n_spans; i++)
+	{
+		const WtSpan *span = &table->spans[i];
+		WtTask *task;
+
+		if (!can_be_dropped(span->partition))
+			continue;
+		if (span->to > oldest)
+		{
+			if (span->to > today || excess <= 0)
+				break;
+			excess -= wt_upkeep_size(span->partition);
+		}
+		if (!plan->believed)
+		{
+			plan->held++;
+			continue;
+		}
+		if (!plan->force && count_filled(table->relation, span->partition) > 0)
+		{
+			if (allowed < 0)
+				allowed = Max(FEWEST_AT_ONCE,
+							  count_filled(table->relation, InvalidOid) / SHARE_AT_ONCE);
+			if (allowed == 0)
+			{
+				plan->left++;
+				continue;
+			}
+			allowed--;
+		}
+		task = new_task(WT_TASK_DROP, span->from, span->to);
+		task->partition = span->partition;
+		task->name = wt_scope_name(span->partition);
+		plan->tasks = lappend(plan->tasks, task);
+	}
+	MemoryContextSwitchTo(spi_context);
+}
+
+static void
+plan_part(WtPlan *plan, WtPlanPart part, const WtSpans *table, const WtScope *scope)
+{
+	TimestampTz today = wt_day_of(plan->as_of);
+	TimestampTz oldest = oldest_day(plan->as_of);
+	MemoryContext spi_context;
+
+	switch (part)
+	{
+		case WT_PLAN_AHEAD:
+			spi_context = MemoryContextSwitchTo(scope->caller);
+			/* Today's first: its events are the ones that are waiting now. */
+			for (int i = 0; i <= WT_DAYS_AHEAD; i++)
+				plan->tasks = fill_gaps(plan->tasks, table, today + i * USECS_PER_DAY,
+										today + (i + 1) * USECS_PER_DAY);
+			MemoryContextSwitchTo(spi_context);
+			break;
+		case WT_PLAN_CLOCK:
+			plan->believed = plan->force || !plan->by_clock ||
+							 wt_clock_look(&plan->clock, table, plan->as_of);
+			break;
+		case WT_PLAN_DEFAULT:
+			if (table->default_blocks > 0 &&
+				has_changed(table, today, oldest, plan->glance))
+				plan_default(plan, table, today, oldest, scope->caller);
+			break;
+		case WT_PLAN_OLD:
+			if (oldest != DT_NOBEGIN || wt_retention_size > 0)
+				plan_drops(plan, table, today, oldest, scope->caller);
+			break;
+		case WT_N_PLAN_PARTS:
+			break;
+	}
+}
+
+void
+wt_upkeep_check_time(TimestampTz as_of)
+{
+	if (as_of < FIRST_DAY || as_of >= LAST_DAY)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("the time is out of range"),
+						errhint("Give one from 1970 to 9999.")));
+}
+
+void
+wt_upkeep_plan(WtPlan *plan, WtPlanPart part)
+{
+	WtSpans table;
+	WtScope scope;
+
+	wt_upkeep_check_time(plan->as_of);
+	plan->reason = NULL;
+	if (!wt_scope_enter(plan->relation, &scope))
+	{
+		plan->reason = "it has just been dropped";
+		return;
+	}
+	if (wt_spans_read(plan->relation, &table, &plan->reason))
+	{
+		if (wt_is_partmans(table.name))
+			plan->reason = "pg_partman looks after it";
+		else
+			plan_part(plan, part, &table, &scope);
+	}
+	wt_scope_leave(&scope);
+}
