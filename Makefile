@@ -99,11 +99,17 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wshadow=compatible-local -Wstrict-pro
 	-Wwrite-strings -Werror -MMD -MP
 SHLIB_LINK = $(shell pkg-config --libs $(LIBRARIES))
 
-# Bitcode is for functions that queries inline; there are none here.
+# Bitcode is for functions that queries inline; there are none here.  Those who want it, and
+# have the clang that PostgreSQL was built with: make with_llvm=yes
+ifneq ($(origin with_llvm), command line)
 override with_llvm := no
+endif
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# Where the sources are elsewhere (VPATH), nothing else makes the objects' directories.
+$(shell mkdir -p $(sort $(dir $(OBJS))))
 
 # A changed header rebuilds what includes it.
 -include $(OBJS:.o=.d)

@@ -25,7 +25,7 @@ extern mongoc_client_t *wm_client(WmConnection *connection);
  * new connection where this one is of no use any more.
  */
 extern void wm_fail(WmConnection *connection, const bson_error_t *error,
-					const char *doing, const char *detail) pg_attribute_noreturn();
+					const char *doing, const char *detail) __attribute__((noreturn));
 
 /* Raises the cancellation where a call of libmongoc's ended early because of it. */
 extern void wm_check_interrupted(WmConnection *connection);

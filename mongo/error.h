@@ -21,6 +21,6 @@ extern bool wm_error_breaks_connection(const bson_error_t *error);
  * collection \"a.b\""; detail may be NULL.
  */
 extern void wm_raise(const bson_error_t *error, const char *doing, const char *detail)
-	pg_attribute_noreturn();
+	__attribute__((noreturn));
 
 #endif

@@ -81,11 +81,16 @@ ALTER SYSTEM RESET windtrap.stdout;
 
 -- Numbers: with units, within their bounds.
 ALTER SYSTEM SET windtrap.max_body_size = '8MB';
+-- (Since 17 the bounds in the message have units.)
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET windtrap.max_event_size = '64MB';
 ALTER SYSTEM SET windtrap.max_inflight = '512kB';
+\set VERBOSITY default
 ALTER SYSTEM SET windtrap.request_timeout = '5s';
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET windtrap.request_timeout = '10ms';
 ALTER SYSTEM SET windtrap.request_timeout = '2h';
+\set VERBOSITY default
 ALTER SYSTEM SET windtrap.port = 0;
 ALTER SYSTEM SET windtrap.port = 65536;
 ALTER SYSTEM SET windtrap.port = 'http';
@@ -101,7 +106,9 @@ ALTER SYSTEM SET windtrap.forward_to = 'a.b.c';
 ALTER SYSTEM SET windtrap.forward_to = 'a, "unclosed';
 ALTER SYSTEM SET windtrap.forward_to = 'a,b,c,d,e,f,g,h,i';
 ALTER SYSTEM SET windtrap.outbox_max_size = '10GB';
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET windtrap.outbox_max_size = '-1';
+\set VERBOSITY default
 ALTER SYSTEM SET windtrap.outbox_full = 'drop_oldest';
 ALTER SYSTEM SET windtrap.outbox_full = 'block';
 ALTER SYSTEM SET windtrap.postgres = off;

@@ -153,7 +153,10 @@ ALTER SYSTEM SET windtrap.retention = '1001 years';
 ALTER SYSTEM SET windtrap.retention = 'for ever';
 ALTER SYSTEM SET windtrap.retention = 'infinity';
 ALTER SYSTEM SET windtrap.retention = '10 days ago';
+-- (Since 17 the bounds in the message have units.)
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET windtrap.retention_size = '-1';
+\set VERBOSITY default
 ALTER SYSTEM SET windtrap.retention = 'P1Y2M';
 ALTER SYSTEM SET windtrap.retention = '@ 1 year 2 mons';
 ALTER SYSTEM SET windtrap.retention = '36 hours';

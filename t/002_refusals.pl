@@ -126,9 +126,12 @@ my $length = length $event;
 my $chunked = sprintf "%x\r\n%s\r\n0\r\n\r\n", $length, $event;
 my $good_head = "POST /log HTTP/1.1\r\nHost: localhost\r\n";
 my $smuggled = "POST /log?smuggled=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\n{\"smuggled\":1}";
+my %closed_by_mhd_1 = map { $_ => 1 } 'a NUL in the target', 'a NUL in the method', 'a tab in the request line',
+  'no method', 'a chunk extension of 40 KB';
 for my $case (attacks('requests.txt', 3, HEAD => $good_head, EVENT => $event, CHUNKS => $chunked))
 {
 	my ($name, $code, $request) = @$case;
+	local our $TODO = known_of_mhd_1($closed_by_mhd_1{$name});
 	my $c = connect_to($port);
 	my $took = elapsed(
 		sub {

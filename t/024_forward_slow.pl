@@ -52,7 +52,7 @@ ok(drained($node), 'is forwarded');
 {
 	freeze();
 	is(event($port, 'frozen'), 200, 'frozen: events are taken');
-	ok(wait_for(sub { query(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'windtrap forwarder' AND state = 'active' AND wait_event = 'Extension'}) ne '0' }),
+	ok(wait_for(sub { query(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'windtrap forwarder' AND state = 'active' AND wait_event_type = 'Extension'}) ne '0' }),
 		'frozen: the forwarder hangs');
 	my $load = start_load($port, connections => 16, pause => 0.005);
 	ok($load->wait_for_more(1500, 30), 'frozen: under load');

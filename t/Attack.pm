@@ -73,11 +73,11 @@ DO $$
 DECLARE
 	one record;
 BEGIN
-	FOR one IN SELECT c.oid::regclass AS name, relkind FROM pg_class c
+	FOR one IN SELECT c.oid, c.oid::regclass AS name, relkind FROM pg_class c
 		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'r', 'p', 'f')
 		AND relname NOT IN ('loot', 'seen')
 	LOOP
-		IF to_regclass(one.name::text) IS NOT NULL THEN
+		IF EXISTS (SELECT FROM pg_class c WHERE c.oid = one.oid) THEN
 			EXECUTE format('DROP %s %s CASCADE', CASE one.relkind WHEN 'v' THEN 'VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, one.name);
 		END IF;
 	END LOOP;

@@ -78,6 +78,14 @@
 #define wt_build_attrmap(source, target) build_attrmap_by_name_if_req(source, target)
 #endif
 
+/* 18 has unsigned bytes for what is encoded in base64. */
+#if PG_VERSION_NUM >= 180000
+#define wt_b64_encode(source, size, out, room)                                           \
+	pg_b64_encode((const uint8 *) (source), size, out, room)
+#else
+#define wt_b64_encode(source, size, out, room) pg_b64_encode(source, size, out, room)
+#endif
+
 #endif /* PG_VERSION_NUM */
 
 #ifdef MHD_VERSION

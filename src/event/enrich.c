@@ -11,6 +11,7 @@
 #include "pgtime.h"
 #include "utils/memutils.h"
 
+#include "base/compat.h"
 #include "event/enrich.h"
 #include "event/form.h"
 #include "event/jsonb_writer.h"
@@ -367,6 +368,6 @@ wt_enrich_quarantined(const WtEnvelope *envelope, const char *error, const char 
 
 	length = pg_b64_enc_len((int) raw_length);
 	encoded = palloc((Size) length);
-	length = pg_b64_encode(raw, (int) raw_length, encoded, length);
+	length = wt_b64_encode(raw, (int) raw_length, encoded, length);
 	return write_data(envelope, NULL, error, encoded, (uint32) length, "base64");
 }

@@ -164,14 +164,10 @@ connection_of(struct MHD_Connection *mhd)
 static void
 hide_query(const char *target)
 {
-#if WT_MHD_HEAD_IN_PLACE
 	char *query = strchr((char *) (uintptr_t) target, '?');
 
 	if (query && query[1] != '\0')
 		query[1] = '\0';
-#else
-	(void) target;
-#endif
 }
 
 /*

@@ -324,7 +324,8 @@ borrow(WtSink *sink, SinkKind kind, const struct stat *status)
 
 /*
  * Whether descriptor 1 is what the server was started with.  Where that was closed, the
- * number has been given to whatever was opened first since, a table's file perhaps.
+ * number has been given to whatever was opened first since, a table's file perhaps; or in
+ * every process its own signalfd, which all have the same name.
  */
 static bool
 stdout_is_inherited(void)
@@ -336,7 +337,7 @@ stdout_is_inherited(void)
 
 	snprintf(name, sizeof(name), "/proc/%d/fd/%d", (int) getppid(), STDOUT_FILENO);
 	n = readlink(name, parents, sizeof(parents));
-	if (n <= 0)
+	if (n <= 0 || (n > 11 && memcmp(parents, "anon_inode:", 11) == 0))
 		return false;
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", STDOUT_FILENO);
 	return readlink(name, mine, sizeof(mine)) == n &&

@@ -125,9 +125,8 @@ attach(const Adoption *adoption, const Stray *stray)
 
 /* Runs as the log table's owner. */
 static void
-adopt(void *arg)
+adopt(Adoption *adoption)
 {
-	Adoption *adoption = arg;
 	ListCell *cell;
 
 	find_strays(adoption);
