@@ -441,7 +441,7 @@ SELECT c.oid::regclass AS name,
 
 COMMENT ON VIEW windtrap.stray_partitions IS
 'tables with the name, the columns and the owner of partitions of the log table that belong to nothing; windtrap.adopt_partitions() takes them back';
-COMMENT ON COLUMN windtrap.stray_partitions.name IS 'the table';
+COMMENT ON COLUMN windtrap.stray_partitions.name IS 'the table that belongs to nothing';
 COMMENT ON COLUMN windtrap.stray_partitions.rows IS 'PostgreSQL''s estimate; null: it has none';
 COMMENT ON COLUMN windtrap.stray_partitions.bytes IS 'its size on disk, without indexes';
 COMMENT ON COLUMN windtrap.stray_partitions.day IS 'the day that its name says; null: none';

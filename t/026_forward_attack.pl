@@ -71,6 +71,7 @@ for my $attack (@attacks)
 	query($attack->{super}) if $attack->{super};
 	is(as_role('hostile', $attack->{sql}), '', "$name: prepared");
 	as_role('hostile', 'TRUNCATE acts');
+	query('SELECT windtrap.create_log_table()');
 	forward_to($node, 'public.target');
 	is(event($port), 200, "$name: an event");
 	ok(drained($node), "$name: it is forwarded") or diag state_of($node, 'public.target', 'last_error');

@@ -131,7 +131,7 @@ begin_anew();
 	my @hostile = (
 		'"\u0001\u001b[31m\b\f\n\r\t\u007f\u0080\u0085\u009f\u00a0\u2028\u2029\u2027 \\\\ \" / \ud83d\ude00 é"',
 		'{"a\nb\u2028":[1.50,-0,1e400,true,false,null,{},[],[[]],[{"x":[]}]]}', '"' . 'x' x 4096 . '"', '[]', '{}', '17', '""', '[1,[2,{"a":"b"}]]');
-	is(post($port, join("\n", @hostile, 'bad', '"\u0000"'), type => 'application/x-ndjson')->{status}, 200, 'hostile events');
+	is(post($port, join("\n", @hostile, 'bad', '[1'), type => 'application/x-ndjson')->{status}, 200, 'hostile events');
 	is(post($port, '{"a":1}')->{status}, 200, 'an event alone');
 	ok(wait_for(sub { lines_of("$dir/pipe") == @hostile + 3 }), 'each event is a line');
 	my $n = @hostile + 3;

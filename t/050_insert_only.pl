@@ -379,9 +379,11 @@ for my $case (
 			AND coalesce(last_error, '') = convert_from(convert_to(coalesce(last_error, ''), 'UTF8'), 'UTF8')) FROM windtrap.status WHERE kind = 'worker'}),
 			't', "$name, $code: the status is text");
 		$answer = post($port, qq({"n":1}\n{"bad":1}\n), type => 'application/x-ndjson');
-		is($answer->{status}, $code eq 'P0001' ? 200 : 503, "$name, $code: in a batch");
+		# Whose fault a code of the server's is, is found by trying; not where each try is slow.
+		my $passes = $code eq 'P0001' || $name !~ /long/;
+		is($answer->{status}, $passes ? 200 : 503, "$name, $code: in a batch");
 		is(query(q{SELECT count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 422), coalesce(max(length(data->>'error')) < 1000, true) FROM log}),
-			$code eq 'P0001' ? '1|1|t' : '0|0|t', "$name, $code: one is stored, one is in quarantine, and says briefly why");
+			$passes ? '1|1|t' : '0|0|t', "$name, $code: one is stored, one is in quarantine, and says briefly why");
 		is(changes($untouched, session_state($port)), '', "$name, $code: and the session is as before");
 	}
 }

@@ -307,7 +307,9 @@ insert_rows(WtRow *const *rows, int n_rows)
 	fill_batch(batch, rows, n_rows);
 	wt_insert_register(batch_name, batch, n_rows);
 	find_target();
+	inserting = true;
 	wt_insert_execute(target.plan, target.owner);
+	inserting = false;
 	tuplestore_end(batch);
 	SPI_finish();
 }
@@ -440,12 +442,10 @@ attempt(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (wt_outbox_is_used())
 			wt_outbox_make_room();
-		inserting = true;
 		if (halves)
 			wt_halves_insert(halves, rows, n_rows, error);
 		else
 			insert_straight(rows, n_rows, callbacks);
-		inserting = false;
 		if (wt_outbox_is_used())
 			wt_outbox_write(rows, n_rows);
 		PopActiveSnapshot();

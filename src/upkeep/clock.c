@@ -139,7 +139,8 @@ wt_clock_look(WtClock *clock, const WtSpans *table, TimestampTz now)
 	{
 		clock->doubted = lead;
 		if (has_event(table, clock->doubted_since,
-					  now - wt_retention_grace * USECS_PER_SEC))
+					  now - wt_retention_grace * USECS_PER_SEC) ||
+			(!clock->jumped && is_vouched_for(table, now)))
 			believe(clock, lead);
 	}
 	else if (!clock->has_believed && is_vouched_for(table, now))
