@@ -59,7 +59,7 @@ shift_clock(YEARS);
 ok(next_round(), 'a round after the clock has jumped ahead ten years');
 is(query('SELECT count(*) FROM log'), $kept, 'nothing is dropped');
 is(doubted(), 1, 'metrics say so');
-like(log_since($node), qr/nothing is dropped, because the clock has jumped ahead by 52560\d\d minutes/, 'the log says so');
+like(log_since($node), qr/nothing is dropped, because the clock has jumped ahead by 525(59|60)\d\d minutes/, 'the log says so');
 is(event($port), 200, 'events are taken');
 ok(next_round(), 'another round');
 is(query('SELECT count(*) FROM log'), ++$kept, 'an event of the new time alone confirms nothing');

@@ -107,8 +107,7 @@ static struct
 
 static char failure[256];
 static bool callbacks_registered;
-static bool inserting;	   /* what is raised is raised by the table */
-static bool failed_before; /* the last batch could not be stored */
+static bool inserting; /* what is raised is raised by the table */
 
 static void
 forget_target(Datum arg, Oid relation)
@@ -609,8 +608,7 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 		int passed = ms_since(&begun);
 		int left = Max(timeout - passed, MIN_TIMEOUT);
 		WtHalves halves = {insert_rows, undone, callbacks,
-						   failed_before || passed > SLOW_FAILURE ? 1 : MAX_LOOKS,
-						   left / 2};
+						   passed > SLOW_FAILURE ? 1 : MAX_LOOKS, left / 2};
 
 		ok = attempt(pending, n, callbacks, left, &halves, &error);
 		if (ok)
@@ -631,7 +629,6 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 						: WT_STORE_UNAVAILABLE,
 					error.message);
 	}
-	failed_before = (failure[0] != '\0');
 }
 
 void
