@@ -25,7 +25,7 @@
  *	   is older than grace;
  *	4. if somebody says so, by windtrap.upkeep(force => true).
  *
- * Else it is in doubt, and nothing is dropped or deleted; also not for size, since by a wrong
+ * Else it is in doubt, and nothing that holds rows is dropped or deleted; also not for size, since by a wrong
  * time today's partition is an old one.  Partitions are made in any case: events need them.
  *
  * What is known is in shared memory, so the upkeep's process may come and go.  A restart of

@@ -304,12 +304,29 @@ lock_to_drop(const WtSpans *table, Oid partition)
 	return referenced;
 }
 
+int64
+wt_upkeep_count_filled(Oid parent, Oid partition)
+{
+	Oid types[] = {OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(parent), ObjectIdGetDatum(partition)};
+
+	wt_scope_run("SELECT count(*) FROM pg_inherits "
+				 "WHERE inhparent = $1 AND (inhrelid = $2 OR $2 = 0) AND EXISTS ("
+				 "SELECT FROM pg_partition_tree(inhrelid) "
+				 "WHERE isleaf AND pg_relation_size(relid) > 0)",
+				 2, types, values);
+	return wt_scope_int64(0, 1);
+}
+
 static void
 drop_partition(const WtSpans *table, WtTask *task, const WtScope *scope, bool referenced)
 {
 	char *partition;
 
 	if (!has_partition(table, task->partition))
+		return;
+	/* It is locked: what has come since the plan is there now. */
+	if (task->if_empty && wt_upkeep_count_filled(table->relation, task->partition) > 0)
 		return;
 	partition = wt_scope_name(task->partition);
 	task->rows = estimate_rows(task->partition);

@@ -14,4 +14,7 @@
  */
 extern int64 wt_upkeep_size(Oid relation);
 
+/* How many of a table's partitions hold data, or, where it is given, whether that one does. */
+extern int64 wt_upkeep_count_filled(Oid parent, Oid partition);
+
 #endif

@@ -157,21 +157,6 @@ can_be_dropped(Oid partition)
 	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
 }
 
-/* How many of a table's partitions, or of that one, hold data. */
-static int64
-count_filled(Oid parent, Oid partition)
-{
-	Oid types[] = {OIDOID, OIDOID};
-	Datum values[] = {ObjectIdGetDatum(parent), ObjectIdGetDatum(partition)};
-
-	wt_scope_run("SELECT count(*) FROM pg_inherits "
-				 "WHERE inhparent = $1 AND (inhrelid = $2 OR $2 = 0) AND EXISTS ("
-				 "SELECT FROM pg_partition_tree(inhrelid) "
-				 "WHERE isleaf AND pg_relation_size(relid) > 0)",
-				 2, types, values);
-	return wt_scope_int64(0, 1);
-}
-
 static void
 plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz oldest,
 		   MemoryContext caller)
@@ -193,6 +178,7 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 	{
 		const WtSpan *span = &table->spans[i];
 		WtTask *task;
+		bool filled;
 
 		if (!can_be_dropped(span->partition))
 			continue;
@@ -202,16 +188,18 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 				break;
 			excess -= wt_upkeep_size(span->partition);
 		}
-		if (!plan->believed)
+		filled = wt_upkeep_count_filled(table->relation, span->partition) > 0;
+		if (!plan->believed && filled)
 		{
 			plan->held++;
 			continue;
 		}
-		if (!plan->force && count_filled(table->relation, span->partition) > 0)
+		if (!plan->force && filled)
 		{
 			if (allowed < 0)
 				allowed = Max(FEWEST_AT_ONCE,
-							  count_filled(table->relation, InvalidOid) / SHARE_AT_ONCE);
+							  wt_upkeep_count_filled(table->relation, InvalidOid) /
+								  SHARE_AT_ONCE);
 			if (allowed == 0)
 			{
 				plan->left++;
@@ -222,6 +210,7 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 		task = new_task(WT_TASK_DROP, span->from, span->to);
 		task->partition = span->partition;
 		task->name = wt_scope_name(span->partition);
+		task->if_empty = !plan->believed;
 		plan->tasks = lappend(plan->tasks, task);
 	}
 	MemoryContextSwitchTo(spi_context);

@@ -28,6 +28,7 @@ typedef struct WtTask
 	Oid partition; /* WT_TASK_DROP */
 	char *name;	   /* its name, or the default one's; NULL: WT_TASK_MAKE */
 	BlockNumber block;
+	bool if_empty; /* WT_TASK_DROP: only where it holds nothing */
 
 	char *done_to; /* the partition's quoted name; NULL: nothing was left to do */
 	int64 rows;	   /* moved or deleted; dropped: PostgreSQL's estimate, -1: it has none */
