@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -18,11 +17,11 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "base/compat.h"
 #include "base/settings.h"
 #include "base/sql.h"
+#include "base/transact.h"
 #include "store/log_table.h"
 #include "upkeep/scope.h"
 
@@ -86,41 +85,25 @@ find_strays(Adoption *adoption)
 	}
 }
 
+static void
+run_command(void *command)
+{
+	(void) wt_sql_run(command, 0, NULL, NULL, NULL);
+}
+
 /* Attaches a stray as it is; false: its span, columns or rows do not fit. */
 static bool
 attach(const Adoption *adoption, const Stray *stray)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool ok = false;
+	ErrorData *error = wt_attempt(
+		run_command,
+		psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')",
+				 adoption->log, stray->name, stray->from, stray->to));
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		(void) wt_sql_run(
-			psprintf(
-				"ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')",
-				adoption->log, stray->name, stray->from, stray->to),
-			0, NULL, NULL, NULL);
-		ReleaseCurrentSubTransaction();
-		ok = true;
-	}
-	PG_CATCH();
-	{
-		int code = geterrcode();
-
-		/* A lock that others have, or a cancel, does not mean that it does not fit. */
-		if (code == ERRCODE_LOCK_NOT_AVAILABLE || code == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return ok;
+	/* A lock that others have does not mean that it does not fit. */
+	if (error && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		ThrowErrorData(error);
+	return !error;
 }
 
 /* Runs as the log table's owner. */
