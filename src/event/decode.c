@@ -14,6 +14,7 @@
 #include "event/decode.h"
 #include "event/form.h"
 #include "event/multipart.h"
+#include "event/when.h"
 #include "base/text.h"
 
 /* What the sender says that the body is. */
@@ -689,11 +690,88 @@ decode_first(WtDecoder *decoder, WtJson *json)
 	return decode_text(decoder, json, text, (size_t) (decoder->end - text));
 }
 
+/*
+ * For protocols
+ */
+
+WtDecodeResult
+wt_decode_refuse(WtDecoder *decoder, int status, WtReason reason, const char *format, ...)
+{
+	va_list args;
+
+	decoder->reason = reason;
+	va_start(args, format);
+	vsnprintf(decoder->error, sizeof(decoder->error), format, args);
+	va_end(args);
+	return refuse(decoder, status);
+}
+
+WtDecodeResult
+wt_decode_bad(WtDecoder *decoder, const char *raw, size_t length, WtReason reason,
+			  const char *format, ...)
+{
+	va_list args;
+
+	decoder->reason = reason;
+	decoder->raw = raw;
+	decoder->raw_length = length;
+	va_start(args, format);
+	vsnprintf(decoder->error, sizeof(decoder->error), format, args);
+	va_end(args);
+	return WT_DECODE_BAD;
+}
+
+WtDecodeResult
+wt_decode_good(WtDecoder *decoder, WtJson *json, const char *raw, size_t length)
+{
+	const WtJsonToken *unfit;
+
+	decoder->raw = raw;
+	decoder->raw_length = length;
+	if (length > decoder->max_event_size)
+	{
+		set_too_large(decoder);
+		return WT_DECODE_BAD;
+	}
+	if (!wt_json_repair(json, &unfit))
+		return WT_DECODE_OUT_OF_MEMORY;
+	if (unfit)
+	{
+		set_error(decoder, WT_REASON_NOT_TEXT,
+				  "a text of the event is not valid UTF-8, or holds a NUL");
+		return WT_DECODE_BAD;
+	}
+	return WT_DECODE_EVENT;
+}
+
+void
+wt_decode_time(WtDecoder *decoder, const WtJsonToken *t)
+{
+	WtDecoded *decoded = &decoder->decoded;
+
+	decoded->has_time = wt_when_read(t, &decoded->time_us);
+	if (decoded->has_time)
+		return;
+	if (t->type == WT_JSON_STRING || t->type == WT_JSON_NUMBER)
+		snprintf(decoded->note, sizeof(decoded->note),
+				 "the event's own time cannot be read: %.*s",
+				 (int) (t->length < 60 ? t->length : 60), t->u.text);
+	else
+		snprintf(decoded->note, sizeof(decoded->note),
+				 "the event's own time cannot be read");
+}
+
 WtDecodeResult
 wt_decode_next(WtDecoder *decoder, WtJson *json)
 {
 	if (decoder->done)
 		return WT_DECODE_END;
+	if (decoder->protocol)
+	{
+		memset(&decoder->decoded, 0, sizeof(decoder->decoded));
+		decoder->batch = true;
+		return decoder->protocol(decoder, json);
+	}
 	switch (decoder->form)
 	{
 		case WT_FORM_UNKNOWN:

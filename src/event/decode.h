@@ -34,6 +34,7 @@
 
 #include "base/counters.h"
 #include "event/json.h"
+#include "http/request.h"
 
 typedef enum WtDecodeResult
 {
@@ -53,13 +54,39 @@ typedef enum WtDecodeForm
 	WT_FORM_VALUES	 /* values one after the other */
 } WtDecodeForm;
 
+/* What a decoder may say of an event beside its tokens; it is emptied before each. */
+typedef struct WtDecoded
+{
+	uint32_t event;	  /* the token that is the event */
+	uint32_t context; /* the token of an object: what surrounds it, where there is one */
+	bool has_context;
+	bool same_context; /* what surrounds it is what surrounded the one before */
+	bool has_time;	   /* the event says when it happened: */
+	int64_t time_us;   /* µs since 1970-01-01 UTC */
+	char note[200];	   /* for who reads the row; empty: none */
+	const char *key;   /* who sends it again sends the same bytes; NULL: it has none */
+	size_t key_length;
+} WtDecoded;
+
+/* Words that a protocol's decoder has for itself. */
+#define WT_DECODER_STATE 24
+
+typedef struct WtDecoder WtDecoder;
+
+/* Decodes the next event of a protocol's body; as wt_decode_next. */
+typedef WtDecodeResult (*WtDecodeNext)(WtDecoder *decoder, WtJson *json);
+
 /* Fill the first part, zero the rest. */
-typedef struct WtDecoder
+struct WtDecoder
 {
 	const char *content_type; /* NULL: none was sent */
 	const char *body;		  /* inflated */
 	size_t length;
-	size_t max_event_size; /* bytes */
+	size_t max_event_size;	  /* bytes */
+	const WtRequest *request; /* what else came with it; NULL: nothing */
+	WtDecodeNext protocol;	  /* NULL: the body is what is said above */
+
+	WtDecoded decoded;
 
 	WtDecodeForm form;
 	bool batch;	  /* there is, or could have been, more than one event */
@@ -78,9 +105,38 @@ typedef struct WtDecoder
 	char separator; /* of WT_FORM_LINES */
 	bool own_line;	/* what follows the first value must begin a line */
 	bool done;
-} WtDecoder;
+	/* A protocol's own, all zeros before the first event.  A copy of the decoder reads on
+	 * by itself, so that nothing in here may be what only one of them can have. */
+	union
+	{
+		uint64_t words[WT_DECODER_STATE];
+		const char *texts[WT_DECODER_STATE];
+		size_t sizes[WT_DECODER_STATE];
+	} state;
+};
 
 /* Decodes the next event of the body into json. */
 extern WtDecodeResult wt_decode_next(WtDecoder *decoder, WtJson *json);
+
+/*
+ * For protocols' decoders.  The first refuses the body as a whole, with an answer of that HTTP
+ * status; the second says that the event which was sent as these bytes cannot be stored.
+ */
+extern WtDecodeResult wt_decode_refuse(WtDecoder *decoder, int status, WtReason reason,
+									   const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+extern WtDecodeResult wt_decode_bad(WtDecoder *decoder, const char *raw, size_t length,
+									WtReason reason, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/*
+ * The event that was sent as these bytes is in json's tokens, whose strings may still be what
+ * cannot be stored: makes them fit, or says that the event is bad.
+ */
+extern WtDecodeResult wt_decode_good(WtDecoder *decoder, WtJson *json, const char *raw,
+									 size_t length);
+
+/* Takes a token for the event's own time, or notes that it cannot be read. */
+extern void wt_decode_time(WtDecoder *decoder, const WtJsonToken *t);
 
 #endif

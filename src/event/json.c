@@ -20,6 +20,7 @@ typedef struct Parse
 	const char *text;
 	const char *p; /* the next byte to read */
 	const char *end;
+	int levels;			/* of nesting that it may have */
 	size_t number_text; /* what the numbers so far would print as */
 	bool unfit;			/* error says why it cannot be stored; parse on for its end */
 	bool ran_out;		/* what is wrong is that the text ends */
@@ -151,13 +152,28 @@ move_scratch(WtJson *json, size_t used, size_t size)
 		WtJsonToken *t = &json->tokens[i];
 		uintptr_t text = (uintptr_t) t->u.text;
 
-		if (t->type == WT_JSON_STRING && text >= old && text - old < used)
+		if ((t->type == WT_JSON_STRING || t->type == WT_JSON_NUMBER) && text >= old &&
+			text - old < used)
 			t->u.text = p + (text - old);
 	}
 	free(json->scratch);
 	json->scratch = p;
 	json->scratch_size = size;
 	return true;
+}
+
+char *
+wt_json_room(WtJson *json, size_t length)
+{
+	size_t needed = json->scratch_used + length;
+	char *room;
+
+	if (needed > json->scratch_size &&
+		!move_scratch(json, json->scratch_used, needed + needed / 2 + 256))
+		return NULL;
+	room = json->scratch + json->scratch_used;
+	json->scratch_used += length;
+	return room;
 }
 
 bool
@@ -569,10 +585,10 @@ value:
 	{
 		case '{':
 		case '[':
-			if (depth == WT_JSON_MAX_DEPTH)
+			if (depth == parse->levels)
 			{
 				unfit(parse, parse->p, "this is nested deeper than %d levels",
-					  WT_JSON_MAX_DEPTH);
+					  parse->levels);
 				inner = wt_json_skip_value(parse->p, (size_t) (parse->end - parse->p));
 				if (!inner)
 				{
@@ -705,6 +721,7 @@ wt_json_parse_value(WtJson *json, const char *text, size_t length, size_t limit,
 	parse.text = text;
 	parse.p = text;
 	parse.end = text + (length < limit ? length : limit);
+	parse.levels = WT_JSON_MAX_DEPTH;
 	parse.error = error;
 	r = read_tokens(&parse);
 	/* What is wrong only because reading stopped at the limit is not wrong; and a number
@@ -736,6 +753,41 @@ wt_json_parse(WtJson *json, const char *text, size_t length, WtJsonError *error)
 	skip_space(&parse);
 	if (parse.p < parse.end)
 		return unexpected(&parse, parse.p, "the end of the text after the value");
+	return r;
+}
+
+WtJsonResult
+wt_json_append(WtJson *json, const char *text, size_t length, int levels,
+			   WtJsonError *error)
+{
+	const uint32_t n_tokens = json->n_tokens;
+	const size_t used = json->scratch_used;
+	const bool repaired = json->repaired;
+	Parse parse = {.json = json,
+				   .text = text,
+				   .p = text,
+				   .end = text + length,
+				   .levels = levels,
+				   .error = error};
+	WtJsonResult r;
+
+	/* As above: it never has to grow while it is being read. */
+	if (json->scratch_size - used < length &&
+		!move_scratch(json, used, used + length + length / 2 + 256))
+		return WT_JSON_OUT_OF_MEMORY;
+	r = read_tokens(&parse);
+	if (r == WT_JSON_OK)
+	{
+		skip_space(&parse);
+		if (parse.p < parse.end)
+			r = unexpected(&parse, parse.p, "the end of the text after the value");
+	}
+	if (r != WT_JSON_OK)
+	{
+		json->n_tokens = n_tokens;
+		json->scratch_used = used;
+		json->repaired = repaired;
+	}
 	return r;
 }
 

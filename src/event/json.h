@@ -134,6 +134,19 @@ extern bool wt_json_begin(WtJson *json, size_t scratch);
 extern WtJsonToken *wt_json_add(WtJson *json, WtJsonType type);
 
 /*
+ * So many bytes that are kept as long as the tokens, and move with those that point there.
+ * NULL: out of memory.
+ */
+extern char *wt_json_room(WtJson *json, size_t length);
+
+/*
+ * As wt_json_parse, after the tokens that are there, which stay; levels is how deep it may be
+ * nested.  Where it is not WT_JSON_OK nothing was added.
+ */
+extern WtJsonResult wt_json_append(WtJson *json, const char *text, size_t length,
+								   int levels, WtJsonError *error);
+
+/*
  * Repairs, with json->repair, all strings of the tokens that cannot be stored, wherever they
  * lie.  *unfit is set to the first such token where there is no repair, else to NULL; false
  * is given for want of memory.
