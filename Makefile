@@ -38,6 +38,7 @@ OBJS = \
 	src/forward/forward_status.o \
 	src/forward/forward_worker.o \
 	src/http/addresses.o \
+	src/http/admission.o \
 	src/http/answer.o \
 	src/http/arrivals.o \
 	src/http/auth.o \
@@ -45,10 +46,13 @@ OBJS = \
 	src/http/connection.o \
 	src/http/exchange.o \
 	src/http/framing.o \
+	src/http/head.o \
+	src/http/holding.o \
 	src/http/lingering.o \
 	src/http/listener.o \
 	src/http/proxy_protocol.o \
 	src/http/refused.o \
+	src/http/request_pool.o \
 	src/http/response.o \
 	src/http/route.o \
 	src/http/sockets.o \
