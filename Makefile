@@ -13,6 +13,7 @@ PGFILEDESC = "windtrap - an event collector inside PostgreSQL"
 OBJS = \
 	$(WIN32RES) \
 	windtrap.o \
+	src/base/buffer.o \
 	src/base/cidr.o \
 	src/base/counters.o \
 	src/base/identity.o \
@@ -32,8 +33,10 @@ OBJS = \
 	src/event/form.o \
 	src/event/inflate.o \
 	src/event/json.o \
+	src/event/json_build.o \
 	src/event/jsonb_writer.o \
 	src/event/multipart.o \
+	src/event/when.o \
 	src/forward/forward.o \
 	src/forward/forward_status.o \
 	src/forward/forward_worker.o \
@@ -54,12 +57,14 @@ OBJS = \
 	src/http/refused.o \
 	src/http/request_pool.o \
 	src/http/response.o \
-	src/http/route.o \
+	src/http/router.o \
 	src/http/sockets.o \
 	src/http/tls.o \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/protocol/gelf.o \
+	src/protocol/protocols.o \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \

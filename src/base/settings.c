@@ -38,6 +38,7 @@ bool wt_proxy_protocol;
 int wt_max_body_size;
 int wt_max_event_size;
 int wt_max_batch_events;
+int wt_max_clock_skew;
 int wt_max_inflight;
 int wt_request_timeout;
 char *wt_trusted_proxies;
@@ -652,6 +653,12 @@ wt_settings_define(void)
 	DefineCustomIntVariable(
 		"windtrap.max_batch_events", "Maximum number of events in a request.", NULL,
 		&wt_max_batch_events, 200000, 1, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"windtrap.max_clock_skew",
+		"How far in the future the time that an event brings may lie.",
+		"One that lies farther is stored with the time at which it was received.",
+		&wt_max_clock_skew, 3600, 0, 366 * 86400, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL,
+		NULL);
 
 	/*
 	 * The memory that bodies of requests may take at one time in one worker, received

@@ -22,6 +22,7 @@ extern bool wt_proxy_protocol;
 extern int wt_max_body_size;  /* bytes */
 extern int wt_max_event_size; /* bytes */
 extern int wt_max_batch_events;
+extern int wt_max_clock_skew;  /* s */
 extern int wt_max_inflight;	   /* kB */
 extern int wt_request_timeout; /* ms */
 extern int wt_auth_mode;	   /* WtAuthMode */

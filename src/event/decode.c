@@ -695,6 +695,21 @@ decode_first(WtDecoder *decoder, WtJson *json)
  */
 
 WtDecodeResult
+wt_decode_json(WtDecoder *decoder, WtJson *json)
+{
+	const WtDecodeNext protocol = decoder->protocol;
+	WtDecodeResult result;
+
+	decoder->protocol = NULL;
+	decoder->content_type = NULL;
+	result = wt_decode_next(decoder, json);
+	decoder->protocol = protocol;
+	/* One event is not to be refused where it could be in quarantine. */
+	decoder->batch = true;
+	return result;
+}
+
+WtDecodeResult
 wt_decode_refuse(WtDecoder *decoder, int status, WtReason reason, const char *format, ...)
 {
 	va_list args;

@@ -136,6 +136,12 @@ extern WtDecodeResult wt_decode_bad(WtDecoder *decoder, const char *raw, size_t 
 extern WtDecodeResult wt_decode_good(WtDecoder *decoder, WtJson *json, const char *raw,
 									 size_t length);
 
+/*
+ * For a protocol whose events are JSON: decodes the next event of a body that holds one, an
+ * array of them, or one after the other, whatever its type says.
+ */
+extern WtDecodeResult wt_decode_json(WtDecoder *decoder, WtJson *json);
+
 /* Takes a token for the event's own time, or notes that it cannot be read. */
 extern void wt_decode_time(WtDecoder *decoder, const WtJsonToken *t);
 

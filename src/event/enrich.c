@@ -22,10 +22,13 @@
 #define REDACTED "[redacted]"
 
 /* Names of members, in jsonb's order: shorter first, then by bytes. */
-#define ENVELOPE_MEMBERS 15
+#define ENVELOPE_MEMBERS 18
 
 /* What is kept of an event in quarantine, bytes: jsonb holds strings of up to 256 MB. */
 #define MAX_RAW (128 * 1024 * 1024)
+
+/* Events are not older than 2000-01-01, µs since 1970. */
+#define OLDEST_US INT64CONST(946684800000000)
 
 struct WtEnvelope
 {
@@ -38,6 +41,7 @@ struct WtEnvelope
 	const char *path;
 	StringInfoData args;	/* a container; empty: no query string */
 	StringInfoData headers; /* likewise */
+	StringInfoData context; /* what surrounds the last event; a container, or empty */
 };
 
 /* Where data are written, and how much of it is kept, bytes. */
@@ -176,6 +180,16 @@ compare_text(const WtMember *a, const WtMember *b)
 	return memcmp(a->name, b->name, a->name_length);
 }
 
+/* Whether the request's protocol has its tokens there; name is in lower case. */
+static bool
+is_token_header(const WtRequest *request, const char *name)
+{
+	const WtEndpoint *endpoint = request->endpoint;
+
+	return endpoint && endpoint->token_header &&
+		   pg_strcasecmp(endpoint->token_header, name) == 0;
+}
+
 static void
 write_headers(WtEnvelope *envelope, const WtRequest *request)
 {
@@ -199,7 +213,7 @@ write_headers(WtEnvelope *envelope, const WtRequest *request)
 		m.name_length = h->name_length;
 		m.order = (uint32) n;
 		m.token = 0;
-		if (wt_header_is_redacted(name))
+		if (wt_header_is_redacted(name) || is_token_header(request, name))
 			set_string(&m, REDACTED, strlen(REDACTED));
 		else
 		{
@@ -243,13 +257,61 @@ wt_enrich_request(const WtRequest *request)
 	write_args(envelope, request->query);
 	initStringInfo(&envelope->headers);
 	write_headers(envelope, request);
+	if (request->endpoint)
+		initStringInfo(&envelope->context);
 	return envelope;
 }
 
 TimestampTz
-wt_enrich_time(const WtEnvelope *envelope)
+wt_enrich_time(const WtEnvelope *envelope, WtDecoded *decoded)
 {
+	int64 received_us = envelope->request->received_us;
+
+	if (!decoded->has_time)
+		return envelope->received;
+	if (decoded->time_us >= OLDEST_US &&
+		decoded->time_us <= received_us + (int64) wt_max_clock_skew * USECS_PER_SEC)
+		return envelope->received + (decoded->time_us - received_us);
+	snprintf(decoded->note, sizeof(decoded->note),
+			 "the event's own time, " INT64_FORMAT " s since 1970, %s",
+			 decoded->time_us / USECS_PER_SEC,
+			 decoded->time_us < OLDEST_US
+				 ? "lies before the year 2000"
+				 : "lies in the future by more than windtrap.max_clock_skew");
 	return envelope->received;
+}
+
+void
+wt_enrich_context(WtEnvelope *envelope, const WtJson *json, const WtDecoded *decoded)
+{
+	const WtJsonToken *object;
+	WtMember *members;
+	uint32 next;
+	int n;
+
+	if (decoded->same_context)
+		return;
+	resetStringInfo(&envelope->context);
+	if (!decoded->has_context)
+		return;
+	object = &json->tokens[decoded->context];
+	next = decoded->context + 1;
+	n = (int) object->length;
+	if (n == 0)
+		return;
+	members = palloc(sizeof(WtMember) * (Size) n);
+	for (int i = 0; i < n; i++)
+	{
+		members[i].name = json->tokens[next].u.text;
+		members[i].name_length = json->tokens[next].length;
+		members[i].kind = WT_MEMBER_TOKEN;
+		members[i].token = next + 1;
+		members[i].order = (uint32) i;
+		next = wt_json_after(json, next + 1);
+	}
+	n = wt_jsonb_sort_members(members, n);
+	wt_jsonb_write_object(&envelope->context, json, members, n);
+	pfree(members);
 }
 
 static void
@@ -278,12 +340,14 @@ add_container(WtMember *members, int *n, const char *name, const StringInfoData 
 
 /*
  * The envelope with what is the event's own: `json`, or error and raw.  Members are in
- * jsonb's order, so that nothing has to be sorted.
+ * jsonb's order, so that nothing has to be sorted but for what surrounds a protocol's event.
  */
 static Jsonb *
-write_data(const WtEnvelope *envelope, const WtJson *json, const char *error,
-		   const char *raw, uint32 raw_length, const char *encoding)
+write_data(const WtEnvelope *envelope, const WtJson *json, uint32 event,
+		   const WtDecoded *decoded, const char *error, const char *raw,
+		   uint32 raw_length, const char *encoding)
 {
+	const WtEndpoint *endpoint = envelope->request->endpoint;
 	WtMember members[ENVELOPE_MEMBERS];
 	int n = 0;
 	char id[WT_UUID_TEXT_SIZE];
@@ -306,9 +370,11 @@ write_data(const WtEnvelope *envelope, const WtJson *json, const char *error,
 		members[n].name = "json";
 		members[n].name_length = 4;
 		members[n].kind = WT_MEMBER_TOKEN;
-		members[n].token = 0;
+		members[n].token = event;
 		n++;
 	}
+	if (decoded)
+		add_string(members, &n, "note", decoded->note);
 	add_string(members, &n, "path", envelope->path);
 	add_string(members, &n, "time", envelope->time);
 	add_string(members, &n, "error", error);
@@ -316,6 +382,8 @@ write_data(const WtEnvelope *envelope, const WtJson *json, const char *error,
 	add_string(members, &n, "source", envelope->source);
 	add_container(members, &n, "headers", &envelope->headers);
 	add_string(members, &n, "encoding", encoding);
+	if (endpoint)
+		add_string(members, &n, "protocol", endpoint->name);
 	if (json && json->repaired)
 	{
 		members[n].name = "repaired";
@@ -324,6 +392,11 @@ write_data(const WtEnvelope *envelope, const WtJson *json, const char *error,
 		n++;
 	}
 	add_string(members, &n, "timezone", envelope->timezone);
+	if (endpoint && envelope->context.len > 0)
+	{
+		add_container(members, &n, endpoint->name, &envelope->context);
+		n = wt_jsonb_sort_members(members, n);
+	}
 	Assert(n <= ENVELOPE_MEMBERS);
 
 	/* Written where there is room, then copied: how long it becomes shows at the end. */
@@ -349,9 +422,9 @@ write_data(const WtEnvelope *envelope, const WtJson *json, const char *error,
 }
 
 Jsonb *
-wt_enrich_event(const WtEnvelope *envelope, const WtJson *json)
+wt_enrich_event(const WtEnvelope *envelope, const WtJson *json, const WtDecoded *decoded)
 {
-	return write_data(envelope, json, NULL, NULL, 0, NULL);
+	return write_data(envelope, json, decoded->event, decoded, NULL, NULL, 0, NULL);
 }
 
 Jsonb *
@@ -364,10 +437,10 @@ wt_enrich_quarantined(const WtEnvelope *envelope, const char *error, const char 
 	if (raw_length > MAX_RAW)
 		raw_length = MAX_RAW;
 	if (wt_text_valid_prefix(raw, raw_length) == raw_length)
-		return write_data(envelope, NULL, error, raw, (uint32) raw_length, NULL);
+		return write_data(envelope, NULL, 0, NULL, error, raw, (uint32) raw_length, NULL);
 
 	length = pg_b64_enc_len((int) raw_length);
 	encoded = palloc((Size) length);
 	length = wt_b64_encode(raw, (int) raw_length, encoded, length);
-	return write_data(envelope, NULL, error, encoded, (uint32) length, "base64");
+	return write_data(envelope, NULL, 0, NULL, error, encoded, (uint32) length, "base64");
 }

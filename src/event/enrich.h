@@ -9,7 +9,8 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#include "event/json.h"
+#include "event/decode.h"
+#include "http/endpoint.h"
 #include "http/request.h"
 
 /* What all events of one request have in common; made once a request. */
@@ -21,8 +22,18 @@ typedef struct WtEnvelope WtEnvelope;
  */
 extern WtEnvelope *wt_enrich_request(const WtRequest *request);
 
-/* When the request was received. */
-extern TimestampTz wt_enrich_time(const WtEnvelope *envelope);
+/*
+ * When an event of a request happened: what it says itself, where that can be true, else when
+ * the request was received; then decoded->note says so.
+ */
+extern TimestampTz wt_enrich_time(const WtEnvelope *envelope, WtDecoded *decoded);
+
+/*
+ * Takes over what surrounds the event that has just been decoded, good or bad.  To be called
+ * for each of a protocol's, in the memory context of the envelope, before what is below.
+ */
+extern void wt_enrich_context(WtEnvelope *envelope, const WtJson *json,
+							  const WtDecoded *decoded);
 
 /*
  * What stands in for an event that cannot be stored: its envelope with "error" and "raw",
@@ -32,6 +43,7 @@ extern Jsonb *wt_enrich_quarantined(const WtEnvelope *envelope, const char *erro
 									const char *raw, size_t raw_length);
 
 /* The event in json's tokens with its envelope, in the current memory context. */
-extern Jsonb *wt_enrich_event(const WtEnvelope *envelope, const WtJson *json);
+extern Jsonb *wt_enrich_event(const WtEnvelope *envelope, const WtJson *json,
+							  const WtDecoded *decoded);
 
 #endif

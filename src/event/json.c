@@ -791,6 +791,29 @@ wt_json_append(WtJson *json, const char *text, size_t length, int levels,
 	return r;
 }
 
+bool
+wt_json_find(const WtJson *json, uint32_t i, const char *name, uint32_t *value)
+{
+	size_t length = strlen(name);
+	uint32_t next = i + 1;
+	bool found = false;
+
+	if (json->tokens[i].type != WT_JSON_OBJECT)
+		return false;
+	for (uint32_t k = 0; k < json->tokens[i].length; k++)
+	{
+		const WtJsonToken *t = &json->tokens[next];
+
+		if (t->length == length && memcmp(t->u.text, name, length) == 0)
+		{
+			*value = next + 1;
+			found = true;
+		}
+		next = wt_json_after(json, next + 1);
+	}
+	return found;
+}
+
 const char *
 wt_json_skip_value(const char *text, size_t length)
 {

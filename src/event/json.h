@@ -116,6 +116,13 @@ extern const char *wt_json_skip_value(const char *text, size_t length);
 /* Line and column, both from 1, of an offset in text; columns count characters. */
 extern void wt_json_position(const char *text, size_t offset, int *line, int *column);
 
+/*
+ * The value of an object's member, the object being token i; of several of that name the last
+ * counts.  False: there is none, or it is no object.
+ */
+extern bool wt_json_find(const WtJson *json, uint32_t i, const char *name,
+						 uint32_t *value);
+
 /* The index of the token after the value (with all its children) at index i. */
 static inline uint32_t
 wt_json_after(const WtJson *json, uint32_t i)

@@ -82,18 +82,6 @@ find_token(WtAuth *auth, const char *text, size_t length)
 	return found;
 }
 
-/* Where the value of an Authorization header begins, if it is of that scheme. */
-static const char *
-after_scheme(const char *value, const char *scheme)
-{
-	size_t n = strlen(scheme);
-
-	if (strncasecmp(value, scheme, n) != 0 || value[n] != ' ')
-		return NULL;
-	value += n;
-	return value + strspn(value, " ");
-}
-
 /* The token that is the password of basic authentication. */
 static Token *
 find_password(WtAuth *auth, const char *encoded)
@@ -134,20 +122,31 @@ find_parameter(const char *query, const char *name, size_t *length)
 	return NULL;
 }
 
-/* The token that a header brings; *text is NULL where it brings none, known or not. */
+/*
+ * The token that a header brings; *text is NULL where it brings none, known or not.  Senders
+ * have many schemes: what follows the scheme is the token, or the password in it.
+ */
 static Token *
-token_in_header(WtAuth *auth, const WtHeader *h, const char **text)
+token_in_header(WtAuth *auth, const WtEndpoint *endpoint, const WtHeader *h,
+				const char **text)
 {
+	Token *token;
+
 	*text = NULL;
-	if (wt_header_is(h, "X-API-Key"))
+	if (wt_header_is(h, "X-API-Key") ||
+		(endpoint && endpoint->token_header && wt_header_is(h, endpoint->token_header)))
+	{
 		*text = h->value;
-	else if (!wt_header_is(h, "Authorization"))
+		return find_token(auth, *text, strlen(*text));
+	}
+	if (!wt_header_is(h, "Authorization"))
 		return NULL;
-	else if ((*text = after_scheme(h->value, "Basic")) != NULL)
-		return find_password(auth, *text);
-	else
-		*text = after_scheme(h->value, "Bearer");
-	return *text ? find_token(auth, *text, strlen(*text)) : NULL;
+	*text = strchr(h->value, ' ');
+	if (!*text)
+		return NULL;
+	*text += strspn(*text, " ");
+	token = find_token(auth, *text, strlen(*text));
+	return token ? token : find_password(auth, *text);
 }
 
 /* How well a token fits a question, of several the best is taken. */
@@ -180,10 +179,18 @@ brought_token(WtAuth *auth, const WtAuthQuestion *question, bool *brought)
 	Token *best = text ? find_token(auth, text, length) : NULL;
 	int n = 0;
 
-	*brought = text != NULL;
+	*brought = text != NULL || question->in_path != NULL;
+	if (question->in_path)
+	{
+		Token *token = find_token(auth, question->in_path, question->in_path_length);
+
+		if (fitness(token, question) > fitness(best, question))
+			best = token;
+	}
 	for (int i = 0; i < request->n_headers && n < MAX_CREDENTIALS; i++)
 	{
-		Token *token = token_in_header(auth, &request->headers[i], &text);
+		Token *token =
+			token_in_header(auth, request->endpoint, &request->headers[i], &text);
 
 		if (!text)
 			continue;
@@ -411,11 +418,13 @@ wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
 		case WT_ROUTE_EVENTS:
 		case WT_ROUTE_METRICS:
 		case WT_ROUTE_OPTIONS:
+		case WT_ROUTE_CHECK:
 			check_access(auth, question, origin, local, verdict);
 			return;
 		case WT_ROUTE_HEALTH:
 			check_health(auth, question, local, verdict);
 			break;
+		case WT_ROUTE_PROBE:
 		case WT_ROUTE_NOT_FOUND:
 		case WT_ROUTE_BAD_METHOD:
 			break;

@@ -18,6 +18,7 @@
 #include "base/auth_mode.h"
 #include "base/counters.h"
 #include "base/shared_parts.h"
+#include "http/endpoint.h"
 #include "http/request.h"
 
 #define WT_DIGEST_SIZE 32 /* SHA-256 */
@@ -53,6 +54,8 @@ typedef struct WtAuthQuestion
 {
 	const WtRequest *request; /* its head */
 	WtRoute route;
+	const char *in_path; /* a credential there; NULL: none */
+	size_t in_path_length;
 	const WtAddress *peer;		  /* NULL: a Unix-domain socket */
 	bool passed_on;				  /* by a proxy, which has said whose connection it is */
 	bool secure;				  /* the connection is TLS */

@@ -13,6 +13,7 @@
 #include "http/holding.h"
 #include "http/request_pool.h"
 #include "http/response.h"
+#include "http/router.h"
 
 /* The first piece of memory for a body. */
 #define MIN_BODY 1024
@@ -141,11 +142,13 @@ wt_on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 
 /* Asks who may, and notes what came out of it. */
 static void
-ask_auth(WtListener *listener, Request *r, WtRoute route, WtVerdict *verdict)
+ask_auth(WtListener *listener, Request *r, const WtMatch *match, WtVerdict *verdict)
 {
 	const WtAuthQuestion question = {
 		.request = &r->public,
-		.route = route,
+		.route = match->route,
+		.in_path = match->secret,
+		.in_path_length = match->secret_length,
 		.peer = r->connection->has_peer ? &r->connection->peer : NULL,
 		.passed_on = r->connection->passed_on,
 		.secure = r->connection->tls != NULL,
@@ -178,9 +181,8 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 {
 	WtRequest *public = &r->public;
 	WtVerdict verdict;
-	WtRoute route;
+	WtMatch match;
 	const char *wrong;
-	const char *allow;
 	const char *length;
 
 	public->method = method;
@@ -227,11 +229,14 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 						 "or there is none",
 						 true);
 	public->host = r->target_host ? r->target_host : find_header(public, "Host");
-	route = wt_route_find(method, public->path, &allow);
-	ask_auth(listener, r, route, &verdict);
+	wt_router_find(public, &match);
+	public->endpoint = match.endpoint;
+	public->verb = match.verb;
+	ask_auth(listener, r, &match, &verdict);
+	wt_head_hide_secret(&match);
 	if (verdict.status != 0)
 		return wt_refuse_by(r, &verdict);
-	switch (route)
+	switch (match.route)
 	{
 		case WT_ROUTE_EVENTS:
 		case WT_ROUTE_METRICS:
@@ -239,14 +244,22 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 		case WT_ROUTE_HEALTH:
 			return wt_answer_health(listener, r, verdict.may_read);
 		case WT_ROUTE_OPTIONS:
-			return wt_answer_options(r, allow);
+			return wt_answer_options(r, match.allow);
+		case WT_ROUTE_PROBE:
+		case WT_ROUTE_CHECK:
+			if (!wt_head_has_body(public))
+				return wt_answer_probe(listener, r);
+			break;
 		case WT_ROUTE_NOT_FOUND:
 			return wt_refuse(r, MHD_HTTP_NOT_FOUND, WT_REASON_NOT_FOUND,
-							 "there is nothing at this path: POST events to /log", false);
+							 match.sentence
+								 ? match.sentence
+								 : "there is nothing at this path: POST events to /log",
+							 false);
 		case WT_ROUTE_BAD_METHOD:
-			return wt_refuse_method(r, allow);
+			return wt_refuse_method(r, match.allow);
 	}
-	public->route = route;
+	public->route = match.route;
 
 	length = find_header(public, "Content-Length");
 	if (length && strtoull(length, NULL, 10) > listener->settings.max_body_size)
@@ -459,7 +472,16 @@ remember_refused(const WtListener *listener, Request *r)
 		refusal.ip = r->ip;
 	}
 	if (!r->public.path)
+	{
+		WtMatch match;
+
 		(void) wt_head_split_target(r);
+		if (!r->public.method)
+			r->public.method = "POST";
+		wt_router_find(&r->public, &match);
+		wt_head_hide_secret(&match);
+		r->public.method = refusal.method;
+	}
 	refusal.path = r->public.path;
 	refusal.user_agent = wt_header_find(r->headers, r->public.n_headers, "User-Agent");
 	if (refusal.user_agent)

@@ -93,6 +93,22 @@ wt_head_split_target(Request *r)
 	return ok;
 }
 
+bool
+wt_head_has_body(const WtRequest *request)
+{
+	const char *length = find_header(request, "Content-Length");
+
+	return find_header(request, "Transfer-Encoding") != NULL ||
+		   (length && strspn(length, "0") != strlen(length));
+}
+
+void
+wt_head_hide_secret(const WtMatch *match)
+{
+	if (match->secret)
+		memset((char *) (uintptr_t) match->secret, '*', match->secret_length);
+}
+
 const char *
 wt_head_check(const Request *r, const char *version)
 {

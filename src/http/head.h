@@ -5,6 +5,7 @@
 #ifndef WT_HEAD_H
 #define WT_HEAD_H
 
+#include "http/endpoint.h"
 #include "http/listener_state.h"
 
 /* Reads the headers, and whether the body is chunked; false: out of memory. */
@@ -21,6 +22,12 @@ extern const char *wt_head_check(const Request *r, const char *version);
 
 /* Blanks behind a header's value are not part of it: cuts them off. */
 extern void wt_head_trim(Request *r);
+
+/* Whether a body is to come. */
+extern bool wt_head_has_body(const WtRequest *request);
+
+/* Makes a credential in the path that has been found there unreadable, for good. */
+extern void wt_head_hide_secret(const WtMatch *match);
 
 /* Splits the target into host, if it names one, path and query.  False: it is malformed. */
 extern bool wt_head_split_target(Request *r);

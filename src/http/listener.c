@@ -392,6 +392,15 @@ wt_listener_accept(WtListener *listener, WtRequest *request)
 }
 
 void
+wt_listener_answer_probe(WtListener *listener, WtRequest *request)
+{
+	Request *r = (Request *) request;
+
+	wt_make_probe(listener, r);
+	resume(r, r->status);
+}
+
+void
 wt_listener_set_health(WtListener *listener, const char *reason)
 {
 	free(listener->health);

@@ -92,6 +92,9 @@ extern void wt_listener_answer(WtListener *listener, WtRequest *request,
 /* The answer to an event that is committed: 200 {"accepted":1}; nothing is copied. */
 extern void wt_listener_accept(WtListener *listener, WtRequest *request);
 
+/* Answers a request of WT_ROUTE_PROBE or WT_ROUTE_CHECK, which had a body. */
+extern void wt_listener_answer_probe(WtListener *listener, WtRequest *request);
+
 /*
  * What /health answers: NULL for 200, else the reason for 503, which is copied.  Only who may
  * read is told the reason.

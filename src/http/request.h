@@ -42,9 +42,14 @@ wt_header_find(const WtHeader *headers, int n_headers, const char *name)
 	return NULL;
 }
 
+/* A protocol other than WindTrap's own, see endpoint.h. */
+typedef struct WtEndpoint WtEndpoint;
+
 typedef struct WtRequest
 {
-	WtRoute route; /* what handles it */
+	WtRoute route;				/* what handles it */
+	const WtEndpoint *endpoint; /* whose it is; NULL: WindTrap's own */
+	int verb;					/* which of the protocol's requests it is */
 	const char *method;
 	const char *path;	/* as it was sent, without the query string */
 	const char *query;	/* as it was sent, without the question mark; NULL: none */

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 
 #include "http/connection.h"
+#include "http/endpoint.h"
+#include "http/head.h"
 #include "http/response.h"
 
 /* For so long a browser need not ask again whether a page may send, s. */
@@ -62,8 +64,13 @@ default_retry_after(int status)
 static void
 add_request_headers(struct MHD_Response *response, const Request *r)
 {
+	const WtEndpoint *endpoint = r->public.endpoint;
+
 	if (r->last)
 		MHD_add_response_header(response, "Connection", "close");
+	for (int i = 0; endpoint && i < endpoint->n_headers; i++)
+		MHD_add_response_header(response, endpoint->headers[i].name,
+								endpoint->headers[i].value);
 	if (!r->origin)
 		return;
 	MHD_add_response_header(response, "Access-Control-Allow-Origin", r->origin);
@@ -113,15 +120,6 @@ wt_make_answer(const WtAnswer *answer, const Request *r)
 	return response;
 }
 
-static bool
-expects_body(const WtRequest *request)
-{
-	const char *length = find_header(request, "Content-Length");
-
-	return find_header(request, "Transfer-Encoding") != NULL ||
-		   (length && strspn(length, "0") != strlen(length));
-}
-
 /*
  * Answers from the callback for the head with r->response.  MHD closes the connection
  * after an answer that comes before the body, so where there is no body the answer has to
@@ -133,22 +131,45 @@ answer_head(Request *r, int status, bool close)
 	wt_connection_set_phase(r->connection, PHASE_ANSWERING);
 	r->status = status;
 	r->answered = true;
-	if (!close && !expects_body(&r->public))
+	if (!close && !wt_head_has_body(&r->public))
 		return MHD_YES;
 	r->connection->linger = true;
 	return MHD_queue_response(r->connection->mhd, (unsigned int) status, r->response);
+}
+
+/*
+ * Fills in an error's body, and what else its protocol says of it.  words holds it, and is to
+ * be freed.  False: out of memory.
+ */
+static bool
+put_into_words(const Request *r, WtAnswer *answer, const char *sentence, WtWords *words)
+{
+	const WtEndpoint *endpoint = r->public.endpoint;
+	char body[WT_ANSWER_SIZE];
+
+	*words = (WtWords){.status = answer->status};
+	if (endpoint)
+		endpoint->refuse(&r->public, answer->reason, sentence, words);
+	else
+		wt_buffer_add(&words->body, body, wt_answer_error(body, sentence));
+	answer->status = words->status;
+	answer->type = words->type;
+	answer->body = words->body.data ? words->body.data : "";
+	answer->length = words->body.length;
+	return !words->body.failed;
 }
 
 /* Answers with an error from the callback for the head; *answer says all but the body. */
 static enum MHD_Result
 refuse(Request *r, WtAnswer *answer, const char *sentence, bool close)
 {
-	char body[WT_ANSWER_SIZE];
+	WtWords words;
 
-	answer->body = body;
-	answer->length = wt_answer_error(body, sentence);
 	r->reason = answer->reason;
-	r->response = wt_make_answer(answer, r);
+	if (put_into_words(r, answer, sentence, &words) && answer->status != 0)
+		r->response = wt_make_answer(answer, r);
+	wt_buffer_free(&words.body);
+	r->answered = answer->status == 0;
 	if (!r->response)
 		return MHD_NO;
 	if (close && !r->last)
@@ -230,6 +251,34 @@ wt_answer_health(WtListener *listener, Request *r, bool may_read)
 	return answer_head(r, MHD_HTTP_OK, false);
 }
 
+enum MHD_Result
+wt_answer_probe(WtListener *listener, Request *r)
+{
+	wt_make_probe(listener, r);
+	if (!r->response)
+		return MHD_NO;
+	return answer_head(r, r->status, false);
+}
+
+void
+wt_make_probe(const WtListener *listener, Request *r)
+{
+	WtWords words = {.status = MHD_HTTP_OK};
+	WtAnswer answer;
+
+	r->public.endpoint->probe(&r->public, listener->health, &words);
+	answer = (WtAnswer){.status = words.status,
+						.type = words.type,
+						.body = words.body.data ? words.body.data : "",
+						.length = words.body.length};
+	if (!words.body.failed)
+		r->response = wt_make_answer(&answer, r);
+	wt_buffer_free(&words.body);
+	r->status = words.status;
+	if (words.status >= 400)
+		r->reason = WT_REASON_UNAVAILABLE;
+}
+
 /* A whole answer as it is sent, for where MHD takes no response; gives its length. */
 size_t
 wt_compose_answer(char message[DIRECT_ANSWER_SIZE], int status, const char *phrase,
@@ -252,17 +301,10 @@ wt_compose_answer(char message[DIRECT_ANSWER_SIZE], int status, const char *phra
 	return (size_t) n + length;
 }
 
-/*
- * Answers behind MHD's back, straight to the socket or the session, which hold nothing of a
- * response yet.  The caller ends the connection.
- */
-void
-wt_answer_directly(Connection *c, int status, const char *phrase, const char *sentence)
+/* It fits into an empty send buffer; where it does not, the sender is gone. */
+static void
+send_directly(Connection *c, const char *message, size_t length)
 {
-	char message[DIRECT_ANSWER_SIZE];
-	size_t length = wt_compose_answer(message, status, phrase, sentence);
-
-	/* It fits into an empty send buffer; where it does not, the sender is gone. */
 	if (c->greeted)
 		wt_tls_send_last(c->session, message, length);
 	else
@@ -270,12 +312,53 @@ wt_answer_directly(Connection *c, int status, const char *phrase, const char *se
 	c->linger = true;
 }
 
-/* Answers in the middle of a body, where MHD takes no response; as answer_directly. */
+void
+wt_answer_directly(Connection *c, int status, const char *phrase, const char *sentence)
+{
+	char message[DIRECT_ANSWER_SIZE];
+
+	send_directly(c, message, wt_compose_answer(message, status, phrase, sentence));
+}
+
+/* As wt_answer_directly, in the words of the request's protocol. */
+static void
+answer_in_words(Request *r, int status, const char *phrase, WtReason reason,
+				const char *sentence)
+{
+	const WtEndpoint *endpoint = r->public.endpoint;
+	WtAnswer answer = {.status = status, .reason = reason};
+	WtBuffer message = {0};
+	WtWords words;
+
+	if (put_into_words(r, &answer, sentence, &words) && answer.status != 0)
+	{
+		int retry_after = default_retry_after(answer.status);
+
+		wt_buffer_print(&message, "HTTP/1.1 %d %s\r\nConnection: close\r\n",
+						answer.status, answer.status == status ? phrase : "");
+		for (int i = 0; i < endpoint->n_headers; i++)
+			wt_buffer_print(&message, "%s: %s\r\n", endpoint->headers[i].name,
+							endpoint->headers[i].value);
+		if (retry_after > 0)
+			wt_buffer_print(&message, "Retry-After: %d\r\n", retry_after);
+		wt_buffer_print(&message, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+						answer.type ? answer.type : "application/json", answer.length);
+		wt_buffer_add(&message, answer.body, answer.length);
+		if (!message.failed)
+			send_directly(r->connection, message.data, message.length);
+		wt_buffer_free(&message);
+	}
+	wt_buffer_free(&words.body);
+}
+
 void
 wt_refuse_in_body(Request *r, int status, const char *phrase, WtReason reason,
 				  const char *sentence)
 {
-	wt_answer_directly(r->connection, status, phrase, sentence);
+	if (r->public.endpoint)
+		answer_in_words(r, status, phrase, reason, sentence);
+	else
+		wt_answer_directly(r->connection, status, phrase, sentence);
 	r->status = status;
 	r->reason = reason;
 }

@@ -34,6 +34,13 @@ extern enum MHD_Result wt_answer_options(Request *r, const char *allow);
 extern enum MHD_Result wt_answer_health(WtListener *listener, Request *r, bool may_read);
 
 /*
+ * What a protocol says to WT_ROUTE_PROBE or WT_ROUTE_CHECK: as an answer from that callback,
+ * and as the request's response for later.
+ */
+extern enum MHD_Result wt_answer_probe(WtListener *listener, Request *r);
+extern void wt_make_probe(const WtListener *listener, Request *r);
+
+/*
  * Answer behind MHD's back, straight to the socket or the session, which hold nothing of a
  * response yet; the second one where MHD takes no response, in the middle of a body above
  * all.  The caller ends the connection.

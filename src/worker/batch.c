@@ -29,6 +29,7 @@
 #include "event/decode.h"
 #include "event/enrich.h"
 #include "event/inflate.h"
+#include "protocol/protocol.h"
 #include "views/metrics.h"
 #include "base/settings.h"
 #include "base/shared.h"
@@ -90,6 +91,7 @@ struct Job
 	int64 n_decoded;
 	int64 n_accepted;
 	int64 n_rejected;
+	int64 n_refused; /* of these: they are not in quarantine either */
 	ListedError listed[MAX_LISTED];
 	int n_listed;
 	bool queued; /* in large_jobs */
@@ -170,7 +172,7 @@ add_event(Job *job)
 	event->index = (uint32) job->n_decoded++;
 	event->raw = job->decoder.raw;
 	event->raw_length = (uint32) job->decoder.raw_length;
-	event->row.event_timestamp = wt_enrich_time(job->envelope);
+	event->row.event_timestamp = wt_enrich_time(job->envelope, &job->decoder.decoded);
 	event->row.group = job;
 	return event;
 }
@@ -269,32 +271,18 @@ convert_body(Job *job)
 	return false;
 }
 
-/* Inflates and converts the body, where it has to be; false: the answer is known. */
+/* Takes what has come out of a compressed body; false: the answer is known. */
 static bool
-begin_job(Job *job)
+take_inflated(Job *job, WtInflateResult result, const WtInflated *inflated)
 {
-	const WtRequest *request = job->request;
-	WtDecoder *decoder = &job->decoder;
-
-	job->begun = true;
-	if (request->route == WT_ROUTE_METRICS)
-	{
-		job->decoded = true;
-		return false;
-	}
-	decoder->content_type = request->content_type;
-	decoder->body = request->body;
-	decoder->length = request->body_length;
-	decoder->max_event_size = (size_t) wt_max_event_size;
-	switch (wt_inflate(request->content_encoding, request->body, request->body_length,
-					   (size_t) wt_max_body_size, &job->inflated))
+	switch (result)
 	{
 		case WT_INFLATE_PLAIN:
-			break;
+			return true;
 		case WT_INFLATE_OK:
-			decoder->body = job->inflated.data;
-			decoder->length = job->inflated.length;
-			break;
+			job->decoder.body = inflated->data;
+			job->decoder.length = inflated->length;
+			return true;
 		case WT_INFLATE_UNSUPPORTED:
 			set_answer(
 				job, 415, WT_REASON_ENCODING,
@@ -316,11 +304,72 @@ begin_job(Job *job)
 			set_answer(job, 503, WT_REASON_MEMORY, "out of memory, try again");
 			return false;
 	}
-	if (!convert_body(job))
+	return false;
+}
+
+/* Undoes what packing the request's protocol has of its own; false: the answer is known. */
+static bool
+unpack_body(Job *job)
+{
+	const WtProtocol *protocol = wt_protocol_of(job->request);
+
+	job->decoder.protocol = protocol->next;
+	if (!protocol->unpack)
+		return true;
+	return take_inflated(job,
+						 protocol->unpack(job->request, job->decoder.body,
+										  job->decoder.length, (size_t) wt_max_body_size,
+										  &job->converted),
+						 &job->converted);
+}
+
+/* Inflates and converts the body, where it has to be; false: the answer is known. */
+static bool
+begin_job(Job *job)
+{
+	const WtRequest *request = job->request;
+	WtDecoder *decoder = &job->decoder;
+
+	job->begun = true;
+	if (request->route != WT_ROUTE_EVENTS)
+	{
+		job->decoded = true;
+		return false;
+	}
+	decoder->content_type = request->content_type;
+	decoder->body = request->body;
+	decoder->length = request->body_length;
+	decoder->max_event_size = (size_t) wt_max_event_size;
+	decoder->request = request;
+	if (!take_inflated(job,
+					   wt_inflate(request->content_encoding, request->body,
+								  request->body_length, (size_t) wt_max_body_size,
+								  &job->inflated),
+					   &job->inflated))
+		return false;
+	if (request->endpoint)
+	{
+		if (!unpack_body(job))
+			return false;
+	}
+	else if (!convert_body(job))
 		return false;
 	wt_my_counters()->bytes_decoded += decoder->length;
 	job->envelope = wt_enrich_request(request);
 	return true;
+}
+
+/* Takes over what surrounds a protocol's event. */
+static void
+take_context(Job *job)
+{
+	MemoryContext old;
+
+	if (!job->request->endpoint)
+		return;
+	old = MemoryContextSwitchTo(job->context);
+	wt_enrich_context(job->envelope, &json, &job->decoder.decoded);
+	MemoryContextSwitchTo(old);
 }
 
 /* Decodes the next event of a job; false where there is none. */
@@ -328,13 +377,16 @@ static bool
 decode_event(Job *job)
 {
 	WtDecoder *decoder = &job->decoder;
+	WtDecodeResult result = wt_decode_next(decoder, &json);
 	Event *event;
 
-	switch (wt_decode_next(decoder, &json))
+	if (result == WT_DECODE_EVENT || result == WT_DECODE_BAD)
+		take_context(job);
+	switch (result)
 	{
 		case WT_DECODE_EVENT:
 			event = add_event(job);
-			event->row.data = wt_enrich_event(job->envelope, &json);
+			event->row.data = wt_enrich_event(job->envelope, &json, &decoder->decoded);
 			job->bytes += VARSIZE(event->row.data);
 			return true;
 		case WT_DECODE_BAD:
@@ -616,6 +668,7 @@ count_events(Job *job)
 				break;
 			case WT_STORE_REFUSED:
 				job->n_rejected++;
+				job->n_refused++;
 				if (!event->quarantined)
 					list_error(job, event->index, WT_REASON_TABLE,
 							   psprintf("the log table refuses this event: %s",
@@ -685,6 +738,39 @@ set_position(WtAnswer *answer, const char *message)
 }
 
 static void
+answer_in_words(WtListener *listener, const Job *job, WtWords *words, WtAnswer *answer)
+{
+	/* What is stored is not to be said to be lost: without an answer it is sent again. */
+	answer->status = words->body.failed ? 0 : words->status;
+	answer->type = words->type;
+	answer->body = words->body.data ? words->body.data : "";
+	answer->length = words->body.length;
+	wt_listener_answer(listener, job->request, answer);
+	wt_buffer_free(&words->body);
+}
+
+/* What has become of the events of another protocol's request, in its words. */
+static void
+answer_protocol(WtListener *listener, const Job *job)
+{
+	WtOutcome outcome = {.request = job->request,
+						 .decoder = &job->decoder,
+						 .n_events = job->n_decoded,
+						 .n_stored = job->n_accepted,
+						 .n_quarantined = job->n_rejected - job->n_refused,
+						 .n_refused = job->n_refused,
+						 .first_error =
+							 job->n_listed > 0 ? job->listed[0].message : NULL};
+	WtWords words = {.status = 200};
+	WtAnswer answer = {0};
+
+	wt_protocol_of(job->request)->answer(&outcome, &words);
+	if (words.status >= 400)
+		answer.reason = WT_REASON_TABLE;
+	answer_in_words(listener, job, &words, &answer);
+}
+
+static void
 answer_with_error(WtListener *listener, const Job *job, int status, const char *message)
 {
 	char body[WT_ANSWER_SIZE];
@@ -696,6 +782,14 @@ answer_with_error(WtListener *listener, const Job *job, int status, const char *
 		message = psprintf("%s; the first " INT64_FORMAT
 						   " events of this request are stored, those after them are not",
 						   message, job->n_accepted + job->n_rejected);
+	if (job->request->endpoint)
+	{
+		WtWords words = {.status = status};
+
+		job->request->endpoint->refuse(job->request, job->reason, message, &words);
+		answer_in_words(listener, job, &words, &answer);
+		return;
+	}
 	answer.length = wt_answer_error(body, message);
 	wt_listener_answer(listener, job->request, &answer);
 }
@@ -709,6 +803,16 @@ answer_job(WtListener *listener, const Job *job)
 	if (job->status != 0)
 	{
 		answer_with_error(listener, job, job->status, job->message);
+		return;
+	}
+	if (job->request->route == WT_ROUTE_PROBE || job->request->route == WT_ROUTE_CHECK)
+	{
+		wt_listener_answer_probe(listener, job->request);
+		return;
+	}
+	if (job->request->endpoint)
+	{
+		answer_protocol(listener, job);
 		return;
 	}
 	if (!job->decoder.batch && job->request->route == WT_ROUTE_EVENTS)

@@ -40,6 +40,8 @@
 #include "base/compat.h"
 #include "base/identity.h"
 #include "http/listener.h"
+#include "http/router.h"
+#include "protocol/protocol.h"
 #include "views/refused_view.h"
 #include "base/process.h"
 #include "base/settings.h"
@@ -623,6 +625,7 @@ start_serving(int number)
 
 	settings_checked = false;
 	listening_port = 0; /* the sockets of an earlier listener are gone */
+	wt_router_use(wt_protocols, wt_n_protocols);
 	auth = wt_auth_create(wt_shared->rates);
 	if (auth)
 		listener = wt_listener_create(&settings, wt_my_counters(), auth, on_panic);

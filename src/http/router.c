@@ -1,11 +1,10 @@
 /*
- * route.c
- *		Method and path → what handles the request.
+ * router.c
+ *		A request's head → what handles it.
  */
-#include <stddef.h>
 #include <string.h>
 
-#include "http/route.h"
+#include "http/router.h"
 
 typedef struct Route
 {
@@ -40,22 +39,46 @@ static const Route routes[] = {
 	{"/health", "OPTIONS", WT_ROUTE_OPTIONS, READ_METHODS},
 };
 
-WtRoute
-wt_route_find(const char *method, const char *path, const char **allow)
-{
-	WtRoute found = WT_ROUTE_NOT_FOUND;
+static const WtEndpoint *const *protocols;
+static int n_protocols;
 
-	*allow = NULL;
+void
+wt_router_use(const WtEndpoint *const *endpoints, int n)
+{
+	protocols = endpoints;
+	n_protocols = n;
+}
+
+static void
+find_own(const WtRequest *request, WtMatch *match)
+{
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
 	{
-		if (strcmp(path, routes[i].path) != 0)
+		if (strcmp(request->path, routes[i].path) != 0)
 			continue;
-		*allow = routes[i].allow;
-		if (strcmp(method, routes[i].method) == 0)
-			return routes[i].route;
+		match->allow = routes[i].allow;
+		if (strcmp(request->method, routes[i].method) == 0)
+		{
+			match->route = routes[i].route;
+			return;
+		}
 		/* Who looks at the root with a browser has not come to send. */
-		if (path[1] != '\0')
-			found = WT_ROUTE_BAD_METHOD;
+		if (request->path[1] != '\0')
+			match->route = WT_ROUTE_BAD_METHOD;
 	}
-	return found;
+}
+
+void
+wt_router_find(const WtRequest *request, WtMatch *match)
+{
+	memset(match, 0, sizeof(*match));
+	match->route = WT_ROUTE_NOT_FOUND;
+	for (int i = 0; i < n_protocols; i++)
+	{
+		if (!protocols[i]->find(request, match))
+			continue;
+		match->endpoint = protocols[i];
+		return;
+	}
+	find_own(request, match);
 }

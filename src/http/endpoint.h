@@ -1,0 +1,63 @@
+/*
+ * endpoint.h
+ *		A protocol as the listener knows it: which requests are its own, and its words for what
+ *		is answered without its body being looked at.
+ *
+ * Plain C.  The listener names no protocol: it is given a list of these, see wt_route_use.
+ * What is called here is called beneath libmicrohttpd's callback, and must not raise.
+ */
+#ifndef WT_ENDPOINT_H
+#define WT_ENDPOINT_H
+
+#include "base/buffer.h"
+#include "base/counters.h"
+#include "http/request.h"
+
+/* An answer in a protocol's words. */
+typedef struct WtWords
+{
+	int status;		  /* HTTP's; 0: the connection is closed without an answer */
+	const char *type; /* Content-Type; NULL: JSON */
+	WtBuffer body;	  /* the caller frees it */
+} WtWords;
+
+/* What has been found for a request. */
+typedef struct WtMatch
+{
+	WtRoute route;
+	const char *allow; /* the methods that the path takes; NULL: there is no such path */
+	const WtEndpoint *endpoint; /* NULL: it is WindTrap's own */
+	int verb;					/* the protocol's own, for WtRequest */
+	const char *sentence;		/* why there is nothing here; NULL: the usual */
+	const char *secret;			/* a credential in the path; NULL: there is none */
+	size_t secret_length;
+} WtMatch;
+
+struct WtEndpoint
+{
+	const char
+		*name; /* as `protocol` in data has it, and the member with what surrounds */
+
+	/*
+	 * Whether the head of a request is of this protocol: fills *match, but for the endpoint,
+	 * or leaves it alone.  It has method, path, query and headers.
+	 */
+	bool (*find)(const WtRequest *request, WtMatch *match);
+
+	/* An error, where words->status is what WindTrap would say, and sentence why. */
+	void (*refuse)(const WtRequest *request, WtReason reason, const char *sentence,
+				   WtWords *words);
+
+	/*
+	 * WT_ROUTE_PROBE and WT_ROUTE_CHECK; words->status is 200.  trouble: why events cannot be
+	 * stored now, NULL: they can.  NULL where it has no such route.
+	 */
+	void (*probe)(const WtRequest *request, const char *trouble, WtWords *words);
+
+	const WtHeader *headers; /* of each answer */
+	int n_headers;
+	const char
+		*token_header; /* where a token may stand beside the usual; NULL: nowhere */
+};
+
+#endif

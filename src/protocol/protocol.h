@@ -1,0 +1,74 @@
+/*
+ * protocol.h
+ *		Other senders' formats: each a file with the same verbs.
+ *
+ * Plain C: bad input is a value, never an ERROR; the decoders are fuzzed outside the server.
+ * To add one: a file with its WtProtocol, which is declared and listed in protocols.c.
+ *
+ * What is promised of all of them: a success says that all events are committed; one that
+ * cannot be stored as it is, is in quarantine, and is no error to its sender, who would lose
+ * it, or send it again and again; a refusal is in the protocol's own words.
+ */
+#ifndef WT_PROTOCOL_H
+#define WT_PROTOCOL_H
+
+#include "event/decode.h"
+#include "event/inflate.h"
+#include "http/endpoint.h"
+
+/* What has become of a request's events. */
+typedef struct WtOutcome
+{
+	const WtRequest *request;
+	const WtDecoder *decoder; /* its body, and what it was at the end */
+	int64_t n_events;
+	int64_t n_stored;	   /* as they are */
+	int64_t n_quarantined; /* as their stand-ins */
+	int64_t n_duplicates; /* of n_stored and n_quarantined: they had been there already */
+	int64_t n_refused;	  /* by the table, and are nowhere */
+	const char *first_error; /* of those that are not stored as they are; NULL: none */
+} WtOutcome;
+
+typedef struct WtProtocol
+{
+	WtEndpoint endpoint; /* must be first: requests point to it */
+
+	/*
+	 * Undoes what compression the protocol has of its own, after what Content-Encoding said has
+	 * been undone; as wt_inflate.  NULL: none.
+	 */
+	WtInflateResult (*unpack)(const WtRequest *request, const char *body, size_t length,
+							  size_t limit, WtInflated *out);
+
+	/* Decodes one event at a time, see decode.h. */
+	WtDecodeNext next;
+
+	/* The answer to a request whose events have been stored; words->status is 200. */
+	void (*answer)(const WtOutcome *outcome, WtWords *words);
+} WtProtocol;
+
+/* All of them, for wt_router_use. */
+extern const WtEndpoint *const wt_protocols[];
+extern const int wt_n_protocols;
+
+/* The protocol that a request's endpoint is. */
+static inline const WtProtocol *
+wt_protocol_of(const WtRequest *request)
+{
+	return (const WtProtocol *) request->endpoint;
+}
+
+/* Whether a path is exactly this, but for a slash at its end. */
+extern bool wt_path_is(const char *path, const char *exact);
+
+/* Whether a path ends with this, which begins with a slash. */
+extern bool wt_path_ends(const char *path, const char *end);
+
+/*
+ * The value of a parameter of a request's query string, unescaped into value of so many bytes,
+ * with a NUL; false: there is none, or it does not fit.
+ */
+extern bool wt_query_value(const WtRequest *request, const char *name, char *value,
+						   size_t size);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * protocols.c
+ *		Which protocols there are, and what their files share.
+ */
+#include <string.h>
+
+#include "base/text.h"
+#include "protocol/protocol.h"
+
+extern const WtProtocol wt_gelf;
+
+const WtEndpoint *const wt_protocols[] = {
+	&wt_gelf.endpoint,
+};
+
+const int wt_n_protocols = (int) (sizeof(wt_protocols) / sizeof(wt_protocols[0]));
+
+bool
+wt_path_is(const char *path, const char *exact)
+{
+	size_t n = strlen(exact);
+
+	return strncmp(path, exact, n) == 0 &&
+		   (path[n] == '\0' || (path[n] == '/' && path[n + 1] == '\0'));
+}
+
+bool
+wt_path_ends(const char *path, const char *end)
+{
+	size_t n = strlen(path);
+	size_t m = strlen(end);
+
+	if (n > 0 && path[n - 1] == '/')
+		n--;
+	return n >= m && strncmp(path + n - m, end, m) == 0;
+}
+
+bool
+wt_query_value(const WtRequest *request, const char *name, char *value, size_t size)
+{
+	size_t n = strlen(name);
+	size_t k = 0;
+	const char *p;
+
+	for (p = request->query; p; p = strchr(p, '&') ? strchr(p, '&') + 1 : NULL)
+		if (strncmp(p, name, n) == 0 && p[n] == '=')
+			break;
+	if (!p)
+		return false;
+	for (p += n + 1; *p != '\0' && *p != '&'; p++)
+	{
+		char c = *p == '+' ? ' ' : *p;
+
+		if (c == '%' && wt_hex_digit(p[1]) >= 0 && wt_hex_digit(p[2]) >= 0)
+		{
+			c = (char) (wt_hex_digit(p[1]) * 16 + wt_hex_digit(p[2]));
+			p += 2;
+		}
+		if (k + 1 >= size)
+			return false;
+		value[k++] = c;
+	}
+	value[k] = '\0';
+	return true;
+}
