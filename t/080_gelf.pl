@@ -57,9 +57,9 @@ for ([ $now + 86400, qr/lies in the future/, 'of tomorrow' ], [ 1, qr/before the
 # A bad one is kept, beside good ones.
 $node->safe_psql('postgres', 'TRUNCATE log');
 is(post($port, '{"short_message":', path => '/gelf')->{status}, 202, 'what is no JSON is taken');
-is(count_of($node, q{status = 422 AND data->>'raw' = '{"short_message":' AND data->>'protocol' = 'gelf'}), 1, 'and in quarantine');
+is(count_of($node, q(status = 422 AND data->>'raw' = '{"short_message":' AND data->>'protocol' = 'gelf')), 1, 'and in quarantine');
 is(post($port, '', path => '/gelf')->{status}, 400, 'an empty body is refused');
-is(request_to($port, 'PUT', '/gelf', body => '{}')->{status}, 405, 'PUT is refused');
-is(request_to($port, 'HEAD', '/gelf')->{status}, 200, 'HEAD says that it is well');
+is(http($port, 'PUT', '/gelf', body => '{}')->{status}, 405, 'PUT is refused');
+is(http($port, 'HEAD', '/gelf')->{status}, 200, 'HEAD says that it is well');
 
 done_testing();

@@ -11,13 +11,12 @@ use warnings;
 
 use Exporter 'import';
 use FindBin;
-use HTTP::Tiny ();
 use JSON::PP ();
 use Test::More;
 
 use WindTrap;
 
-our @EXPORT = qw(captures capture replay request_to rows row_of count_of);
+our @EXPORT = qw(captures capture replay rows row_of count_of);
 
 sub directory { return "$FindBin::RealBin/captures"; }
 
@@ -50,22 +49,11 @@ sub replay
 	$head =~ s/^(\S+) \S+/$1 $options{path}/ if $options{path};
 	$head =~ s/^\Q$options{without}\E:.*?\r\n//mi if $options{without};
 	$head .= join '', map {"$_: $options{with}{$_}\r\n"} sort keys %{ $options{with} // {} };
-	my $connection = WindTrap::Connection->new($port);
+	my $connection = WindTrap::Connection->new("127.0.0.1", $port);
 	$connection->send("$head\r\n$body");
 	my $answer = $connection->response(head => $method eq 'HEAD');
 	$connection->close;
 	return $answer;
-}
-
-# A request by HTTP::Tiny.  Options: type, headers, body.
-sub request_to
-{
-	my ($port, $method, $path, %options) = @_;
-	my %headers = %{ $options{headers} // {} };
-	$headers{'Content-Type'} = $options{type} if defined $options{type};
-	my %content = defined $options{body} ? (content => $options{body}) : ();
-	return HTTP::Tiny->new(timeout => 20, keep_alive => 0)
-	  ->request($method, "http://127.0.0.1:$port$path", { headers => \%headers, %content });
 }
 
 # The rows of the log, oldest first, as {time, data, status}: time is µs since 1970.
