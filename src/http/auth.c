@@ -122,10 +122,19 @@ find_parameter(const char *query, const char *name, size_t *length)
 	return NULL;
 }
 
-/*
- * The token that a header brings; *text is NULL where it brings none, known or not.  Senders
- * have many schemes: what follows the scheme is the token, or the password in it.
- */
+/* Where the value of an Authorization header begins, if it is of that scheme. */
+static const char *
+after_scheme(const char *value, const char *scheme)
+{
+	size_t n = scheme ? strlen(scheme) : 0;
+
+	if (n == 0 || strncasecmp(value, scheme, n) != 0 || value[n] != ' ')
+		return NULL;
+	value += n;
+	return value + strspn(value, " ");
+}
+
+/* The token that a header brings; *text is NULL where it brings none, known or not. */
 static Token *
 token_in_header(WtAuth *auth, const WtEndpoint *endpoint, const WtHeader *h,
 				const char **text)
@@ -135,18 +144,19 @@ token_in_header(WtAuth *auth, const WtEndpoint *endpoint, const WtHeader *h,
 	*text = NULL;
 	if (wt_header_is(h, "X-API-Key") ||
 		(endpoint && endpoint->token_header && wt_header_is(h, endpoint->token_header)))
-	{
 		*text = h->value;
-		return find_token(auth, *text, strlen(*text));
+	else if (!wt_header_is(h, "Authorization"))
+		return NULL;
+	else if ((*text = after_scheme(h->value, "Basic")) != NULL)
+		return find_password(auth, *text);
+	else if (endpoint && (*text = after_scheme(h->value, endpoint->token_scheme)) != NULL)
+	{
+		token = find_token(auth, *text, strlen(*text));
+		return token ? token : find_password(auth, *text);
 	}
-	if (!wt_header_is(h, "Authorization"))
-		return NULL;
-	*text = strchr(h->value, ' ');
-	if (!*text)
-		return NULL;
-	*text += strspn(*text, " ");
-	token = find_token(auth, *text, strlen(*text));
-	return token ? token : find_password(auth, *text);
+	else
+		*text = after_scheme(h->value, "Bearer");
+	return *text ? find_token(auth, *text, strlen(*text)) : NULL;
 }
 
 /* How well a token fits a question, of several the best is taken. */
