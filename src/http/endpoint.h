@@ -56,8 +56,13 @@ struct WtEndpoint
 
 	const WtHeader *headers; /* of each answer */
 	int n_headers;
-	const char
-		*token_header; /* where a token may stand beside the usual; NULL: nowhere */
+
+	/*
+	 * Where a token may stand beside the usual places; NULL: nowhere.  After the scheme of an
+	 * Authorization header it is the token, or in base64 behind a name and a colon.
+	 */
+	const char *token_header;
+	const char *token_scheme;
 };
 
 #endif
