@@ -36,6 +36,8 @@ OBJS = \
 	src/event/json_build.o \
 	src/event/jsonb_writer.o \
 	src/event/multipart.o \
+	src/event/protobuf.o \
+	src/event/snappy.o \
 	src/event/when.o \
 	src/forward/forward.o \
 	src/forward/forward_status.o \
