@@ -24,13 +24,7 @@ undo(WtInflateResult (*run)(const char *, size_t, size_t, WtInflated *), const c
 	CHECK(out.size <= 2 * (limit + 65536) + 1, "%zu bytes for a limit of %zu", out.size,
 		  limit);
 	if (r == WT_INFLATE_OK)
-	{
-		volatile unsigned sum = 0;
-
 		CHECK(out.length <= limit, "%zu bytes, and the limit is %zu", out.length, limit);
-		for (size_t i = 0; i < out.length; i++) /* all of it is there */
-			sum += (unsigned char) out.data[i];
-	}
 	wt_inflate_shrink(&out, 0);
 }
 
