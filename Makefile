@@ -34,6 +34,7 @@ OBJS = \
 	src/event/inflate.o \
 	src/event/json.o \
 	src/event/json_build.o \
+	src/event/json_walk.o \
 	src/event/jsonb_writer.o \
 	src/event/multipart.o \
 	src/event/protobuf.o \
@@ -66,6 +67,9 @@ OBJS = \
 	src/output/sink.o \
 	src/output/stdout.o \
 	src/protocol/gelf.o \
+	src/protocol/otlp.o \
+	src/protocol/otlp_json.o \
+	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
 	src/store/absence.o \
 	src/store/fault.o \

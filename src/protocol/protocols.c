@@ -8,9 +8,11 @@
 #include "protocol/protocol.h"
 
 extern const WtProtocol wt_gelf;
+extern const WtProtocol wt_otlp;
 
 const WtEndpoint *const wt_protocols[] = {
 	&wt_gelf.endpoint,
+	&wt_otlp.endpoint,
 };
 
 const int wt_n_protocols = (int) (sizeof(wt_protocols) / sizeof(wt_protocols[0]));
