@@ -68,6 +68,7 @@ OBJS = \
 	src/output/stdout.o \
 	src/protocol/gelf.o \
 	src/protocol/otlp.o \
+	src/protocol/otlp_decode.o \
 	src/protocol/otlp_json.o \
 	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
