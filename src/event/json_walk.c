@@ -13,70 +13,85 @@ is_space(char c)
 	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-static const char *
-skip_space(const char *p, const char *end)
+const char *
+wt_json_walk_space(const char *text, const char *end)
 {
-	while (p < end && is_space(*p))
-		p++;
-	return p;
+	while (text < end && is_space(*text))
+		text++;
+	return text;
 }
 
-/*
- * The value at walk->next, which is passed, with the comma after it.  skip_value ends a number
- * at what follows it, which is why the closing bracket is in its reach.
- */
+bool
+wt_json_walk_into(WtJsonWalk *walk, const char *text, const char *end, char bracket)
+{
+	if (text == end || *text != bracket)
+		return false;
+	walk->next = wt_json_walk_space(text + 1, end);
+	walk->end = end;
+	walk->array = bracket == '[';
+	walk->ended = false;
+	walk->broken = false;
+	return true;
+}
+
+/* Whether the walk is at its closing bracket, which is passed. */
+static bool
+at_end(WtJsonWalk *walk)
+{
+	if (walk->ended || walk->broken)
+		return true;
+	if (walk->next == walk->end)
+	{
+		walk->broken = true;
+		return true;
+	}
+	if (*walk->next != (walk->array ? ']' : '}'))
+		return false;
+	walk->next++;
+	walk->ended = true;
+	return true;
+}
+
+bool
+wt_json_walk_pass(WtJsonWalk *walk, const char *after)
+{
+	const char *p = wt_json_walk_space(after, walk->end);
+	char close = walk->array ? ']' : '}';
+
+	walk->broken = true;
+	if (p == walk->end)
+		return false;
+	if (*p == ',')
+	{
+		p = wt_json_walk_space(p + 1, walk->end);
+		if (p == walk->end || *p == close)
+			return false;
+	}
+	else if (*p != close)
+		return false;
+	walk->next = p;
+	walk->broken = false;
+	return true;
+}
+
+/* The value at walk->next, which is passed. */
 static bool
 read_value(WtJsonWalk *walk, WtJsonText *value)
 {
-	const char *start = skip_space(walk->next, walk->end);
-	const char *after = wt_json_skip_value(start, (size_t) (walk->end + 1 - start));
+	const char *start = wt_json_walk_space(walk->next, walk->end);
+	const char *after = wt_json_skip_value(start, (size_t) (walk->end - start));
 
-	walk->broken = true;
-	if (!after || after == start || after > walk->end)
+	if (!after || after == start)
+	{
+		walk->broken = true;
 		return false;
-	value->text = start;
-	walk->next = skip_space(after, walk->end);
+	}
+	if (!wt_json_walk_pass(walk, after))
+		return false;
 	while (is_space(after[-1])) /* it does not begin with one */
 		after--;
+	value->text = start;
 	value->length = (size_t) (after - start);
-	if (walk->next < walk->end)
-	{
-		if (*walk->next != ',')
-			return false;
-		walk->next = skip_space(walk->next + 1, walk->end);
-		if (walk->next == walk->end)
-			return false;
-	}
-	walk->broken = false;
-	return true;
-}
-
-bool
-wt_json_walk_whole(const char *text, size_t length, WtJsonText *value)
-{
-	const char *end = text + length;
-	const char *after;
-
-	text = skip_space(text, end);
-	if (text == end || (*text != '{' && *text != '['))
-		return false;
-	after = wt_json_skip_value(text, (size_t) (end - text));
-	if (!after || skip_space(after, end) != end)
-		return false;
-	value->text = text;
-	value->length = (size_t) (after - text);
-	return true;
-}
-
-bool
-wt_json_walk_into(WtJsonWalk *walk, WtJsonText value, char bracket)
-{
-	if (value.length < 2 || value.text[0] != bracket ||
-		value.text[value.length - 1] != (bracket == '{' ? '}' : ']'))
-		return false;
-	walk->end = value.text + value.length - 1;
-	walk->next = skip_space(value.text + 1, walk->end);
-	walk->broken = false;
 	return true;
 }
 
@@ -85,7 +100,7 @@ wt_json_walk_member(WtJsonWalk *walk, WtJsonText *name, WtJsonText *value)
 {
 	const char *p = walk->next;
 
-	if (walk->broken || p == walk->end)
+	if (at_end(walk))
 		return false;
 	walk->broken = true;
 	if (*p != '"')
@@ -96,7 +111,7 @@ wt_json_walk_member(WtJsonWalk *walk, WtJsonText *name, WtJsonText *value)
 	if (p >= walk->end)
 		return false;
 	name->length = (size_t) (p - name->text);
-	p = skip_space(p + 1, walk->end);
+	p = wt_json_walk_space(p + 1, walk->end);
 	if (p == walk->end || *p != ':')
 		return false;
 	walk->next = p + 1;
@@ -106,9 +121,13 @@ wt_json_walk_member(WtJsonWalk *walk, WtJsonText *name, WtJsonText *value)
 bool
 wt_json_walk_element(WtJsonWalk *walk, WtJsonText *value)
 {
-	if (walk->broken || walk->next == walk->end)
-		return false;
-	return read_value(walk, value);
+	return !at_end(walk) && read_value(walk, value);
+}
+
+const char *
+wt_json_walk_peek(WtJsonWalk *walk)
+{
+	return at_end(walk) ? NULL : walk->next;
 }
 
 bool

@@ -21,16 +21,23 @@ typedef struct WtJsonText
 
 typedef struct WtJsonWalk
 {
-	const char *next; /* of what is still to come */
-	const char *end;  /* the closing bracket */
-	bool broken;	  /* what stands here is neither a value nor an end */
+	const char
+		*next; /* the next child, or the closing bracket; at the end, what follows */
+	const char *end; /* of the text; the walk may end before */
+	bool array;
+	bool ended;
+	bool broken; /* what stands here is neither a child nor the end */
 } WtJsonWalk;
 
-/* The value that a text holds, and nothing else; false: it holds none, or more. */
-extern bool wt_json_walk_whole(const char *text, size_t length, WtJsonText *value);
+/* The first byte of text that is no white space; end: there is none. */
+extern const char *wt_json_walk_space(const char *text, const char *end);
 
-/* Whether a value is an object ('{') or an array ('['); then begins with its first child. */
-extern bool wt_json_walk_into(WtJsonWalk *walk, WtJsonText value, char bracket);
+/*
+ * Begins with the object ('{') or array ('[') that text begins with, and that ends somewhere
+ * before end; false: it is no such thing.
+ */
+extern bool wt_json_walk_into(WtJsonWalk *walk, const char *text, const char *end,
+							  char bracket);
 
 /* The next member, whose name is as it was written; false: no more, or walk->broken. */
 extern bool wt_json_walk_member(WtJsonWalk *walk, WtJsonText *name, WtJsonText *value);
@@ -38,7 +45,15 @@ extern bool wt_json_walk_member(WtJsonWalk *walk, WtJsonText *name, WtJsonText *
 /* The next element; likewise. */
 extern bool wt_json_walk_element(WtJsonWalk *walk, WtJsonText *value);
 
-/* Whether a name is this one. */
+/*
+ * For elements that are walked themselves, so that their ends need not be looked for before:
+ * where the next one begins, NULL: no more, or walk->broken; and passing it, when it is known to
+ * end at `after`.
+ */
+extern const char *wt_json_walk_peek(WtJsonWalk *walk);
+extern bool wt_json_walk_pass(WtJsonWalk *walk, const char *after);
+
+/* Whether a name or a word is this one. */
 extern bool wt_json_walk_is(WtJsonText name, const char *wanted);
 
 #endif

@@ -31,7 +31,7 @@ take_array(WtJsonText value, WtOtlpRest *rest)
 
 	if (is_null(value))
 		return true;
-	if (!wt_json_walk_into(&walk, value, '['))
+	if (!wt_json_walk_into(&walk, value.text, value.text + value.length, '['))
 		return false;
 	rest->next = walk.next;
 	rest->end = walk.end;
@@ -41,35 +41,36 @@ take_array(WtJsonText value, WtOtlpRest *rest)
 static bool
 begin(WtOtlpState *state, const char *body, size_t length)
 {
+	const char *end = body + length;
 	WtJsonText name;
 	WtJsonText value;
 	WtJsonWalk walk;
 
 	if (length >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
-	{
 		body += 3;
-		length -= 3;
-	}
-	if (!wt_json_walk_whole(body, length, &value) ||
-		!wt_json_walk_into(&walk, value, '{'))
+	if (!wt_json_walk_into(&walk, wt_json_walk_space(body, end), end, '{'))
 		return false;
 	while (wt_json_walk_member(&walk, &name, &value))
 		if (is_member(name, "resourceLogs", "resource_logs") &&
 			!take_array(value, &state->resource_logs))
 			return false;
-	return !walk.broken;
+	return !walk.broken && wt_json_walk_space(walk.next, end) == end;
 }
 
-/* The next element of an array. */
-static WtOtlpResult
-next_element(WtOtlpRest *rest, WtJsonText *element)
+/* Goes on in an array; false: there is none. */
+static bool
+resume(const WtOtlpRest *rest, WtJsonWalk *walk)
 {
-	WtJsonWalk walk = {rest->next, rest->end, false};
+	*walk = (WtJsonWalk){.next = rest->next, .end = rest->end, .array = true};
+	return rest->next != NULL;
+}
 
-	if (!wt_json_walk_element(&walk, element))
-		return walk.broken ? WT_OTLP_BROKEN : WT_OTLP_NONE;
-	rest->next = walk.next;
-	return WT_OTLP_FOUND;
+/* Leaves an array until later; it may have come to its end. */
+static WtOtlpResult
+leave(WtOtlpRest *rest, const WtJsonWalk *walk, bool found)
+{
+	rest->next = walk->ended ? NULL : walk->next;
+	return found ? WT_OTLP_FOUND : walk->broken ? WT_OTLP_BROKEN : WT_OTLP_NONE;
 }
 
 /* What ResourceLogs and ScopeLogs have. */
@@ -83,30 +84,19 @@ typedef struct Names
 static const Names resource_names = {"resource", "scopeLogs", "scope_logs"};
 static const Names scope_names = {"scope", "logRecords", "log_records"};
 
-/* Takes the next element for what rest is of, and finds what surrounds its logs. */
-static WtOtlpResult
-enter(WtOtlpRest *outer, const Names *names, WtOtlpRest *rest, WtJsonText *inner,
-	  WtJsonText *schema)
+/* The members of ResourceLogs or ScopeLogs; false: it is none. */
+static bool
+read_logs(WtJsonWalk *walk, const Names *names, WtOtlpRest *logs, WtJsonText *inner,
+		  WtJsonText *schema)
 {
-	WtJsonText element;
 	WtJsonText name;
 	WtJsonText value;
-	WtJsonWalk walk;
-	WtOtlpResult result = next_element(outer, &element);
 
-	if (result != WT_OTLP_FOUND)
-		return result;
-	*rest = (WtOtlpRest){NULL, NULL};
-	*inner = *schema = (WtJsonText){NULL, 0};
-	if (is_null(element))
-		return WT_OTLP_FOUND;
-	if (!wt_json_walk_into(&walk, element, '{'))
-		return WT_OTLP_BROKEN;
-	while (wt_json_walk_member(&walk, &name, &value))
+	while (wt_json_walk_member(walk, &name, &value))
 		if (is_member(name, names->logs, names->logs_snake))
 		{
-			if (!take_array(value, rest))
-				return WT_OTLP_BROKEN;
+			if (!take_array(value, logs))
+				return false;
 		}
 		else if (is_null(value))
 			continue;
@@ -114,7 +104,35 @@ enter(WtOtlpRest *outer, const Names *names, WtOtlpRest *rest, WtJsonText *inner
 			*inner = value;
 		else if (is_member(name, "schemaUrl", "schema_url"))
 			*schema = value;
-	return walk.broken ? WT_OTLP_BROKEN : WT_OTLP_FOUND;
+	return !walk->broken;
+}
+
+/* Takes the next element of an array, and finds its logs and what surrounds them. */
+static WtOtlpResult
+enter(WtOtlpRest *outer, const Names *names, WtOtlpRest *logs, WtJsonText *inner,
+	  WtJsonText *schema)
+{
+	const char *element;
+	WtJsonText value;
+	WtJsonWalk walk;
+	WtJsonWalk members;
+
+	*logs = (WtOtlpRest){NULL, NULL};
+	*inner = *schema = (WtJsonText){NULL, 0};
+	if (!resume(outer, &walk))
+		return WT_OTLP_NONE;
+	element = wt_json_walk_peek(&walk);
+	if (!element)
+		return leave(outer, &walk, false);
+	if (wt_json_walk_into(&members, element, walk.end, '{'))
+	{
+		if (!read_logs(&members, names, logs, inner, schema) ||
+			!wt_json_walk_pass(&walk, members.next))
+			return WT_OTLP_BROKEN;
+	}
+	else if (!wt_json_walk_element(&walk, &value) || !is_null(value))
+		return WT_OTLP_BROKEN;
+	return leave(outer, &walk, true);
 }
 
 static WtOtlpResult
@@ -134,7 +152,11 @@ next_scope(WtOtlpState *state)
 static WtOtlpResult
 next_record(WtOtlpState *state, WtJsonText *record)
 {
-	return next_element(&state->records, record);
+	WtJsonWalk walk;
+
+	if (!resume(&state->records, &walk))
+		return WT_OTLP_NONE;
+	return leave(&state->records, &walk, wt_json_walk_element(&walk, record));
 }
 
 /*
