@@ -63,7 +63,9 @@ OBJS = \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/protocol/datadog.o \
 	src/protocol/gelf.o \
+	src/protocol/hec.o \
 	src/protocol/protocols.o \
 	src/store/absence.o \
 	src/store/fault.o \

@@ -7,9 +7,13 @@
 #include "base/text.h"
 #include "protocol/protocol.h"
 
+extern const WtProtocol wt_datadog;
 extern const WtProtocol wt_gelf;
+extern const WtProtocol wt_hec;
 
 const WtEndpoint *const wt_protocols[] = {
+	&wt_hec.endpoint,
+	&wt_datadog.endpoint,
 	&wt_gelf.endpoint,
 };
 
