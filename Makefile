@@ -63,9 +63,11 @@ OBJS = \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/protocol/cloudevents.o \
 	src/protocol/datadog.o \
 	src/protocol/gelf.o \
 	src/protocol/hec.o \
+	src/protocol/journald.o \
 	src/protocol/protocols.o \
 	src/store/absence.o \
 	src/store/fault.o \

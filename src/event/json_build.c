@@ -132,6 +132,17 @@ wt_build_copy(WtBuild *build, const char *text, size_t length)
 }
 
 void
+wt_build_name_copy(WtBuild *build, const char *name, size_t length)
+{
+	char *room = make_room(build, length);
+
+	if (!room)
+		return;
+	memcpy(room, name, length);
+	wt_build_name(build, room, length);
+}
+
+void
 wt_build_null(WtBuild *build)
 {
 	(void) add_value(build, WT_JSON_NULL);

@@ -32,6 +32,7 @@ extern void wt_build_close(WtBuild *build);
 /* A member's name, before its value; the text is not copied. */
 extern void wt_build_name(WtBuild *build, const char *name, size_t length);
 extern void wt_build_key(WtBuild *build, const char *name); /* the same, a C string */
+extern void wt_build_name_copy(WtBuild *build, const char *name, size_t length);
 
 /* A string whose text outlives the tokens; a copy of one that does not. */
 extern void wt_build_string(WtBuild *build, const char *text, size_t length);

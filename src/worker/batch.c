@@ -49,6 +49,9 @@
 /* The second try of a batch when the worker is stopping, ms. */
 #define RETRY_TIMEOUT 2000
 
+/* Of the path in ?time_field=…, bytes. */
+#define TIME_FIELD_SIZE 128
+
 /* Errors that are listed in an answer. */
 #define MAX_LISTED 10
 
@@ -101,8 +104,9 @@ struct Job
 	bool checking;
 	bool checked; /* it is well-formed to its end, and not too long */
 	int64 n_checked;
-	bool decoded; /* all of it */
-	int status;	  /* of the answer, where that is known already; 0: it is not */
+	bool decoded;					  /* all of it */
+	char time_field[TIME_FIELD_SIZE]; /* the path to each event's own time; "": none */
+	int status; /* of the answer, where that is known already; 0: it is not */
 	WtReason reason;
 	const char *message;
 };
@@ -198,8 +202,8 @@ make_stand_in(Event *event, WtReason reason, const char *error)
 {
 	MemoryContext old = MemoryContextSwitchTo(event->job->piece);
 
-	event->row.data =
-		wt_enrich_quarantined(event->job->envelope, error, event->raw, event->raw_length);
+	event->row.data = wt_enrich_quarantined(event->job->envelope, event->row.data, error,
+											event->raw, event->raw_length);
 	event->row.status = 422;
 	event->quarantined = true;
 	list_error(event->job, event->index, reason, error);
@@ -354,6 +358,9 @@ begin_job(Job *job)
 	}
 	else if (!convert_body(job))
 		return false;
+	if (!request->endpoint && request->query)
+		(void) wt_query_value(request, "time_field", job->time_field,
+							  sizeof(job->time_field));
 	wt_my_counters()->bytes_decoded += decoder->length;
 	job->envelope = wt_enrich_request(request);
 	return true;
@@ -382,6 +389,8 @@ decode_event(Job *job)
 
 	if (result == WT_DECODE_EVENT || result == WT_DECODE_BAD)
 		take_context(job);
+	if (result == WT_DECODE_EVENT && job->time_field[0] != '\0')
+		wt_decode_time_field(decoder, &json, job->time_field);
 	switch (result)
 	{
 		case WT_DECODE_EVENT:
