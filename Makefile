@@ -34,8 +34,11 @@ OBJS = \
 	src/event/inflate.o \
 	src/event/json.o \
 	src/event/json_build.o \
+	src/event/json_walk.o \
 	src/event/jsonb_writer.o \
 	src/event/multipart.o \
+	src/event/protobuf.o \
+	src/event/snappy.o \
 	src/event/when.o \
 	src/forward/forward.o \
 	src/forward/forward_status.o \
@@ -68,6 +71,13 @@ OBJS = \
 	src/protocol/gelf.o \
 	src/protocol/hec.o \
 	src/protocol/journald.o \
+	src/protocol/loki.o \
+	src/protocol/loki_json.o \
+	src/protocol/loki_labels.o \
+	src/protocol/loki_protobuf.o \
+	src/protocol/otlp.o \
+	src/protocol/otlp_json.o \
+	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
 	src/store/absence.o \
 	src/store/fault.o \

@@ -56,6 +56,9 @@ extern void wt_build_base64(WtBuild *build, const void *bytes, size_t length);
 /* A copy of the value, with all its children, that token i of the same json is. */
 extern void wt_build_token(WtBuild *build, uint32_t i);
 
+/* So many bytes that last as long as the tokens; NULL: out of memory. */
+extern char *wt_build_room(WtBuild *build, size_t length);
+
 /*
  * The JSON value that text holds, and nothing else; false: it is none, or cannot be stored, and
  * nothing was added.

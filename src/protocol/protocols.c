@@ -13,11 +13,16 @@ extern const WtProtocol wt_datadog;
 extern const WtProtocol wt_gelf;
 extern const WtProtocol wt_hec;
 extern const WtProtocol wt_journald;
+extern const WtProtocol wt_loki;
+extern const WtProtocol wt_otlp;
 
+/* clang-format off: one a line */
 const WtEndpoint *const wt_protocols[] = {
-	&wt_hec.endpoint,	   &wt_datadog.endpoint,	 &wt_gelf.endpoint,
-	&wt_journald.endpoint, &wt_cloudevents.endpoint,
+	&wt_otlp.endpoint,		  &wt_loki.endpoint, &wt_hec.endpoint,
+	&wt_datadog.endpoint,	  &wt_gelf.endpoint, &wt_journald.endpoint,
+	&wt_cloudevents.endpoint,
 };
+/* clang-format on */
 
 const int wt_n_protocols = (int) (sizeof(wt_protocols) / sizeof(wt_protocols[0]));
 

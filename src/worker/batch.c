@@ -333,6 +333,7 @@ begin_job(Job *job)
 {
 	const WtRequest *request = job->request;
 	WtDecoder *decoder = &job->decoder;
+	WtInflateResult inflated;
 
 	job->begun = true;
 	if (request->route != WT_ROUTE_EVENTS)
@@ -345,11 +346,14 @@ begin_job(Job *job)
 	decoder->length = request->body_length;
 	decoder->max_event_size = (size_t) wt_max_event_size;
 	decoder->request = request;
-	if (!take_inflated(job,
-					   wt_inflate(request->content_encoding, request->body,
-								  request->body_length, (size_t) wt_max_body_size,
-								  &job->inflated),
-					   &job->inflated))
+	inflated = wt_inflate(request->content_encoding, request->body, request->body_length,
+						  (size_t) wt_max_body_size, &job->inflated);
+	/* What is not known here may be the protocol's own. */
+	if (request->endpoint && wt_protocol_of(request)->unpack &&
+		(inflated == WT_INFLATE_UNSUPPORTED ||
+		 (inflated == WT_INFLATE_CORRUPT && !request->content_encoding)))
+		inflated = WT_INFLATE_PLAIN;
+	if (!take_inflated(job, inflated, &job->inflated))
 		return false;
 	if (request->endpoint)
 	{
