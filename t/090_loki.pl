@@ -48,7 +48,7 @@ sub snappy
 }
 
 # Real clients.
-my %expected = ('log4j2-loki-005' => 0, 'py-loki_handler-001' => 1, 'py-loki_handler-002' => 1, 'py-loki_handler-003' => 1, 'rust-loki-001' => 2);
+my %expected = ('log4j2-loki-005' => 0, 'log4j2-gelf-tcp-004' => 0, 'py-loki_handler-001' => 1, 'py-loki_handler-002' => 1, 'py-loki_handler-003' => 1, 'rust-loki-001' => 2);
 my $texts = 0;
 for my $name (grep { capture($_) =~ m{^POST /loki/api/v1/push} } captures(''))
 {
@@ -73,7 +73,7 @@ ok($texts >= 8, "the text of $texts clients that is not ASCII");
 clear();
 replay($port, 'go-slog-loki-001');
 is_deeply([ map { $_->{data}{loki}{labels} } (rows($node))[0, 1] ], [ { level => 'INFO' }, { level => 'WARN', order__id => '42', order__items => '[a b]', order__paid => 'true' } ], 'labels as text');
-like((rows($node))[2]{data}{loki}{labels}{err__stack} // (rows($node))[2]{data}{loki}{labels}{stack} // join(' ', values %{ (rows($node))[2]{data}{loki}{labels} }), qr/goroutine 1 \[running\]:\nruntime/, 'escapes in them');
+like(join(' ', values %{ (rows($node))[2]{data}{loki}{labels} }), qr/goroutine 1 \[running\]:\nruntime/, 'escapes in them');
 clear();
 replay($port, 'node-winston-loki-001');
 is_deeply((rows($node))[1]{data}{loki}, { labels => { level => 'warn', app => 'shop' }, metadata => { order => '{"id":42,"items":["a","b"],"paid":true}', level => 'warn' } }, 'metadata');
@@ -113,11 +113,12 @@ is(push_to(snappy(stream('{}', entry(1795688395, 0, 'a'), substr($cut, 0, -1)) .
 is(join(' ', map { $_->{data}{json} // 'kept' } sort { $a->{status} <=> $b->{status} } rows($node)), 'a b kept', 'costs its neighbours nothing');
 is(count_of($node, q{data->>'encoding' = 'base64' OR data ? 'raw'}), 1, 'and is in quarantine');
 is(push_to('{"streams":[{"stream":{},"values":[["1","a"],5,["1"],["1",{"x":1}],["1","b"]]}]}'), '204 ', 'entries that are none');
-is(count_of($node, q{data->'json' IN ('"a"', '"b"')}), 3, 'nor do these');
+is(count_of($node, q{data->'json' IN ('"a"', '"b"') AND status = 0}), 4, 'nor do these');
 clear();
 like(push_to(substr(snappy($body), 0, -1), type => $proto), qr/^400 .*compressed body is corrupt/, 'snappy that is cut is refused');
 like(push_to(snappy("\x0a\xff"), type => $proto), qr/^400 the body is broken/, 'protobuf that is none');
-like(push_to(varint(1 << 40) . "\0", type => $proto), qr/^413 /, 'a bomb');
+like(push_to(varint(64 << 20) . "\0x" . pack('Cv', 63 << 2 | 2, 1) x (1 << 20), type => $proto), qr/^413 /, 'a bomb');
+like(push_to(varint(1 << 30) . "\0x", type => $proto), qr/^400 /, 'one that cannot be as long as it says');
 like(push_to('{"streams":'), qr/^400 /, 'JSON that is cut');
 like(push_to('{"x":1}'), qr/^400 /, 'JSON without streams');
 like(push_to(''), qr/^400 /, 'nothing');
