@@ -20,6 +20,7 @@ OBJS = \
 	src/base/origins.o \
 	src/base/process.o \
 	src/base/settings.o \
+	src/base/settings_checks.o \
 	src/base/settings_files.o \
 	src/base/shared.o \
 	src/base/sql.o \
