@@ -61,6 +61,7 @@ OBJS = \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/output/target.o \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \

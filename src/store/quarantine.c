@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -26,11 +25,10 @@
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 
-#include "base/transact.h"
 #include "base/compat.h"
 #include "base/identity.h"
+#include "base/transact.h"
 #include "event/json.h"
 #include "event/jsonb_writer.h"
 #include "store/log_table.h"
