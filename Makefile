@@ -7,7 +7,7 @@
 
 MODULE_big = windtrap
 EXTENSION = windtrap
-DATA = windtrap--1.0.sql
+DATA_built = windtrap--1.0.sql
 PGFILEDESC = "windtrap - an event collector inside PostgreSQL"
 
 OBJS = \
@@ -21,6 +21,7 @@ OBJS = \
 	src/base/origins.o \
 	src/base/process.o \
 	src/base/settings.o \
+	src/base/settings_checks.o \
 	src/base/settings_files.o \
 	src/base/shared.o \
 	src/base/sql.o \
@@ -66,6 +67,7 @@ OBJS = \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/output/target.o \
 	src/protocol/cloudevents.o \
 	src/protocol/datadog.o \
 	src/protocol/gelf.o \
@@ -138,7 +140,12 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 -include $(OBJS:.o=.d)
 
 # A changed Makefile rebuilds everything: flags live here.
-$(OBJS): Makefile
+$(OBJS) windtrap--1.0.sql: Makefile
+
+# The extension's script, of pieces by subject in this order.
+SQL_PIECES = schema processes log_table upkeep stats refused tokens quarantine forwarding installed
+windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
+	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
 
 .PHONY: format
 format:
