@@ -46,7 +46,7 @@ empty(size_t room)
 static Bytes
 copy(const char *from, size_t length)
 {
-	return (Bytes) {exact_copy(from, length), length};
+	return (Bytes){exact_copy(from, length), length};
 }
 
 static bool
@@ -159,8 +159,8 @@ meaning(Bytes text, bool all)
 	{
 		char hex[3] = {0};
 
-		if (i + 1 < text.length && (begins(text.p + i, 2, "\\\"", 2) ||
-									begins(text.p + i, 2, "\\\\", 2)))
+		if (i + 1 < text.length &&
+			(begins(text.p + i, 2, "\\\"", 2) || begins(text.p + i, 2, "\\\\", 2)))
 		{
 			append(&out, text.p[++i]);
 			continue;
