@@ -17,16 +17,19 @@ CREATE ROLE windtrap_test_deploy;
 CREATE ROLE windtrap_test_keeper;
 CREATE SCHEMA windtrap_test_own;
 SELECT windtrap.create_log_table('windtrap_test_own.log');
-GRANT USAGE ON SCHEMA windtrap_test_own TO windtrap_test_dashboard;
+GRANT USAGE ON SCHEMA windtrap_test_own TO windtrap_test_dashboard, windtrap_test_keeper;
 GRANT SELECT ON windtrap_test_own.log TO windtrap_test_dashboard;
 GRANT EXECUTE ON FUNCTION windtrap.start, windtrap.stop, windtrap.create_token,
 	windtrap.revoke_token, windtrap.worker_status TO windtrap_test_deploy;
 GRANT SELECT ON windtrap.tokens, windtrap.status TO windtrap_test_deploy;
 GRANT pg_monitor TO windtrap_test_keeper;
-GRANT EXECUTE ON FUNCTION windtrap.upkeep, windtrap.redeliver, windtrap.reset_stats
-	TO windtrap_test_keeper;
+GRANT EXECUTE ON FUNCTION windtrap.reset_stats, windtrap.redeliver, windtrap.upkeep,
+	windtrap.adopt_partitions, windtrap.retry_quarantined(text[]),
+	windtrap.retry_quarantined(text, text), windtrap.discard_quarantined TO windtrap_test_keeper;
+GRANT SELECT, UPDATE (next_try, tries) ON windtrap.dead_letter TO windtrap_test_keeper;
+GRANT SELECT ON windtrap.outbox_position TO windtrap_test_keeper;
 
-SELECT plan(61);
+SELECT plan(65);
 
 -- Whatever functions there are.
 SELECT is_empty(
@@ -89,11 +92,11 @@ INSERT INTO expected VALUES
 	('windtrap.tokens_changed()', '{}'),
 	('windtrap.upkeep(timestamp with time zone,text,boolean)', '{keeper}'),
 	('windtrap.upkeep_failed()', '{keeper,monitor}'),
-	('windtrap.adopt_partitions()', '{}'),
+	('windtrap.adopt_partitions()', '{keeper}'),
 	('windtrap.redeliver(text,text[])', '{keeper}'),
-	('windtrap.retry_quarantined(text[])', '{}'),
-	('windtrap.retry_quarantined(text,text)', '{}'),
-	('windtrap.discard_quarantined(text[])', '{}'),
+	('windtrap.retry_quarantined(text[])', '{keeper}'),
+	('windtrap.retry_quarantined(text,text)', '{keeper}'),
+	('windtrap.discard_quarantined(text[])', '{keeper}'),
 	('windtrap.number_batch()', '{}'),
 	('windtrap.worker_status()', '{deploy,keeper,monitor}'),
 	('windtrap.worker_stats()', '{keeper,monitor}'),
@@ -171,6 +174,11 @@ SELECT throws_ok('SELECT * FROM windtrap.token', '42501', NULL, 'but nothing tha
 SET LOCAL ROLE windtrap_test_keeper;
 SELECT lives_ok('SELECT * FROM windtrap.stats, windtrap.forwarding', 'an operator sees what there is');
 SELECT lives_ok('SELECT windtrap.reset_stats()', 'and resets the counters');
+SELECT lives_ok('SELECT windtrap.redeliver()', 'has dead letters sent again');
+SELECT throws_ok($$SELECT windtrap.redeliver('nosuch')$$, '42704', NULL, 'or those for one target');
+SELECT throws_ok($$SELECT * FROM windtrap.upkeep(name => 'windtrap_test_own.log')$$, '42501',
+	'must be owner of table log', 'keeps up no table that is not his');
+SELECT throws_ok('UPDATE windtrap.dead_letter SET data = NULL', '42501', NULL, 'and changes no event');
 RESET ROLE;
 
 -- Rights on the function are not rights on a schema.
