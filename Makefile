@@ -119,4 +119,4 @@ $(OBJS): Makefile
 
 .PHONY: format
 format:
-	clang-format -i windtrap.c src/*/*.[ch]
+	clang-format -i windtrap.c src/*/*.[ch] mongo/*.[ch] fuzz/*.[ch] t/*.c
