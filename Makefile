@@ -149,4 +149,4 @@ windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 
 .PHONY: format
 format:
-	clang-format -i windtrap.c src/*/*.[ch]
+	clang-format -i windtrap.c src/*/*.[ch] mongo/*.[ch] fuzz/*.[ch] t/*.c
