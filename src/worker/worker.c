@@ -725,13 +725,21 @@ check_tokens(void)
 		wt_auth_mode == WT_AUTH_NONE || wt_auth_knows(auth) ? NULL : wt_tokens_failure());
 }
 
+/* Says so where there is no memory for more events. */
+static void
+check_memory(void)
+{
+	(void) wt_condition_set(WT_CONDITION_MEMORY, wt_listener_shortage(listener));
+}
+
 /* Whether something is to be looked at again soon, though nothing comes. */
 static bool
 is_refusing(void)
 {
 	return listening_elsewhere || wt_absence_lasts() ||
 		   wt_condition_stands(WT_CONDITION_RESTORE) ||
-		   wt_condition_stands(WT_CONDITION_STORE);
+		   wt_condition_stands(WT_CONDITION_STORE) ||
+		   wt_condition_stands(WT_CONDITION_MEMORY);
 }
 
 /* Receives events until it is time to stop or the extension has been dropped. */
@@ -751,6 +759,7 @@ serve(void)
 		/* Before the listener answers who asks for its health. */
 		AcceptInvalidationMessages();
 		check_table();
+		check_memory();
 		if (work(store_timeout()))
 		{
 			last_work = GetCurrentTimestamp();
@@ -762,6 +771,7 @@ serve(void)
 		AcceptInvalidationMessages();
 		check_destination();
 		check_tokens();
+		check_memory();
 		if (extension_is_present())
 		{
 			if (missing_since != 0)
