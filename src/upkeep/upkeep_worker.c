@@ -56,7 +56,7 @@
 #define FIRST_RETRY 2000
 #define LAST_RETRY INTERVAL
 
-/* After a round that has left partitions to be dropped for the next one, ms. */
+/* After a round that has left partitions, or rows, to be dropped for the next one, ms. */
 #define NEXT_SHARE (60 * 1000)
 
 /* A task may take this long, ms. */
@@ -323,13 +323,13 @@ work(void)
 	pgstat_report_stat(true);
 	report(&round);
 	/* What was to be done to the default partition may not have been. */
-	if (!ok || !round.plan.believed)
+	if (!ok || !round.plan.believed || round.plan.left_rows > 0)
 		memset(&glance, 0, sizeof(glance));
 	if (ok)
 	{
 		pause = 0;
 		reported[0] = '\0';
-		if (round.plan.left > 0)
+		if (round.plan.left > 0 || round.plan.left_rows > 0)
 			return NEXT_SHARE;
 		if (round.plan.held > 0)
 			return Min(INTERVAL, Max(TABLE_POLL, wt_retention_grace * 1000L));
