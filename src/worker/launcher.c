@@ -654,17 +654,15 @@ start_workers(Oid database)
 	long next = REST;
 	bool all_work;
 
+	/* Of the end of these the server does not tell. */
+	for (int i = 0; i < WT_PLACES; i++)
+		if (workers[i].adopted != 0)
+			next = POLL;
 	for (int i = 0; i < wt_workers; i++)
 	{
 		long left;
 
-		if (workers[i].adopted != 0)
-		{
-			/* It wakes us when it ends, unless it was about to before we came. */
-			next = Min(next, POLL);
-			continue;
-		}
-		if (workers[i].handle)
+		if (is_running(i))
 		{
 			/* It may have failed to fork: look soon. */
 			if (worker_state(i) == WT_STATE_STARTING)

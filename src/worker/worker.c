@@ -649,6 +649,7 @@ start_serving(int number)
 	}
 	make_wait_events();
 	/* They are said anew. */
+	(void) wt_condition_set(WT_CONDITION_DATABASE, NULL);
 	(void) wt_condition_set(WT_CONDITION_RESTORE, NULL);
 	(void) wt_condition_set(WT_CONDITION_DESTINATION, NULL);
 	if (!wt_restore_in_progress(true))
