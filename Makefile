@@ -7,7 +7,7 @@
 
 MODULE_big = windtrap
 EXTENSION = windtrap
-DATA = windtrap--1.0.sql
+DATA_built = windtrap--1.0.sql
 PGFILEDESC = "windtrap - an event collector inside PostgreSQL"
 
 OBJS = \
@@ -20,6 +20,7 @@ OBJS = \
 	src/base/origins.o \
 	src/base/process.o \
 	src/base/settings.o \
+	src/base/settings_checks.o \
 	src/base/settings_files.o \
 	src/base/shared.o \
 	src/base/sql.o \
@@ -38,6 +39,7 @@ OBJS = \
 	src/forward/forward_status.o \
 	src/forward/forward_worker.o \
 	src/http/addresses.o \
+	src/http/admission.o \
 	src/http/answer.o \
 	src/http/arrivals.o \
 	src/http/auth.o \
@@ -45,10 +47,13 @@ OBJS = \
 	src/http/connection.o \
 	src/http/exchange.o \
 	src/http/framing.o \
+	src/http/head.o \
+	src/http/holding.o \
 	src/http/lingering.o \
 	src/http/listener.o \
 	src/http/proxy_protocol.o \
 	src/http/refused.o \
+	src/http/request_pool.o \
 	src/http/response.o \
 	src/http/route.o \
 	src/http/sockets.o \
@@ -56,6 +61,7 @@ OBJS = \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/output/target.o \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \
@@ -116,7 +122,12 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 -include $(OBJS:.o=.d)
 
 # A changed Makefile rebuilds everything: flags live here.
-$(OBJS): Makefile
+$(OBJS) windtrap--1.0.sql: Makefile
+
+# The extension's script, of pieces by subject in this order.
+SQL_PIECES = schema processes log_table upkeep stats refused tokens quarantine forwarding installed
+windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
+	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
 
 .PHONY: format
 format:

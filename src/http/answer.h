@@ -1,11 +1,34 @@
 /*
  * answer.h
- *		The bodies of answers.  Plain C.
+ *		What requests are answered with.  Plain C.
  */
 #ifndef WT_ANSWER_H
 #define WT_ANSWER_H
 
 #include <stddef.h>
+
+#include "base/counters.h"
+#include "http/request.h"
+
+/* An answer has no Retry-After, whatever its status. */
+#define WT_RETRY_UNSAID (-1)
+
+/* An answer; all that is not named is zero, which says nothing. */
+typedef struct WtAnswer
+{
+	int status;		 /* 0: the connection is closed without an answer */
+	WtReason reason; /* why it is not a 2xx, for the counters */
+	int line;		 /* where a body is wrong, both from 1; 0: it is not said */
+	int column;
+	const char *type; /* Content-Type; NULL: JSON */
+	const char *body;
+	size_t length;
+	int retry_after; /* s; 0: as the status has it, 1 with 503 and none with others */
+	/* More headers: of each only the texts are read, which end with a NUL; MHD has room for
+	 * about 500 bytes of them. */
+	const WtHeader *headers;
+	int n_headers;
+} WtAnswer;
 
 /* Room for any body that wt_answer_error makes. */
 #define WT_ANSWER_SIZE 1024

@@ -1,16 +1,19 @@
 /*
  * connection.c
- *		Phases of a connection: see listener_private.h.
+ *		Phases of a connection: see connection.h.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "http/listener_private.h"
+#include "http/connection.h"
 
 /* A connection may be silent between two requests for this long, ms. */
 #define IDLE_TIMEOUT (75 * 1000)
+
+/* A request waits so long for memory, ms, before it is refused. */
+#define HOLD_TIMEOUT 1000
 
 /* `since` is not later than now. */
 void

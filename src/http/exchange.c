@@ -1,96 +1,24 @@
 /*
  * exchange.c
- *		Requests, from their first line to their answer's last byte: MHD's callbacks, see
- *		listener_private.h.
+ *		Requests, from their first line to their answer's last byte: MHD's callbacks.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
-#include "http/framing.h"
-#include "http/listener_private.h"
-
-/*
- * What of MHD's memory the head of an answer takes at most, beside what it repeats of the
- * request, and what each header of a request takes beside its text.
- */
-#define ANSWER_MEMORY 1024
-#define HEADER_MEMORY 64
-
-/* One that is given room before others must go on receiving: within so long, ms. */
-#define FAVOUR_TIMEOUT 1000
-
-/* Bodies up to here find room when larger ones do not, bytes. */
-#define MODEST_BODY (64 * 1024)
-
-/* What is kept of requests that are over: number, and bytes of the body of each. */
-#define MAX_FREE_REQUESTS 256
-#define MAX_FREE_BODY (64 * 1024)
+#include "http/connection.h"
+#include "http/exchange.h"
+#include "http/head.h"
+#include "http/holding.h"
+#include "http/request_pool.h"
+#include "http/response.h"
 
 /* The first piece of memory for a body. */
 #define MIN_BODY 1024
 
 static const char head_too_large[] =
 	"the head of the request is too large: about 14 kB is what it may have";
-
-static Request *
-new_request(WtListener *listener)
-{
-	Request *r = listener->free_requests;
-
-	if (!r)
-		return calloc(1, sizeof(Request));
-	listener->free_requests = r->next;
-	listener->n_free_requests--;
-	r->next = NULL;
-	return r;
-}
-
-void
-wt_free_request(Request *r)
-{
-	free(r->target);
-	free(r->headers);
-	free(r->body);
-	free(r);
-}
-
-/* Takes a request that is over; keeps it for the next one where it is not large. */
-static void
-recycle_request(WtListener *listener, Request *r)
-{
-	Request kept;
-
-	listener->inflight -= r->public.body_length;
-	if (listener->favoured == r)
-		listener->favoured = NULL;
-	if (r->response && !r->standing)
-		MHD_destroy_response(r->response);
-	if (listener->n_free_requests >= MAX_FREE_REQUESTS)
-	{
-		wt_free_request(r);
-		return;
-	}
-	if (r->body_size > MAX_FREE_BODY)
-	{
-		free(r->body);
-		r->body = NULL;
-		r->body_size = 0;
-	}
-	kept = *r;
-	memset(r, 0, sizeof(*r));
-	r->target = kept.target;
-	r->target_size = kept.target_size;
-	r->headers = kept.headers;
-	r->max_headers = kept.max_headers;
-	r->body = kept.body;
-	r->body_size = kept.body_size;
-	r->next = listener->free_requests;
-	listener->free_requests = r;
-	listener->n_free_requests++;
-}
 
 void
 wt_on_connection(void *cls, struct MHD_Connection *mhd, void **context,
@@ -109,7 +37,7 @@ wt_on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 		c = calloc(1, sizeof(Connection));
 		*context = c;
 		listener->started = c;
-		if (!c) /* on_uri sees to it that the connection ends */
+		if (!c) /* wt_on_target sees to it that the connection ends */
 			return;
 		c->listener = listener;
 		c->mhd = mhd;
@@ -183,7 +111,7 @@ wt_on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 	size_t length;
 
 	listener->n_callbacks++;
-	if (!c || !target || !(r = new_request(listener)))
+	if (!c || !target || !(r = wt_request_new(listener)))
 		return NULL;
 	length = strlen(target);
 	if (r->target_size <= length)
@@ -192,7 +120,7 @@ wt_on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 
 		if (!copy)
 		{
-			recycle_request(listener, r);
+			wt_request_recycle(listener, r);
 			return NULL;
 		}
 		r->target = copy;
@@ -209,218 +137,6 @@ wt_on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 	listener->n_unanswered++;
 	wt_connection_set_phase(c, PHASE_RECEIVING);
 	return r;
-}
-
-static enum MHD_Result
-add_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	Request *r = cls;
-	WtHeader *h;
-
-	(void) kind;
-	if (!value)
-		value = "";
-	if (r->public.n_headers == r->max_headers)
-	{
-		int max = r->max_headers ? r->max_headers * 2 : 16;
-
-		h = realloc(r->headers, (size_t) max * sizeof(WtHeader));
-		if (!h)
-			return MHD_NO;
-		r->headers = h;
-		r->max_headers = max;
-	}
-	h = &r->headers[r->public.n_headers++];
-	h->name = name;
-	h->value = value;
-	h->name_length = (uint32_t) strlen(name);
-	h->value_length = (uint32_t) strlen(value);
-	return MHD_YES;
-}
-
-/*
- * Splits the target into path and query.  Of an absolute one, `http://host/path`, the
- * authority is the host, whatever the Host header says (RFC 9112, 3.2.2): it is moved to the
- * front, without a user's name, which may be a secret.  False: it is malformed.
- */
-static bool
-split_target(Request *r)
-{
-	char *path = r->target;
-	char *query;
-	bool ok = true;
-
-	if (strncasecmp(path, "http://", 7) == 0 || strncasecmp(path, "https://", 8) == 0)
-	{
-		char *authority = strchr(path, ':') + 3;
-		size_t length = strcspn(authority, "/?#");
-		char *host = authority + length;
-
-		path = host;
-		while (host > authority && host[-1] != '@')
-			host--;
-		length = (size_t) (path - host);
-		ok = length > 0 && *host != ':' && wt_framing_is_host(host, length);
-		/* There is room: at least the scheme has gone from in front of it. */
-		memmove(r->target, host, length);
-		r->target[length] = '\0';
-		r->target_host = r->target;
-	}
-	query = strchr(path, '?');
-	if (query)
-		*query++ = '\0';
-	r->public.path = *path ? path : "/";
-	r->public.query = query;
-	return ok;
-}
-
-/* NULL, or what is wrong with the framing of the request. */
-static const char *
-check_framing(struct MHD_Connection *mhd, const Request *r, const char *version)
-{
-#if WT_MHD_HEAD_IN_PLACE
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-	const char *begin = r->public.method;
-	const char *end = info ? begin + info->header_size : NULL;
-
-	/* The head is one piece from the method to the empty line's end. */
-	if (end && version > begin && version < end)
-	{
-		const char *wrong;
-
-		if (r->target_in_place != begin + strlen(begin) + 1 ||
-			version != r->target_in_place + r->target_length + 1)
-			return "the request line is not a method, a target and a version with one "
-				   "space between them";
-		wrong = wt_framing_check_lines(version, end);
-		if (wrong)
-			return wrong;
-	}
-#else
-	(void) mhd;
-#endif
-	if (r->chunked && strcmp(version, "HTTP/1.1") != 0)
-		return "only HTTP/1.1 knows Transfer-Encoding";
-	return wt_framing_check_headers(r->public.headers, r->public.n_headers);
-}
-
-/* Blanks behind a value are not part of it; MHD below 1.0 leaves them there. */
-static void
-trim_values(Request *r)
-{
-	for (int i = 0; i < r->public.n_headers; i++)
-	{
-		WtHeader *h = &r->headers[i];
-		size_t length = h->value_length;
-
-		while (length > 0 &&
-			   (h->value[length - 1] == ' ' || h->value[length - 1] == '\t'))
-			length--;
-		if (length == h->value_length)
-			continue;
-		h->value_length = (uint32_t) length;
-		((char *) (uintptr_t) h->value)[length] = '\0';
-	}
-}
-
-/*
- * Whether the head leaves enough of MHD's memory for that of an answer.  Where it does not,
- * MHD closes the connection without one, when the event has been stored already.
- */
-static bool
-leaves_room_for_answer(struct MHD_Connection *mhd, const Request *r)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-	size_t needed = (info ? info->header_size : 0) + ANSWER_MEMORY;
-	int n =
-		r->public.n_headers + MHD_get_connection_values(mhd, MHD_COOKIE_KIND, NULL, NULL);
-
-	for (int i = 0; i < r->public.n_headers; i++)
-	{
-		const WtHeader *h = &r->headers[i];
-
-		/* A copy of these is made: for MHD itself, and for what answers repeat. */
-		if (wt_header_is(h, "Cookie") || wt_header_is(h, "Origin") ||
-			wt_header_is(h, "Access-Control-Request-Headers"))
-			needed += h->value_length;
-	}
-	return needed + (size_t) n * HEADER_MEMORY <= CONNECTION_MEMORY;
-}
-
-const char wt_overload[] = "too many events are waiting to be stored, try again";
-
-bool
-wt_is_crowded(const WtListener *listener, size_t limit, int64_t now)
-{
-	return listener->inflight >= limit && listener->favoured &&
-		   listener->favoured_at + FAVOUR_TIMEOUT > now;
-}
-
-/*
- * Whether there is memory for more of a request's body.  One request at a time always has
- * it: else all could wait for each other, each with half of its body received.
- */
-static bool
-has_room(WtListener *listener, Request *r)
-{
-	size_t limit = listener->settings.max_inflight;
-
-	if (r->announced <= MODEST_BODY && !r->chunked)
-		limit += limit / 2;
-	if (listener->inflight < limit || listener->favoured == r)
-		return true;
-	if (wt_is_crowded(listener, limit, listener->now))
-		return false;
-	listener->favoured = r;
-	listener->favoured_at = listener->now;
-	return true;
-}
-
-/* Refuses a request for which there is no room; length: of the piece of body at hand. */
-static enum MHD_Result
-refuse_for_overload(Request *r, size_t length)
-{
-	if (r->public.body_length == 0 && length == 0)
-		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, wt_overload,
-						 true);
-	wt_refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD, wt_overload);
-	return MHD_NO;
-}
-
-/*
- * Holds a request until there is room.  MHD then calls on_request again with what it has
- * called it with now: a piece of the body, or, length being 0, only the head.
- */
-static enum MHD_Result
-hold(Request *r, size_t length)
-{
-	if (r->connection->listener->closing)
-		return refuse_for_overload(r, length);
-	/* All that it is held counts, however often. */
-	if (r->held_since == 0)
-		r->held_since = r->connection->listener->now;
-	r->held = true;
-	wt_connection_set_phase_since(r->connection, PHASE_HELD, r->held_since);
-	MHD_suspend_connection(r->connection->mhd);
-	return MHD_YES;
-}
-
-/* Lets go of the requests that are held: all for which there is room, or time is up. */
-void
-wt_release_held(WtListener *listener, bool all)
-{
-	Connection *c;
-
-	while ((c = listener->phases[PHASE_HELD].first) != NULL)
-	{
-		c->request->held_too_long = all || c->since + HOLD_TIMEOUT <= listener->now;
-		if (!c->request->held_too_long && !has_room(listener, c->request))
-			break;
-		wt_connection_set_phase_since(c, PHASE_RECEIVING, c->request->begun);
-		MHD_resume_connection(c->mhd);
-	}
 }
 
 /* Asks who may, and notes what came out of it. */
@@ -460,7 +176,6 @@ ask_auth(WtListener *listener, Request *r, WtRoute route, WtVerdict *verdict)
 static enum MHD_Result
 on_head(WtListener *listener, Request *r, const char *method, const char *version)
 {
-	struct MHD_Connection *mhd = r->connection->mhd;
 	WtRequest *public = &r->public;
 	WtVerdict verdict;
 	WtRoute route;
@@ -474,23 +189,20 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 		wt_address_format(&r->connection->peer, r->ip, sizeof(r->ip));
 		public->ip = r->ip;
 	}
-	if (MHD_get_connection_values(mhd, MHD_HEADER_KIND, add_header, r) < 0 ||
-		MHD_get_connection_values(mhd, MHD_HEADER_KIND, NULL, NULL) != public->n_headers)
+	if (!wt_head_read(r))
 		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_MEMORY,
 						 "out of memory, try again", true);
-	public->headers = r->headers;
-	if (!leaves_room_for_answer(mhd, r))
+	if (!wt_head_leaves_room(r))
 	{
 		wt_refuse_in_body(r, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
 						  "Request Header Fields Too Large", WT_REASON_HEAD_TOO_LARGE,
 						  head_too_large);
 		return MHD_NO;
 	}
-	r->chunked = find_header(public, "Transfer-Encoding") != NULL;
-	wrong = check_framing(mhd, r, version);
+	wrong = wt_head_check(r, version);
 	if (wrong)
 		return wt_refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED, wrong, true);
-	trim_values(r);
+	wt_head_trim(r);
 #if WT_MHD_FRAMING_IS_LOOSE
 	r->last = r->chunked || find_header(public, "Via") ||
 			  find_header(public, "Forwarded") || find_header(public, "X-Forwarded-For");
@@ -509,7 +221,7 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	public->content_type = find_header(public, "Content-Type");
 	public->content_encoding = find_header(public, "Content-Encoding");
 
-	if (!split_target(r))
+	if (!wt_head_split_target(r))
 		return wt_refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED,
 						 "the target's host has a character that no name or address has, "
 						 "or there is none",
@@ -548,8 +260,8 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 						 sentence, true);
 	}
 	r->announced = length ? (size_t) strtoull(length, NULL, 10) : 0;
-	if (!has_room(listener, r))
-		return hold(r, 0);
+	if (!wt_holding_has_room(listener, r))
+		return wt_holding_hold(r, 0);
 	return MHD_YES;
 }
 
@@ -590,10 +302,8 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 	}
 	memcpy(r->body + public->body_length, piece, length);
 	listener->counters->bytes_received += length;
-	if (listener->favoured == r)
-		listener->favoured_at = listener->now;
 	public->body_length = needed;
-	listener->inflight += length;
+	wt_holding_count(r, length);
 	return MHD_YES;
 }
 
@@ -601,8 +311,7 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 static enum MHD_Result
 on_complete(WtListener *listener, Request *r)
 {
-	if (listener->favoured == r)
-		listener->favoured = NULL;
+	wt_holding_complete(listener, r);
 	if (listener->closing)
 		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_UNAVAILABLE,
 						 wt_stopping, true);
@@ -713,14 +422,14 @@ wt_on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char
 	{
 		r->held = false;
 		if (r->held_too_long)
-			return refuse_for_overload(r, length);
+			return wt_holding_refuse(r, length);
 		if (length == 0) /* the body is still to come */
 			return MHD_YES;
 	}
 	if (length > 0)
 	{
-		if (!has_room(listener, r))
-			return hold(r, length);
+		if (!wt_holding_has_room(listener, r))
+			return wt_holding_hold(r, length);
 		*upload_data_size = 0;
 		return on_body(listener, r, upload_data, length);
 	}
@@ -750,27 +459,12 @@ remember_refused(const WtListener *listener, Request *r)
 		refusal.ip = r->ip;
 	}
 	if (!r->public.path)
-		(void) split_target(r);
+		(void) wt_head_split_target(r);
 	refusal.path = r->public.path;
 	refusal.user_agent = wt_header_find(r->headers, r->public.n_headers, "User-Agent");
 	if (refusal.user_agent)
 		refusal.user_agent_length = strlen(refusal.user_agent);
 	wt_refused_add(listener->refused, &refusal);
-}
-
-/* Whether there was memory for the last event. */
-static void
-note_shortage(WtListener *listener, const Request *r)
-{
-	if (r->public.route != WT_ROUTE_EVENTS)
-		return;
-	if (r->reason == WT_REASON_OVERLOAD || r->reason == WT_REASON_MEMORY)
-	{
-		listener->shortage = r->reason;
-		listener->shortage_at = listener->now;
-	}
-	else if (r->status == MHD_HTTP_OK)
-		listener->shortage = WT_REASON_NONE;
 }
 
 /*
@@ -780,7 +474,7 @@ note_shortage(WtListener *listener, const Request *r)
 static void
 count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 {
-	if (r->status == 0)
+	if (r->status == 0 && !r->answered)
 	{
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
@@ -794,7 +488,7 @@ count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 					: r->status == MHD_HTTP_CONTENT_TOO_LARGE ? WT_REASON_BODY_TOO_LARGE
 															  : WT_REASON_MALFORMED;
 	}
-	note_shortage(listener, r);
+	wt_holding_note(listener, r);
 	wt_count_request(listener->counters, r->status, r->reason);
 	wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
 					 (uint64_t) (monotonic_us() - r->begun_us));
@@ -814,9 +508,10 @@ wt_on_request_over(void *cls, struct MHD_Connection *mhd, void **context,
 		return;
 	*context = NULL;
 	count_request(listener, r, mhd);
+	wt_holding_leave(listener, r);
 	r->connection->request = NULL;
 	listener->n_unanswered--;
 	if (!r->connection->doomed)
 		wt_connection_set_phase(r->connection, PHASE_IDLE);
-	recycle_request(listener, r);
+	wt_request_recycle(listener, r);
 }

@@ -1,6 +1,6 @@
 /*
  * listener.c
- *		Sockets and HTTP, by libmicrohttpd ("MHD"): see listener.h, and listener_private.h
+ *		Sockets and HTTP, by libmicrohttpd ("MHD"): see listener.h, and listener_state.h
  *		for its words.
  *
  * Two daemons of MHD share the callbacks and all else: one for plain connections, one for
@@ -11,11 +11,6 @@
  * accept: so a reload can open and close sockets while connections stay, there can be
  * several addresses and Unix-domain sockets, and a full house is ours to handle.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* accept4 */
-#endif
-
-#include <errno.h>
 #include <gnutls/abstract.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,36 +20,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "http/listener_private.h"
+#include "http/admission.h"
+#include "http/connection.h"
+#include "http/exchange.h"
+#include "http/holding.h"
+#include "http/listener.h"
+#include "http/request_pool.h"
+#include "http/response.h"
 
 /* Runs in which MHD may do nothing but ask for the next one, and those of them that follow
  * each other at once; to the others there is a pause, ms. */
 #define MAX_STALLS 50
 #define MAX_FAST_STALLS 15
 #define STALL_PAUSE 5
-
-/* A connection may take this long, ms, to its first request even in a full house. */
-#define SLOW_START 1000
-
-/* After accept has failed for want of descriptors or memory, wait, ms. */
-#define ACCEPT_PAUSE 100
-
-/* That the system had no memory for an event is shown for so long, ms. */
-#define SHORTAGE_TIME 5000
-
-/* Connections accepted in one run, so that a flood of them leaves time for the rest. */
-#define ACCEPT_BURST 64
-
-/*
- * What an epoll event of poll_fd is about.  Lingering ones carry their index instead, and
- * parked connections their address, which is larger; arrivals have a mark of their own.
- */
-#define POLL_MHD UINT64_MAX
-#define POLL_SOCKETS (UINT64_MAX - 1)
-
-/*
- * The life of a listener
- */
 
 static void (*panic_callback)(const char *reason);
 
@@ -185,28 +163,15 @@ wt_listener_configure(WtListener *listener, const WtListenerSettings *settings)
 	(void) wt_cidr_list_parse(settings->trusted_proxies, &listener->trusted, &bad, &n);
 }
 
-static void
-poll_sockets(WtListener *listener, bool on)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = POLL_SOCKETS}};
-
-	if (listener->polling_sockets == on)
-		return;
-	listener->polling_sockets = on;
-	for (int i = 0; i < listener->sockets.n; i++)
-		epoll_ctl(listener->poll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
-				  listener->sockets.sockets[i].fd, &event);
-}
-
 bool
 wt_listener_open(WtListener *listener, const char *addresses, int port, int flags,
 				 WtSocketsError *error)
 {
 	bool ok;
 
-	poll_sockets(listener, false);
+	wt_admission_poll(listener, false);
 	ok = wt_sockets_open(&listener->sockets, addresses, port, flags, error);
-	poll_sockets(listener, true);
+	wt_admission_poll(listener, true);
 	return ok;
 }
 
@@ -256,7 +221,7 @@ wt_listener_is_tls(const WtListener *listener)
 void
 wt_listener_close_sockets(WtListener *listener)
 {
-	poll_sockets(listener, false);
+	wt_admission_poll(listener, false);
 	wt_sockets_close(&listener->sockets);
 }
 
@@ -264,13 +229,6 @@ int
 wt_listener_descriptor(const WtListener *listener)
 {
 	return listener->poll_fd;
-}
-
-static bool
-is_full(const WtListener *listener)
-{
-	return listener->n_connections + listener->arrivals.n >=
-		   listener->settings.max_connections;
 }
 
 int
@@ -294,292 +252,15 @@ wt_listener_timeout(WtListener *listener)
 		if (c && c->since + wt_connection_phase_limit(listener, (Phase) phase) < next)
 			next = c->since + wt_connection_phase_limit(listener, (Phase) phase);
 	}
-	/* Those who knock at a full house are not heard until somebody can make room. */
-	if (!listener->polling_sockets && listener->phases[PHASE_NEW].first &&
-		listener->phases[PHASE_NEW].first->since + SLOW_START < next)
-		next = listener->phases[PHASE_NEW].first->since + SLOW_START;
-	if (listener->arrivals.first &&
-		listener->arrivals.first->since + listener->settings.request_timeout < next)
-		next = listener->arrivals.first->since + listener->settings.request_timeout;
+	if (wt_admission_next(listener) < next)
+		next = wt_admission_next(listener);
 	if (wt_lingering_next(&listener->lingering) < next)
 		next = wt_lingering_next(&listener->lingering);
-	if (listener->accept_after > 0 && listener->accept_after < next)
-		next = listener->accept_after;
 	if (next == INT64_MAX)
 		return -1;
 	if (next <= now)
 		return 0;
 	return next - now > 60000 ? 60000 : (int) (next - now);
-}
-
-/*
- * Who makes room in a full house: the one that has not come to its first request for a
- * while, else the one that has been idle longest; NULL: nobody.
- */
-static Connection *
-who_makes_room(const WtListener *listener)
-{
-	Connection *c = listener->phases[PHASE_NEW].first;
-
-	if (c && c->since + SLOW_START <= listener->now)
-		return c;
-	return listener->phases[PHASE_IDLE].first;
-}
-
-static void
-make_room(WtListener *listener)
-{
-	Connection *c = who_makes_room(listener);
-
-	if (c && listener->n_doomed == 0)
-		wt_connection_doom(c);
-}
-
-/* Prepares a connection's session; its handshake begins with the client's first bytes. */
-static void
-begin_tls(WtListener *listener, Connection *c)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-
-	c->session = info ? info->tls_session : NULL;
-	if (!c->session || !wt_tls_begin(listener->tls, c->session))
-	{
-		wt_connection_doom(c);
-		return;
-	}
-	c->tls = wt_tls_hold(listener->tls);
-	wt_connection_park(c);
-}
-
-/* A parked connection is ready to go on: lets MHD try. */
-static void
-try_parked(WtListener *listener, Connection *c)
-{
-	unsigned char first;
-
-	if (!c->greeted && recv(c->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
-	{
-		/* Not the beginning of a handshake: who speaks plain HTTP can be told so. */
-		if (first != 0x16)
-		{
-			if (first >= 'A' && first <= 'Z')
-				wt_answer_directly(
-					c, 400, "Bad Request",
-					"this port speaks TLS: send to https:// instead of http://");
-			wt_count_request(listener->counters, 400, WT_REASON_MALFORMED);
-			wt_connection_doom(c);
-			return;
-		}
-		c->greeted = true;
-	}
-	wt_connection_unpark(c);
-	c->next_tried = listener->tried;
-	listener->tried = c;
-}
-
-/* After MHD has been run: those that wait on, for all that it has done, are parked. */
-static void
-park_tried(WtListener *listener)
-{
-	Connection *c = listener->tried;
-	Connection *next;
-
-	listener->tried = NULL;
-	for (; c; c = next)
-	{
-		next = c->next_tried;
-		c->next_tried = NULL;
-		if (c->phase != PHASE_NEW) /* it is at its first request, or doomed */
-			continue;
-		if (wt_tls_has_unread(c->session)) /* MHD is about to read it */
-		{
-			c->next_tried = listener->tried;
-			listener->tried = c;
-		}
-		else
-			wt_connection_park(c);
-	}
-}
-
-/*
- * Closes a socket that MHD does not get, with an answer where that costs little: by TLS it
- * would be a handshake, and those who come in floods leave room for others to linger.
- */
-static void
-turn_away(WtListener *listener, int fd, const WtAddress *address, bool secure, int status,
-		  const char *phrase, WtReason reason, const char *sentence)
-{
-	char message[DIRECT_ANSWER_SIZE];
-	char ip[INET6_ADDRSTRLEN];
-	WtRefusal refusal = {.time_us = wall_clock_us(), .status = status, .reason = reason};
-
-	if (!secure)
-	{
-		size_t length = wt_compose_answer(message, status, phrase, sentence);
-
-		(void) !send(fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (listener->lingering.n < WT_MAX_LINGERING / 2)
-			wt_linger(&listener->lingering, fd, listener->now);
-	}
-	close(fd);
-	wt_count_request(listener->counters, status, reason);
-	if (!listener->refused)
-		return;
-	if (address)
-	{
-		wt_address_format(address, ip, sizeof(ip));
-		refusal.ip = ip;
-	}
-	wt_refused_add(listener->refused, &refusal);
-}
-
-/*
- * Lets a connection in, whose client has this address (NULL: it is not one of IP) and comes
- * by TLS or not.  counted: it is one of those of its address.  NULL where it could not.
- */
-static Connection *
-admit(WtListener *listener, int fd, const struct sockaddr_storage *address,
-	  socklen_t length, bool secure, bool counted)
-{
-	WtAddress client;
-	WtVisitor *visitor = NULL;
-
-	if (counted && wt_address_of_socket((const struct sockaddr *) address, &client) &&
-		!wt_address_is_loopback(&client) &&
-		!wt_address_enter(&listener->addresses, &client,
-						  listener->settings.max_connections_per_ip, &visitor))
-	{
-		turn_away(
-			listener, fd, &client, secure, 429, "Too Many Requests",
-			WT_REASON_CONNECTIONS,
-			"this address has as many connections as "
-			"windtrap.max_connections_per_ip allows: keep them open and use them again");
-		return NULL;
-	}
-	listener->started = NULL;
-	/* MHD closes the socket where it fails. */
-	if (MHD_add_connection(listener->daemons[secure ? DAEMON_TLS : DAEMON_PLAIN], fd,
-						   (const struct sockaddr *) address, length) != MHD_YES ||
-		!listener->started)
-	{
-		if (visitor)
-			wt_address_leave(&listener->addresses, visitor);
-		return NULL;
-	}
-	listener->started->visitor = visitor;
-	if (secure)
-		begin_tls(listener, listener->started);
-	return listener->started;
-}
-
-/* One that has just been accepted. */
-static void
-receive(WtListener *listener, int fd, const struct sockaddr_storage *address,
-		socklen_t length)
-{
-	WtAddress peer;
-	bool by_ip = wt_address_of_socket((const struct sockaddr *) address, &peer);
-	bool trusted = wt_cidr_list_has(&listener->trusted, by_ip ? &peer : NULL);
-
-	if (trusted && listener->settings.proxy_protocol)
-	{
-		if (!wt_arrivals_add(&listener->arrivals, fd, address, length, listener->now))
-			close(fd);
-		return;
-	}
-	(void) admit(listener, fd, address, length, listener->tls && by_ip, !trusted);
-}
-
-/* A proxy goes on to say whose connection it passes on. */
-static void
-attend_arrival(WtListener *listener, WtArrival *arrival)
-{
-	WtArrival a = *arrival;
-	WtProxyHeader header;
-	WtProxyResult result = wt_arrival_read(arrival, &header);
-	struct sockaddr_in6 client = {.sin6_family = AF_INET6};
-	Connection *c;
-	WtAddress peer;
-	bool by_ip = wt_address_of_socket((const struct sockaddr *) &a.address, &peer);
-	bool secure = listener->tls && by_ip;
-
-	if (result == WT_PROXY_INCOMPLETE)
-		return;
-	wt_arrivals_remove(&listener->arrivals, arrival);
-	if (result == WT_PROXY_MALFORMED)
-	{
-		turn_away(
-			listener, a.fd, by_ip ? &peer : NULL, secure, 400, "Bad Request",
-			WT_REASON_MALFORMED,
-			"windtrap.proxy_protocol is on: a connection from a trusted proxy begins "
-			"with a header of the PROXY protocol");
-		return;
-	}
-	if (header.own)
-	{
-		(void) admit(listener, a.fd, &a.address, a.address_length, secure, false);
-		return;
-	}
-	/* Somebody, but nobody knows who: not this machine, which may do more than others. */
-	if (header.known)
-		memcpy(&client.sin6_addr, header.address.bytes, sizeof(client.sin6_addr));
-	memset(&a.address, 0, sizeof(a.address));
-	memcpy(&a.address, &client, sizeof(client));
-	c = admit(listener, a.fd, &a.address, sizeof(client), secure, header.known);
-	/* Whatever address the proxy has told, it is not one of this machine. */
-	if (c)
-		c->passed_on = true;
-}
-
-static void
-end_overdue_arrivals(WtListener *listener)
-{
-	WtArrival *arrival;
-
-	while ((arrival = listener->arrivals.first) != NULL &&
-		   arrival->since + listener->settings.request_timeout <= listener->now)
-	{
-		int fd = arrival->fd;
-
-		wt_arrivals_remove(&listener->arrivals, arrival);
-		close(fd);
-	}
-}
-
-static void
-accept_connections(WtListener *listener)
-{
-	for (int i = 0; i < listener->sockets.n; i++)
-	{
-		for (int burst = 0; burst < ACCEPT_BURST; burst++)
-		{
-			struct sockaddr_storage address;
-			socklen_t length = sizeof(address);
-			int fd;
-
-			if (is_full(listener))
-			{
-				make_room(listener);
-				return;
-			}
-			fd = accept4(listener->sockets.sockets[i].fd, (struct sockaddr *) &address,
-						 &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-			if (fd < 0)
-			{
-				if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-					errno == ENOMEM)
-				{
-					listener->accept_after = listener->now + ACCEPT_PAUSE;
-					return;
-				}
-				if (errno == EINTR || errno == ECONNABORTED)
-					continue;
-				break;
-			}
-			receive(listener, fd, &address, length);
-		}
-	}
 }
 
 static void
@@ -590,7 +271,7 @@ end_overdue(WtListener *listener)
 		int64_t limit = wt_connection_phase_limit(listener, (Phase) phase);
 		Connection *c;
 
-		if (phase == PHASE_HELD) /* see release_held */
+		if (phase == PHASE_HELD) /* see wt_holding_release */
 			continue;
 
 		while ((c = listener->phases[phase].first) != NULL &&
@@ -643,37 +324,13 @@ end_stalled(WtListener *listener)
 void
 wt_listener_run(WtListener *listener)
 {
-	struct epoll_event events[64];
-	bool accepting;
-	bool knocking = false;
-	int n;
-
 	listener->now = monotonic_ms();
-	if (listener->accept_after > 0 && listener->accept_after <= listener->now)
-		listener->accept_after = 0;
-	/* Nobody can be let in: do not be woken for those who knock. */
-	accepting = listener->accept_after == 0 &&
-				(!is_full(listener) || who_makes_room(listener) != NULL);
-	poll_sockets(listener, accepting);
-
-	n = epoll_wait(listener->poll_fd, events, 64, 0);
-	for (int i = 0; i < n; i++)
-	{
-		if (events[i].data.u64 == POLL_SOCKETS)
-			knocking = true;
-		else if (wt_arrival_of(events[i].data.u64))
-			attend_arrival(listener, wt_arrival_of(events[i].data.u64));
-		else if (events[i].data.u64 != POLL_MHD && events[i].data.u64 >= WT_MAX_LINGERING)
-			try_parked(listener, events[i].data.ptr);
-	}
-	if (knocking)
-		accept_connections(listener);
-	wt_release_held(listener, false);
+	wt_admission_run(listener);
+	wt_holding_release(listener, false);
 	run_daemons(listener);
-	park_tried(listener);
+	wt_admission_settle(listener);
 	end_stalled(listener);
 	end_overdue(listener);
-	end_overdue_arrivals(listener);
 	if (listener->lingering.n > 0)
 		wt_lingering_drain(&listener->lingering, listener->now);
 	listener->counters->connections = (uint64_t) listener->n_connections;
@@ -719,7 +376,8 @@ wt_listener_answer(WtListener *listener, WtRequest *request, const WtAnswer *ans
 	r->reason = answer->reason;
 	r->line = answer->line;
 	r->column = answer->column;
-	r->response = wt_make_answer(answer, r);
+	if (answer->status != 0)
+		r->response = wt_make_answer(answer, r);
 	resume(r, answer->status);
 }
 
@@ -742,19 +400,7 @@ wt_listener_set_health(WtListener *listener, const char *reason)
 const char *
 wt_listener_shortage(const WtListener *listener)
 {
-	int64_t now = monotonic_ms();
-
-	switch (listener->shortage)
-	{
-		case WT_REASON_OVERLOAD:
-			return wt_is_crowded(listener, listener->settings.max_inflight, now)
-					   ? wt_overload
-					   : NULL;
-		case WT_REASON_MEMORY:
-			return now - listener->shortage_at < SHORTAGE_TIME ? "out of memory" : NULL;
-		default:
-			return NULL;
-	}
+	return wt_holding_shortage(listener);
 }
 
 int
@@ -784,7 +430,7 @@ wt_listener_destroy(WtListener *listener)
 		wt_listener_close_sockets(listener);
 	/* MHD aborts where a connection is suspended: let go, and suspend no more. */
 	listener->closing = true;
-	wt_release_held(listener, true);
+	wt_holding_release(listener, true);
 	for (Connection *c = listener->phases[PHASE_NEW].first; c; c = c->next)
 		if (c->parked)
 			wt_connection_unpark(c);
@@ -807,13 +453,7 @@ wt_listener_destroy(WtListener *listener)
 		MHD_destroy_response(listener->healthy);
 	if (listener->healthy_and_close)
 		MHD_destroy_response(listener->healthy_and_close);
-	while (listener->free_requests)
-	{
-		Request *r = listener->free_requests;
-
-		listener->free_requests = r->next;
-		wt_free_request(r);
-	}
+	wt_request_free_all(listener);
 	if (listener->poll_fd >= 0)
 		close(listener->poll_fd);
 	free(listener);

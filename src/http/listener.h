@@ -15,37 +15,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/answer.h"
 #include "http/auth.h"
 #include "base/counters.h"
+#include "http/listener_settings.h"
 #include "http/refused.h"
 #include "http/request.h"
 #include "http/sockets.h"
 #include "http/tls.h"
 
 typedef struct WtListener WtListener;
-
-typedef struct WtListenerSettings
-{
-	int max_connections;
-	int max_connections_per_ip;	 /* 0: no limit */
-	bool proxy_protocol;		 /* trusted proxies say whose connection it is */
-	const char *trusted_proxies; /* a list, checked by wt_cidr_list_parse */
-	size_t max_body_size;		 /* bytes of one body */
-	size_t max_inflight;		 /* bytes of all bodies at one time */
-	int request_timeout;		 /* ms */
-} WtListenerSettings;
-
-/* What a request is answered with. */
-typedef struct WtAnswer
-{
-	int status;
-	WtReason reason; /* why it is not a 2xx, for the counters */
-	int line;		 /* where a body is wrong, both from 1; 0: it is not said */
-	int column;
-	const char *type; /* Content-Type; NULL: JSON */
-	const char *body;
-	size_t length;
-} WtAnswer;
 
 /*
  * A new listener without sockets, which counts in *counters and asks auth who may; both must
@@ -103,9 +82,9 @@ extern WtRequest *wt_listener_next(WtListener *listener);
 extern const WtRequest *wt_listener_peek(const WtListener *listener);
 
 /*
- * Answers a request that wt_listener_next gave; it is no longer the caller's.  The body
- * is copied.  The answer leaves with the next wt_listener_run, which must
- * follow at once: MHD does not wake up for it.
+ * Answers a request that wt_listener_next gave; it is no longer the caller's.  The answer is
+ * copied.  It leaves with the next wt_listener_run, which must follow at once: MHD does not
+ * wake up for it.
  */
 extern void wt_listener_answer(WtListener *listener, WtRequest *request,
 							   const WtAnswer *answer);

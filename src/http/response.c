@@ -1,13 +1,14 @@
 /*
  * response.c
- *		Answers, as MHD or the socket is given them: see listener_private.h.
+ *		Answers, as MHD or the socket is given them: see response.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "http/listener_private.h"
+#include "http/connection.h"
+#include "http/response.h"
 
 /* For so long a browser need not ask again whether a page may send, s. */
 #define PREFLIGHT_MAX_AGE "600"
@@ -50,10 +51,11 @@ wt_make_standing_responses(WtListener *listener)
 		   listener->healthy_and_close;
 }
 
-static bool
-busy_status(int status)
+/* After so long, s, it is worth to be tried again; 0: that is not known. */
+static int
+default_retry_after(int status)
 {
-	return status == MHD_HTTP_SERVICE_UNAVAILABLE;
+	return status == MHD_HTTP_SERVICE_UNAVAILABLE ? 1 : 0;
 }
 
 /* The headers that hang on the request. */
@@ -92,23 +94,23 @@ wt_make_answer(const WtAnswer *answer, const Request *r)
 {
 	struct MHD_Response *response =
 		make_response(answer->type, answer->body, answer->length);
+	int retry_after =
+		answer->retry_after ? answer->retry_after : default_retry_after(answer->status);
 
 	if (!response)
 		return NULL;
 	add_request_headers(response, r);
-	if (busy_status(answer->status))
-		MHD_add_response_header(response, "Retry-After", "1");
+	if (retry_after > 0)
+	{
+		char seconds[16];
+
+		snprintf(seconds, sizeof(seconds), "%d", retry_after);
+		MHD_add_response_header(response, "Retry-After", seconds);
+	}
+	for (int i = 0; i < answer->n_headers; i++)
+		MHD_add_response_header(response, answer->headers[i].name,
+								answer->headers[i].value);
 	return response;
-}
-
-static struct MHD_Response *
-make_error(int status, const char *sentence, const Request *r)
-{
-	char body[WT_ANSWER_SIZE];
-	WtAnswer answer = {.status = status, .body = body};
-
-	answer.length = wt_answer_error(body, sentence);
-	return wt_make_answer(&answer, r);
 }
 
 static bool
@@ -137,53 +139,57 @@ answer_head(Request *r, int status, bool close)
 	return MHD_queue_response(r->connection->mhd, (unsigned int) status, r->response);
 }
 
-/* Answers with an error from the callback for the head. */
-enum MHD_Result
-wt_refuse(Request *r, int status, WtReason reason, const char *sentence, bool close)
+/* Answers with an error from the callback for the head; *answer says all but the body. */
+static enum MHD_Result
+refuse(Request *r, WtAnswer *answer, const char *sentence, bool close)
 {
-	r->reason = reason;
-	r->response = make_error(status, sentence, r);
+	char body[WT_ANSWER_SIZE];
+
+	answer->body = body;
+	answer->length = wt_answer_error(body, sentence);
+	r->reason = answer->reason;
+	r->response = wt_make_answer(answer, r);
 	if (!r->response)
 		return MHD_NO;
 	if (close && !r->last)
 		MHD_add_response_header(r->response, "Connection", "close");
-	return answer_head(r, status, close);
+	return answer_head(r, answer->status, close);
 }
 
-/* The path does not take the method. */
+enum MHD_Result
+wt_refuse(Request *r, int status, WtReason reason, const char *sentence, bool close)
+{
+	WtAnswer answer = {.status = status, .reason = reason};
+
+	return refuse(r, &answer, sentence, close);
+}
+
 enum MHD_Result
 wt_refuse_method(Request *r, const char *allow)
 {
+	const WtHeader header = {.name = "Allow", .value = allow};
+	WtAnswer answer = {.status = MHD_HTTP_METHOD_NOT_ALLOWED,
+					   .reason = WT_REASON_METHOD,
+					   .headers = &header,
+					   .n_headers = 1};
 	char sentence[64];
 
 	snprintf(sentence, sizeof(sentence), "this path takes %s", allow);
-	r->reason = WT_REASON_METHOD;
-	r->response = make_error(MHD_HTTP_METHOD_NOT_ALLOWED, sentence, r);
-	if (!r->response)
-		return MHD_NO;
-	MHD_add_response_header(r->response, "Allow", allow);
-	return answer_head(r, MHD_HTTP_METHOD_NOT_ALLOWED, false);
+	return refuse(r, &answer, sentence, false);
 }
 
-/* Who sends may not. */
 enum MHD_Result
 wt_refuse_by(Request *r, const WtVerdict *verdict)
 {
-	r->reason = verdict->reason;
-	r->response = make_error(verdict->status, verdict->sentence, r);
-	if (!r->response)
-		return MHD_NO;
-	if (verdict->authenticate)
-		MHD_add_response_header(r->response, "WWW-Authenticate",
-								"Bearer realm=\"windtrap\"");
-	if (verdict->retry_after > 0)
-	{
-		char seconds[16];
+	static const WtHeader header = {.name = "WWW-Authenticate",
+									.value = "Bearer realm=\"windtrap\""};
+	WtAnswer answer = {.status = verdict->status,
+					   .reason = verdict->reason,
+					   .retry_after = verdict->retry_after,
+					   .headers = &header,
+					   .n_headers = verdict->authenticate ? 1 : 0};
 
-		snprintf(seconds, sizeof(seconds), "%d", verdict->retry_after);
-		MHD_add_response_header(r->response, "Retry-After", seconds);
-	}
-	return answer_head(r, verdict->status, false);
+	return refuse(r, &answer, verdict->sentence, false);
 }
 
 /* What the path takes; where a browser asks for a page that may send, that it may. */
@@ -231,12 +237,17 @@ wt_compose_answer(char message[DIRECT_ANSWER_SIZE], int status, const char *phra
 {
 	char body[WT_ANSWER_SIZE];
 	size_t length = wt_answer_error(body, sentence);
-	int n = snprintf(
+	int retry_after = default_retry_after(status);
+	char retry[32] = "";
+	int n;
+
+	if (retry_after > 0)
+		snprintf(retry, sizeof(retry), "Retry-After: %d\r\n", retry_after);
+	n = snprintf(
 		message, DIRECT_ANSWER_SIZE - sizeof(body),
 		"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\n"
 		"%sContent-Length: %zu\r\n\r\n",
-		status, phrase, busy_status(status) ? "Retry-After: 1\r\n" : "", length);
-
+		status, phrase, retry, length);
 	memcpy(message + n, body, length);
 	return (size_t) n + length;
 }

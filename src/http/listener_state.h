@@ -1,11 +1,16 @@
 /*
- * listener_private.h
- *		What the files of the listener share; nobody else includes it.
+ * listener_state.h
+ *		A listener with its connections and requests, as they lie in memory: what the files
+ *		below share and none of them owns.  Each of them includes only those beneath it.
  *
- *	src/http/listener.c		a listener's life: sockets, daemons, what is overdue
- *	src/http/connection.c	phases of a connection
- *	src/http/exchange.c		requests: MHD's callbacks
- *	src/http/response.c		answers, as MHD or the socket is given them
+ *	listener.c		a listener's life: daemons, one run, what is overdue
+ *	admission.c		connections, from the sockets that listen to MHD
+ *	exchange.c		requests, from their first line to their end: MHD's callbacks
+ *	request_pool.c	the memory of requests
+ *	holding.c		memory of bodies: who has room, who waits for it
+ *	head.c			the head of a request: what it says, and whether it is well-formed
+ *	response.c		answers, as MHD or the socket is given them
+ *	connection.c	phases of a connection
  *
  * Words:
  *	request		one HTTP request; it lives from its first line to its answer's last
@@ -18,8 +23,8 @@
  *	parked		a connection with TLS that waits, suspended, for the next bytes before its
  *				first request: MHD would run in circles until they come
  */
-#ifndef WT_LISTENER_PRIVATE_H
-#define WT_LISTENER_PRIVATE_H
+#ifndef WT_LISTENER_STATE_H
+#define WT_LISTENER_STATE_H
 
 #ifdef POSTGRES_H
 #error "the listener knows no PostgreSQL: what raises would raise through MHD's frames"
@@ -27,15 +32,21 @@
 
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <time.h>
 
+#include "base/cidr.h"
+#include "base/compat.h"
+#include "base/counters.h"
 #include "http/addresses.h"
 #include "http/answer.h"
 #include "http/arrivals.h"
-#include "base/compat.h"
+#include "http/auth.h"
 #include "http/lingering.h"
-#include "http/listener.h"
+#include "http/listener_settings.h"
+#include "http/refused.h"
+#include "http/request.h"
+#include "http/sockets.h"
+#include "http/tls.h"
 
 /*
  * MHD's memory for each connection.  The head of a request must fit, with about 60 bytes
@@ -43,12 +54,6 @@
  * request, so more is slower: 64 KB cost a fifth of all CPU time.
  */
 #define CONNECTION_MEMORY (16 * 1024)
-
-/* A request waits so long for memory, ms, before it is refused. */
-#define HOLD_TIMEOUT 1000
-
-/* An answer of ours with its head, as it is sent without MHD. */
-#define DIRECT_ANSWER_SIZE (WT_ANSWER_SIZE + 256)
 
 typedef enum Phase
 {
@@ -63,6 +68,7 @@ typedef enum Phase
 
 typedef struct Connection Connection;
 typedef struct Request Request;
+typedef struct WtListener WtListener;
 
 typedef struct List
 {
@@ -132,6 +138,13 @@ struct Request
 	struct MHD_Response *response;
 	bool standing; /* response is one of the listener's, not the request's own */
 };
+
+/*
+ * What an epoll event of poll_fd is about.  Lingering ones carry their index instead, and
+ * parked connections their address, which is larger; arrivals have a mark of their own.
+ */
+#define POLL_MHD UINT64_MAX
+#define POLL_SOCKETS (UINT64_MAX - 1)
 
 enum
 {
@@ -220,104 +233,5 @@ find_header(const WtRequest *request, const char *name)
 {
 	return wt_header_find(request->headers, request->n_headers, name);
 }
-
-/* connection.c */
-
-/* Puts a connection into a phase that began at `since`, ms, which is not later than now. */
-extern void wt_connection_set_phase_since(Connection *c, Phase phase, int64_t since);
-
-/* The same, from now on. */
-extern void wt_connection_set_phase(Connection *c, Phase phase);
-
-/* How long a phase may last, ms. */
-extern int64_t wt_connection_phase_limit(const WtListener *listener, Phase phase);
-
-/*
- * Takes a connection that waits for bytes before its first request out of MHD's hands, and
- * gives it back.
- */
-extern void wt_connection_park(Connection *c);
-extern void wt_connection_unpark(Connection *c);
-
-/* Ends a connection from outside of MHD, which sees it end and closes it. */
-extern void wt_connection_doom(Connection *c);
-
-/* Who has come by TLS, as far as a certificate says it; asked once for a connection. */
-extern WtTlsPeer wt_connection_certificate(Connection *c);
-
-/* One from the time before TLS was switched on (or off), which has it (or has it not). */
-extern bool wt_connection_is_outdated(const Connection *c);
-
-/* response.c */
-
-/* Makes the responses that requests share; false: out of memory. */
-extern bool wt_make_standing_responses(WtListener *listener);
-
-/* Gives a request one of them, or, where it has headers of its own, one like it. */
-extern void wt_set_standing_response(Request *r, struct MHD_Response *keep,
-									 struct MHD_Response *close, const char *body);
-
-/* A response of what the worker answers; NULL: out of memory. */
-extern struct MHD_Response *wt_make_answer(const WtAnswer *answer, const Request *r);
-
-/*
- * Answer from the callback for the head: with an error (close: the connection ends with it),
- * because the path does not take the method, because who sends may not, what the path takes
- * or whether a page may send, and how the collector is.  Give what the callback gives.
- */
-extern enum MHD_Result wt_refuse(Request *r, int status, WtReason reason,
-								 const char *sentence, bool close);
-extern enum MHD_Result wt_refuse_method(Request *r, const char *allow);
-extern enum MHD_Result wt_refuse_by(Request *r, const WtVerdict *verdict);
-extern enum MHD_Result wt_answer_options(Request *r, const char *allow);
-extern enum MHD_Result wt_answer_health(WtListener *listener, Request *r, bool may_read);
-
-/*
- * Answer behind MHD's back, straight to the socket or the session, which hold nothing of a
- * response yet; the second one where MHD takes no response, in the middle of a body above all.  The caller ends the connection.
- */
-extern void wt_answer_directly(Connection *c, int status, const char *phrase,
-							   const char *sentence);
-extern void wt_refuse_in_body(Request *r, int status, const char *phrase, WtReason reason,
-							  const char *sentence);
-
-/* A whole answer as it is sent, for where there is no MHD; gives its length. */
-extern size_t wt_compose_answer(char message[DIRECT_ANSWER_SIZE], int status,
-								const char *phrase, const char *sentence);
-
-/* The body of the answer to one event that is committed; what who comes too late is told. */
-extern const char wt_accepted[];
-extern const char wt_stopping[];
-
-/* exchange.c */
-
-extern const char wt_overload[]; /* the sentence */
-
-/*
- * Whether bodies fill the memory up to a limit, bytes, so that requests are held; now: ms.
- * Where nobody is favoured the next one will be, so there is room for him.
- */
-extern bool wt_is_crowded(const WtListener *listener, size_t limit, int64_t now);
-
-/* MHD's callbacks, in the order in which MHD calls them for a connection. */
-extern void wt_on_connection(void *cls, struct MHD_Connection *mhd, void **context,
-							 enum MHD_ConnectionNotificationCode code);
-extern void *wt_on_target(void *cls, const char *target, struct MHD_Connection *mhd);
-extern enum MHD_Result wt_on_request(void *cls, struct MHD_Connection *mhd,
-									 const char *url, const char *method,
-									 const char *version, const char *upload_data,
-									 size_t *upload_data_size, void **context);
-extern void wt_on_request_over(void *cls, struct MHD_Connection *mhd, void **context,
-							   enum MHD_RequestTerminationCode code);
-
-/* MHD's log: it says here that it is about to answer by itself. */
-extern void wt_on_complaint(void *cls, const char *format, va_list values)
-	__attribute__((format(printf, 2, 0)));
-
-/* Lets go of the requests that are held: those for which there is room, or time is up. */
-extern void wt_release_held(WtListener *listener, bool all);
-
-/* Frees one of the listener's free_requests. */
-extern void wt_free_request(Request *r);
 
 #endif
