@@ -7,7 +7,7 @@
 
 MODULE_big = windtrap
 EXTENSION = windtrap
-DATA = windtrap--1.0.sql
+DATA_built = windtrap--1.0.sql
 PGFILEDESC = "windtrap - an event collector inside PostgreSQL"
 
 OBJS = \
@@ -21,6 +21,7 @@ OBJS = \
 	src/base/origins.o \
 	src/base/process.o \
 	src/base/settings.o \
+	src/base/settings_checks.o \
 	src/base/settings_files.o \
 	src/base/shared.o \
 	src/base/sql.o \
@@ -66,7 +67,16 @@ OBJS = \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/output/target.o \
+	src/protocol/cloudevents.o \
+	src/protocol/datadog.o \
 	src/protocol/gelf.o \
+	src/protocol/hec.o \
+	src/protocol/journald.o \
+	src/protocol/loki.o \
+	src/protocol/loki_json.o \
+	src/protocol/loki_labels.o \
+	src/protocol/loki_protobuf.o \
 	src/protocol/otlp.o \
 	src/protocol/otlp_decode.o \
 	src/protocol/otlp_json.o \
@@ -96,6 +106,7 @@ OBJS = \
 	src/views/stats.o \
 	src/views/status.o \
 	src/worker/batch.o \
+	src/worker/condition.o \
 	src/worker/control.o \
 	src/worker/launcher.o \
 	src/worker/tokens.o \
@@ -131,8 +142,13 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 -include $(OBJS:.o=.d)
 
 # A changed Makefile rebuilds everything: flags live here.
-$(OBJS): Makefile
+$(OBJS) windtrap--1.0.sql: Makefile
+
+# The extension's script, of pieces by subject in this order.
+SQL_PIECES = schema processes log_table upkeep stats refused tokens quarantine forwarding installed
+windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
+	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
 
 .PHONY: format
 format:
-	clang-format -i windtrap.c src/*/*.[ch]
+	clang-format -i windtrap.c src/*/*.[ch] mongo/*.[ch] fuzz/*.[ch] t/*.c

@@ -13,80 +13,110 @@ is_space(char c)
 	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-const char *
-wt_json_walk_space(const char *text, const char *end)
+static const char *
+skip_space(const char *p, const char *end)
 {
-	while (text < end && is_space(*text))
-		text++;
-	return text;
+	while (p < end && is_space(*p))
+		p++;
+	return p;
+}
+
+/* Where the children of what is walked end at the latest. */
+static const char *
+bound(const WtJsonWalk *walk)
+{
+	return walk->end ? walk->end : walk->limit;
 }
 
 bool
-wt_json_walk_into(WtJsonWalk *walk, const char *text, const char *end, char bracket)
+wt_json_walk_whole(const char *text, size_t length, WtJsonText *value)
 {
-	if (text == end || *text != bracket)
+	const char *end = text + length;
+	const char *after;
+
+	text = skip_space(text, end);
+	if (text == end || (*text != '{' && *text != '['))
 		return false;
-	walk->next = wt_json_walk_space(text + 1, end);
-	walk->end = end;
-	walk->array = bracket == '[';
-	walk->ended = false;
-	walk->broken = false;
+	after = wt_json_skip_value(text, (size_t) (end - text));
+	if (!after || skip_space(after, end) != end)
+		return false;
+	value->text = text;
+	value->length = (size_t) (after - text);
 	return true;
 }
 
-/* Whether the walk is at its closing bracket, which is passed. */
+bool
+wt_json_walk_into(WtJsonWalk *walk, WtJsonText value, char bracket)
+{
+	if (value.length < 2 || value.text[0] != bracket ||
+		value.text[value.length - 1] != (bracket == '{' ? '}' : ']'))
+		return false;
+	*walk = (WtJsonWalk){.end = value.text + value.length - 1};
+	walk->next = skip_space(value.text + 1, walk->end);
+	return true;
+}
+
+bool
+wt_json_walk_open(WtJsonWalk *walk, const char *text, const char *limit, char bracket)
+{
+	text = skip_space(text, limit);
+	if (text == limit || *text != bracket)
+		return false;
+	*walk = (WtJsonWalk){.bracket = bracket == '{' ? '}' : ']', .limit = limit};
+	walk->next = skip_space(text + 1, limit);
+	return true;
+}
+
+/* Whether there are no more children, or it is broken. */
 static bool
-at_end(WtJsonWalk *walk)
+is_at_end(WtJsonWalk *walk)
 {
-	if (walk->ended || walk->broken)
-		return true;
-	if (walk->next == walk->end)
-	{
+	if (!walk->end && walk->next < walk->limit && *walk->next == walk->bracket)
+		walk->end = walk->next;
+	else if (!walk->end && walk->next == walk->limit)
 		walk->broken = true;
-		return true;
-	}
-	if (*walk->next != (walk->array ? ']' : '}'))
-		return false;
-	walk->next++;
-	walk->ended = true;
-	return true;
+	return walk->broken || walk->next == walk->end;
 }
 
-bool
-wt_json_walk_pass(WtJsonWalk *walk, const char *after)
+/* Passes the comma behind a value that ends at `after`, if it is not the last. */
+static bool
+pass_comma(WtJsonWalk *walk, const char *after)
 {
-	const char *p = wt_json_walk_space(after, walk->end);
-	char close = walk->array ? ']' : '}';
+	const char *p = skip_space(after, bound(walk));
 
 	walk->broken = true;
-	if (p == walk->end)
+	if (p == walk->limit)
 		return false;
-	if (*p == ',')
+	if (p != walk->end && *p == ',')
 	{
-		p = wt_json_walk_space(p + 1, walk->end);
-		if (p == walk->end || *p == close)
+		p = skip_space(p + 1, bound(walk));
+		if (p == bound(walk) || *p == walk->bracket)
 			return false;
 	}
-	else if (*p != close)
+	else if (p != walk->end && (walk->end || *p != walk->bracket))
 		return false;
 	walk->next = p;
 	walk->broken = false;
 	return true;
 }
 
-/* The value at walk->next, which is passed. */
+/*
+ * The value at walk->next, which is passed.  A number ends at what follows it, which is why the
+ * closing bracket is in reach.
+ */
 static bool
 read_value(WtJsonWalk *walk, WtJsonText *value)
 {
-	const char *start = wt_json_walk_space(walk->next, walk->end);
-	const char *after = wt_json_skip_value(start, (size_t) (walk->end - start));
+	const char *start = skip_space(walk->next, bound(walk));
+	const char *reach = walk->end ? walk->end + 1 : walk->limit;
+	const char *after = wt_json_skip_value(start, (size_t) (reach - start));
 
-	if (!after || after == start)
+	if (!after || after == start || after > bound(walk))
 	{
 		walk->broken = true;
 		return false;
 	}
-	if (!wt_json_walk_pass(walk, after))
+	if (!pass_comma(walk, after))
 		return false;
 	while (is_space(after[-1])) /* it does not begin with one */
 		after--;
@@ -99,20 +129,21 @@ bool
 wt_json_walk_member(WtJsonWalk *walk, WtJsonText *name, WtJsonText *value)
 {
 	const char *p = walk->next;
+	const char *end = bound(walk);
 
-	if (at_end(walk))
+	if (is_at_end(walk))
 		return false;
 	walk->broken = true;
 	if (*p != '"')
 		return false;
 	name->text = ++p;
-	while (p < walk->end && *p != '"')
-		p += *p == '\\' && walk->end - p > 1 ? 2 : 1;
-	if (p >= walk->end)
+	while (p < end && *p != '"')
+		p += *p == '\\' && end - p > 1 ? 2 : 1;
+	if (p >= end)
 		return false;
 	name->length = (size_t) (p - name->text);
-	p = wt_json_walk_space(p + 1, walk->end);
-	if (p == walk->end || *p != ':')
+	p = skip_space(p + 1, end);
+	if (p == end || *p != ':')
 		return false;
 	walk->next = p + 1;
 	return read_value(walk, value);
@@ -121,13 +152,26 @@ wt_json_walk_member(WtJsonWalk *walk, WtJsonText *name, WtJsonText *value)
 bool
 wt_json_walk_element(WtJsonWalk *walk, WtJsonText *value)
 {
-	return !at_end(walk) && read_value(walk, value);
+	return !is_at_end(walk) && read_value(walk, value);
 }
 
-const char *
-wt_json_walk_peek(WtJsonWalk *walk)
+bool
+wt_json_walk_open_element(const WtJsonWalk *walk, WtJsonWalk *object)
 {
-	return at_end(walk) ? NULL : walk->next;
+	return wt_json_walk_open(object, walk->next, bound(walk), '{');
+}
+
+bool
+wt_json_walk_pass(WtJsonWalk *walk, const WtJsonWalk *object)
+{
+	walk->broken |= object->broken || !object->end;
+	return !walk->broken && pass_comma(walk, object->end + 1);
+}
+
+bool
+wt_json_walk_is_all(const WtJsonWalk *walk)
+{
+	return walk->end && skip_space(walk->end + 1, walk->limit) == walk->limit;
 }
 
 bool

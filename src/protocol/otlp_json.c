@@ -31,7 +31,7 @@ take_array(WtJsonText value, WtOtlpRest *rest)
 
 	if (is_null(value))
 		return true;
-	if (!wt_json_walk_into(&walk, value.text, value.text + value.length, '['))
+	if (!wt_json_walk_into(&walk, value, '['))
 		return false;
 	rest->next = walk.next;
 	rest->end = walk.end;
@@ -48,29 +48,13 @@ begin(WtOtlpState *state, const char *body, size_t length)
 
 	if (length >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
 		body += 3;
-	if (!wt_json_walk_into(&walk, wt_json_walk_space(body, end), end, '{'))
+	if (!wt_json_walk_open(&walk, body, end, '{'))
 		return false;
 	while (wt_json_walk_member(&walk, &name, &value))
 		if (is_member(name, "resourceLogs", "resource_logs") &&
 			!take_array(value, &state->resource_logs))
 			return false;
-	return !walk.broken && wt_json_walk_space(walk.next, end) == end;
-}
-
-/* Goes on in an array; false: there is none. */
-static bool
-resume(const WtOtlpRest *rest, WtJsonWalk *walk)
-{
-	*walk = (WtJsonWalk){.next = rest->next, .end = rest->end, .array = true};
-	return rest->next != NULL;
-}
-
-/* Leaves an array until later; it may have come to its end. */
-static WtOtlpResult
-leave(WtOtlpRest *rest, const WtJsonWalk *walk, bool found)
-{
-	rest->next = walk->ended ? NULL : walk->next;
-	return found ? WT_OTLP_FOUND : walk->broken ? WT_OTLP_BROKEN : WT_OTLP_NONE;
+	return !walk.broken && wt_json_walk_is_all(&walk);
 }
 
 /* What ResourceLogs and ScopeLogs have. */
@@ -112,27 +96,24 @@ static WtOtlpResult
 enter(WtOtlpRest *outer, const Names *names, WtOtlpRest *logs, WtJsonText *inner,
 	  WtJsonText *schema)
 {
-	const char *element;
-	WtJsonText value;
-	WtJsonWalk walk;
+	WtJsonWalk elements = {.next = outer->next, .end = outer->end};
 	WtJsonWalk members;
+	WtJsonText value;
 
 	*logs = (WtOtlpRest){NULL, NULL};
 	*inner = *schema = (WtJsonText){NULL, 0};
-	if (!resume(outer, &walk))
+	if (elements.next == elements.end)
 		return WT_OTLP_NONE;
-	element = wt_json_walk_peek(&walk);
-	if (!element)
-		return leave(outer, &walk, false);
-	if (wt_json_walk_into(&members, element, walk.end, '{'))
+	if (wt_json_walk_open_element(&elements, &members))
 	{
 		if (!read_logs(&members, names, logs, inner, schema) ||
-			!wt_json_walk_pass(&walk, members.next))
+			!wt_json_walk_pass(&elements, &members))
 			return WT_OTLP_BROKEN;
 	}
-	else if (!wt_json_walk_element(&walk, &value) || !is_null(value))
+	else if (!wt_json_walk_element(&elements, &value) || !is_null(value))
 		return WT_OTLP_BROKEN;
-	return leave(outer, &walk, true);
+	outer->next = elements.next;
+	return WT_OTLP_FOUND;
 }
 
 static WtOtlpResult
@@ -152,11 +133,14 @@ next_scope(WtOtlpState *state)
 static WtOtlpResult
 next_record(WtOtlpState *state, WtJsonText *record)
 {
-	WtJsonWalk walk;
+	WtJsonWalk records = {.next = state->records.next, .end = state->records.end};
 
-	if (!resume(&state->records, &walk))
+	if (records.next == records.end)
 		return WT_OTLP_NONE;
-	return leave(&state->records, &walk, wt_json_walk_element(&walk, record));
+	if (!wt_json_walk_element(&records, record))
+		return WT_OTLP_BROKEN;
+	state->records.next = records.next;
+	return WT_OTLP_FOUND;
 }
 
 /*

@@ -60,6 +60,12 @@ wt_protocol_of(const WtRequest *request)
 	return (const WtProtocol *) request->endpoint;
 }
 
+/* An error as WindTrap itself has it: {"error":"…"}. */
+extern void wt_words_error(WtWords *words, const char *sentence);
+
+/* An answer as WindTrap itself has it: {"accepted":N}, with what was not stored as it is. */
+extern void wt_words_accepted(const WtOutcome *outcome, WtWords *words);
+
 /* Whether a path is exactly this, but for a slash at its end. */
 extern bool wt_path_is(const char *path, const char *exact);
 

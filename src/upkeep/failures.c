@@ -7,10 +7,11 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/datum.h"
 #include "base/shared.h"
+#include "store/fault.h"
 #include "upkeep/failures.h"
 
 PG_FUNCTION_INFO_V1(windtrap_upkeep_failures);
@@ -41,9 +42,21 @@ wt_failure_remedy(const ErrorData *error)
 				   "keeps a transaction open.";
 		case ERRCODE_DISK_FULL:
 			return "Make room on that disk.";
-		default:
-			return error->hint;
+		case ERRCODE_UNDEFINED_FILE:
+		case ERRCODE_IO_ERROR:
+			return "Bring back the disk of that tablespace; or, for partitions to come, "
+				   "give "
+				   "the log table another one by ALTER TABLE ... SET TABLESPACE.";
 	}
+	if (error->hint)
+		return error->hint;
+	/* Its context begins with the function that has raised it. */
+	if (wt_is_raised_by_hand(error) && error->context)
+		return psprintf(
+			"Have the trigger or event trigger let the log's partitions pass, or "
+			"disable it: it is raised by %.*s.",
+			(int) strcspn(error->context, "\n"), error->context);
+	return NULL;
 }
 
 static void
@@ -70,6 +83,28 @@ find(WtUpkeepFailures *failures, const WtUpkeepFailure *like)
 			return failure;
 	}
 	return NULL;
+}
+
+static bool
+has_text(const WtUpkeepFailures *failures, const char *text)
+{
+	for (int i = 0; i < failures->n; i++)
+		if (strcmp(failures->failures[i].error, text) == 0)
+			return true;
+	return false;
+}
+
+bool
+wt_failures_are_news(const WtUpkeepFailures *failures, const ErrorData *error)
+{
+	char text[sizeof(failures->failures[0].error)];
+	bool known;
+
+	set_text(text, sizeof(text), wt_failure_text(error));
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	known = has_text(&wt_shared->upkeep_failures, text);
+	LWLockRelease(&wt_shared->lock);
+	return !known && !has_text(failures, text);
 }
 
 void
@@ -108,13 +143,6 @@ wt_failures_publish(WtUpkeepFailures *failures)
 	LWLockRelease(&wt_shared->lock);
 }
 
-static Datum
-text_or_null(const char *text, bool *is_null)
-{
-	*is_null = (text[0] == '\0');
-	return *is_null ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
 /* The rows of the view windtrap.upkeep_failures. */
 Datum
 windtrap_upkeep_failures(PG_FUNCTION_ARGS)
@@ -136,14 +164,14 @@ windtrap_upkeep_failures(PG_FUNCTION_ARGS)
 		int n = 0;
 
 		values[n++] = CStringGetTextDatum(f->action);
-		values[n] = text_or_null(f->partition, &nulls[n]);
+		values[n] = wt_text_or_null(f->partition, &nulls[n]);
 		n++;
 		/* A look is at all times. */
 		nulls[n] = nulls[n + 1] = (f->from == f->to);
 		values[n++] = TimestampTzGetDatum(f->from);
 		values[n++] = TimestampTzGetDatum(f->to);
 		values[n++] = CStringGetTextDatum(f->error);
-		values[n] = text_or_null(f->hint, &nulls[n]);
+		values[n] = wt_text_or_null(f->hint, &nulls[n]);
 		n++;
 		values[n++] = TimestampTzGetDatum(f->first_time);
 		values[n++] = TimestampTzGetDatum(f->last_time);

@@ -25,6 +25,7 @@
 
 #include "http/answer.h"
 #include "worker/batch.h"
+#include "worker/condition.h"
 #include "event/charset.h"
 #include "event/decode.h"
 #include "event/enrich.h"
@@ -48,6 +49,9 @@
 
 /* The second try of a batch when the worker is stopping, ms. */
 #define RETRY_TIMEOUT 2000
+
+/* Of the path in ?time_field=…, bytes. */
+#define TIME_FIELD_SIZE 128
 
 /* Errors that are listed in an answer. */
 #define MAX_LISTED 10
@@ -101,8 +105,9 @@ struct Job
 	bool checking;
 	bool checked; /* it is well-formed to its end, and not too long */
 	int64 n_checked;
-	bool decoded; /* all of it */
-	int status;	  /* of the answer, where that is known already; 0: it is not */
+	bool decoded;					  /* all of it */
+	char time_field[TIME_FIELD_SIZE]; /* the path to each event's own time; "": none */
+	int status; /* of the answer, where that is known already; 0: it is not */
 	WtReason reason;
 	const char *message;
 };
@@ -198,8 +203,8 @@ make_stand_in(Event *event, WtReason reason, const char *error)
 {
 	MemoryContext old = MemoryContextSwitchTo(event->job->piece);
 
-	event->row.data =
-		wt_enrich_quarantined(event->job->envelope, error, event->raw, event->raw_length);
+	event->row.data = wt_enrich_quarantined(event->job->envelope, event->row.data, error,
+											event->raw, event->raw_length);
 	event->row.status = 422;
 	event->quarantined = true;
 	list_error(event->job, event->index, reason, error);
@@ -358,6 +363,9 @@ begin_job(Job *job)
 	}
 	else if (!convert_body(job))
 		return false;
+	if (!request->endpoint && request->query)
+		(void) wt_query_value(request, "time_field", job->time_field,
+							  sizeof(job->time_field));
 	wt_my_counters()->bytes_decoded += decoder->length;
 	job->envelope = wt_enrich_request(request);
 	return true;
@@ -386,6 +394,8 @@ decode_event(Job *job)
 
 	if (result == WT_DECODE_EVENT || result == WT_DECODE_BAD)
 		take_context(job);
+	if (result == WT_DECODE_EVENT && job->time_field[0] != '\0')
+		wt_decode_time_field(decoder, &json, job->time_field);
 	switch (result)
 	{
 		case WT_DECODE_EVENT:
@@ -864,28 +874,16 @@ end_job(WtListener *listener, Job *job)
 		MemoryContextDelete(job->context);
 }
 
-/* Says in the log, once each, that storing fails and that it works again. */
+/* Says, and in the log once each, that storing fails and that it works again. */
 static void
-report_failure(WtListener *listener, const char *reason)
+report_failure(const char *reason)
 {
-	static char reported[WT_ERROR_SIZE];
-
+	if (!wt_condition_set(WT_CONDITION_STORE, reason))
+		return;
 	if (reason)
-	{
-		if (strcmp(reason, reported) == 0)
-			return;
-		strlcpy(reported, reason, sizeof(reported));
 		ereport(LOG, (errmsg("windtrap: could not store events: %s", reason)));
-	}
 	else
-	{
-		if (reported[0] == '\0')
-			return;
-		reported[0] = '\0';
 		ereport(LOG, (errmsg("windtrap: storing events again")));
-	}
-	wt_status_set_error(reason);
-	wt_listener_set_health(listener, reason);
 }
 
 static void
@@ -905,7 +903,7 @@ run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
 	else if (turn->n_rows > 0)
 	{
 		store_turn(listener, turn, timeout, stopping);
-		report_failure(listener, wt_store_failure());
+		report_failure(wt_store_failure());
 	}
 }
 
@@ -946,10 +944,10 @@ fail_turn(WtListener *listener, Turn *turn)
 }
 
 void
-wt_batch_prepare(WtListener *listener, int timeout)
+wt_batch_prepare(int timeout)
 {
 	wt_store_prepare(timeout);
-	report_failure(listener, wt_store_failure());
+	report_failure(wt_store_failure());
 }
 
 bool
