@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
+use Encode qw(decode_utf8);
 use Test::More;
 
 use PostgreSQL::Test::Cluster;
@@ -56,7 +57,7 @@ sub check_rows
 	@rows = sort { $a->{data}{json}{severity_number} <=> $b->{data}{json}{severity_number} } @rows;
 	my @json = map { $_->{data}{json} } @rows;
 	is_deeply([ map { $_->{severity_number} } @json ], [ 9, 13, 17 ], 'their severities');
-	is_deeply([ map { $_->{body} } @json ], [ 'user alice logged in', 'Grüße, 世界 🚀', 'cannot divide' ], 'their texts');
+	is_deeply([ map { $_->{body} } @json ], [ 'user alice logged in', decode_utf8('Grüße, 世界 🚀'), 'cannot divide' ], 'their texts');
 	is_deeply([ $json[1]{attributes}{order}, $json[1]{attributes}{items} ], [ 42, [ 'a', 'b' ] ], 'what came with one of them');
 	is($_->{data}{otlp}{resource}{attributes}{'service.name'}, 'shop', 'the service') for @rows;
 	like($json[2]{attributes}{'exception.stacktrace'}, qr/ZeroDivisionError/, 'a traceback') if $name eq 'Python';
