@@ -29,6 +29,7 @@ typedef struct WtTask
 	char *name;	   /* its name, or the default one's; NULL: WT_TASK_MAKE */
 	BlockNumber block;
 	bool if_empty; /* WT_TASK_DROP: only where it holds nothing */
+	bool spare;	   /* WT_TASK_DROP: beyond the share, see wt_upkeep_is_due */
 
 	char *done_to; /* the partition's quoted name; NULL: nothing was left to do */
 	int64 rows;	   /* moved or deleted; dropped: PostgreSQL's estimate, -1: it has none */
@@ -67,8 +68,9 @@ typedef struct WtPlan
 	List *tasks;		/* of WtTask */
 	const char *reason; /* why the table is left alone; NULL: it is not */
 	bool believed;		/* as_of is, so that things may be dropped */
-	int held; /* partitions that would be dropped if it were, and rows: one more */
-	int left; /* partitions for the next rounds, since too many are old */
+	int held;	/* partitions that would be dropped if it were, and rows: one more */
+	int left;	/* partitions for the next rounds, since too many are old */
+	int vacant; /* of the share, since their drops have failed */
 } WtPlan;
 
 /* Raises unless a plan can be made as of that time. */
@@ -92,6 +94,16 @@ extern void wt_upkeep_plan(WtPlan *plan, WtPlanPart part);
  * transaction ends, which therefore should be soon.
  */
 extern void wt_upkeep_do(Oid relation, WtTask *task);
+
+/*
+ * Whether a task of the plan is to be done now: those beyond the share are only in the place
+ * of drops that have failed, or what is never dropped would keep the others for ever.  One
+ * that is not is counted in left.
+ */
+extern bool wt_upkeep_is_due(WtPlan *plan, const WtTask *task);
+
+/* Notes that a task has failed. */
+extern void wt_upkeep_failed(WtPlan *plan, const WtTask *task, int sqlstate);
 
 /* What a task is called when it is done ("created", "deleted", "dropped"), and to be done. */
 extern const char *wt_upkeep_action(WtTaskKind kind);

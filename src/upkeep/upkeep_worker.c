@@ -110,6 +110,8 @@ transact(void (*what)(void *round), Round *round, const char *activity)
 														 : "It will try again.")));
 		strlcpy(reported, e->message, sizeof(reported));
 	}
+	if (round->task)
+		wt_upkeep_failed(&round->plan, round->task, e->sqlerrcode);
 	wt_failures_note(&round->failures, round->task ? round->task : &look, e);
 	FreeErrorData(e);
 	return false;
@@ -304,6 +306,8 @@ work(void)
 		if (wt_restore_in_progress(false))
 			return RESTORE_POLL;
 		round.task = lfirst(cell);
+		if (!wt_upkeep_is_due(&round.plan, round.task))
+			continue;
 		if (!transact(do_task, &round, "maintaining partitions"))
 		{
 			ok = false;
