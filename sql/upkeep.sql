@@ -262,7 +262,10 @@ CREATE TABLE u.cited_a PARTITION OF u.cited FOR VALUES FROM ('2026-01-01 00:00+0
 CREATE TABLE u.cited_b PARTITION OF u.cited FOR VALUES FROM ('2026-01-02 00:00+00') TO ('2026-01-03 00:00+00');
 INSERT INTO u.cited VALUES ('2026-01-01 12:00+00', '{}');
 INSERT INTO u.cites VALUES ('2026-01-01 12:00+00');
-SELECT action, partition, from_time, rows, error FROM windtrap.upkeep('2026-11-26', 'u.cited') WHERE action <> 'created';
+-- (Its constraint has another name since 18.)
+SET client_min_messages = error;
+SELECT action, partition, from_time, rows, regexp_replace(error, 'fkey_?\d', 'fkey') AS error FROM windtrap.upkeep('2026-11-26', 'u.cited') WHERE action <> 'created';
+RESET client_min_messages;
 -- Of the partitions that hold data a quarter goes at once, or two; with force all.
 CALL u.make('many');
 DO $$

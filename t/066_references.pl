@@ -97,6 +97,7 @@ like(query($kept), qr/old_20/, 'there are old days that are referred to');
 is(query(q{SELECT string_agg(relid::text, ' ' ORDER BY relid::text) FROM pg_partition_tree('log') WHERE relid::text LIKE 'old_%'}),
 	query($kept), 'they are there, and no others');
 like($failed, qr/referenced|violates foreign key/, 'which was told');
+like(log_since($node, $mark), qr/HINT:  Delete the rows that refer to its events, or detach the partition to keep it/, 'with what helps');
 is( query('SELECT count(*) FROM cites WHERE NOT EXISTS (SELECT FROM log WHERE event_timestamp = t AND log.n = cites.n)'),
 	0, 'every reference has its event');
 
