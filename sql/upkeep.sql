@@ -279,6 +279,15 @@ END $$;
 SELECT partition FROM windtrap.upkeep('2036-01-01', 'u.many') WHERE action = 'dropped';
 SELECT count(*) FROM windtrap.upkeep('2036-01-01', 'u.many') WHERE action = 'dropped';
 SELECT count(*) FROM windtrap.upkeep('2036-01-01', 'u.many', force => true) WHERE action = 'dropped';
+-- So does a quarter of the rows of the default partition, or a thousand.
+CALL u.make('scattered');
+INSERT INTO u.scattered SELECT '2026-01-01 12:00+00', jsonb_build_object('n', n, 'x', repeat('x', 1900)) FROM generate_series(1, 6000) n;
+INSERT INTO u.scattered VALUES ('2099-01-01', '{}');
+SELECT action, rows FROM windtrap.upkeep('2036-01-01', 'u.scattered') WHERE action <> 'created';
+SELECT action, rows FROM windtrap.upkeep('2036-01-01', 'u.scattered') WHERE action <> 'created';
+SELECT count(DISTINCT data->'n') AS left_of_6000 FROM u.scattered;
+SELECT action, count(*), sum(rows) FROM windtrap.upkeep('2036-01-01', 'u.scattered', force => true) GROUP BY 1;
+SELECT event_timestamp FROM u.scattered;
 -- Those that cannot be dropped do not keep the others: these go in their place.
 CALL u.make('stuck');
 DO $$

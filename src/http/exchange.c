@@ -349,6 +349,15 @@ leaves_room_for_answer(struct MHD_Connection *mhd, const Request *r)
 	return needed + (size_t) n * HEADER_MEMORY <= CONNECTION_MEMORY;
 }
 
+const char wt_overload[] = "too many events are waiting to be stored, try again";
+
+bool
+wt_is_crowded(const WtListener *listener, size_t limit, int64_t now)
+{
+	return listener->inflight >= limit && listener->favoured &&
+		   listener->favoured_at + FAVOUR_TIMEOUT > now;
+}
+
 /*
  * Whether there is memory for more of a request's body.  One request at a time always has
  * it: else all could wait for each other, each with half of its body received.
@@ -362,7 +371,7 @@ has_room(WtListener *listener, Request *r)
 		limit += limit / 2;
 	if (listener->inflight < limit || listener->favoured == r)
 		return true;
-	if (listener->favoured && listener->favoured_at + FAVOUR_TIMEOUT > listener->now)
+	if (wt_is_crowded(listener, limit, listener->now))
 		return false;
 	listener->favoured = r;
 	listener->favoured_at = listener->now;
@@ -373,12 +382,10 @@ has_room(WtListener *listener, Request *r)
 static enum MHD_Result
 refuse_for_overload(Request *r, size_t length)
 {
-	static const char sentence[] = "too many events are waiting to be stored, try again";
-
 	if (r->public.body_length == 0 && length == 0)
-		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, sentence,
+		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, wt_overload,
 						 true);
-	wt_refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD, sentence);
+	wt_refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD, wt_overload);
 	return MHD_NO;
 }
 
@@ -751,6 +758,21 @@ remember_refused(const WtListener *listener, Request *r)
 	wt_refused_add(listener->refused, &refusal);
 }
 
+/* Whether there was memory for the last event. */
+static void
+note_shortage(WtListener *listener, const Request *r)
+{
+	if (r->public.route != WT_ROUTE_EVENTS)
+		return;
+	if (r->reason == WT_REASON_OVERLOAD || r->reason == WT_REASON_MEMORY)
+	{
+		listener->shortage = r->reason;
+		listener->shortage_at = listener->now;
+	}
+	else if (r->status == MHD_HTTP_OK)
+		listener->shortage = WT_REASON_NONE;
+}
+
 /*
  * A request that ended without an answer of ours may have had one of MHD's own.  What MHD
  * answers before it has read the request line is counted by wt_on_complaint, if at all.
@@ -772,6 +794,7 @@ count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 					: r->status == MHD_HTTP_CONTENT_TOO_LARGE ? WT_REASON_BODY_TOO_LARGE
 															  : WT_REASON_MALFORMED;
 	}
+	note_shortage(listener, r);
 	wt_count_request(listener->counters, r->status, r->reason);
 	wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
 					 (uint64_t) (monotonic_us() - r->begun_us));

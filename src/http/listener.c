@@ -39,6 +39,9 @@
 /* After accept has failed for want of descriptors or memory, wait, ms. */
 #define ACCEPT_PAUSE 100
 
+/* That the system had no memory for an event is shown for so long, ms. */
+#define SHORTAGE_TIME 5000
+
 /* Connections accepted in one run, so that a flood of them leaves time for the rest. */
 #define ACCEPT_BURST 64
 
@@ -733,8 +736,25 @@ wt_listener_accept(WtListener *listener, WtRequest *request)
 void
 wt_listener_set_health(WtListener *listener, const char *reason)
 {
-	free(listener->health);
-	listener->health = reason ? strdup(reason) : NULL;
+	snprintf(listener->health, sizeof(listener->health), "%s", reason ? reason : "");
+}
+
+const char *
+wt_listener_shortage(const WtListener *listener)
+{
+	int64_t now = monotonic_ms();
+
+	switch (listener->shortage)
+	{
+		case WT_REASON_OVERLOAD:
+			return wt_is_crowded(listener, listener->settings.max_inflight, now)
+					   ? wt_overload
+					   : NULL;
+		case WT_REASON_MEMORY:
+			return now - listener->shortage_at < SHORTAGE_TIME ? "out of memory" : NULL;
+		default:
+			return NULL;
+	}
 }
 
 int
@@ -796,6 +816,5 @@ wt_listener_destroy(WtListener *listener)
 	}
 	if (listener->poll_fd >= 0)
 		close(listener->poll_fd);
-	free(listener->health);
 	free(listener);
 }

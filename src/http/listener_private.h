@@ -175,6 +175,8 @@ struct WtListener
 	size_t inflight;	 /* bytes of bodies */
 	Request *favoured;	 /* it has room whatever there is, as long as it goes on */
 	int64_t favoured_at; /* when its last piece came, ms */
+	WtReason shortage;	 /* of memory, by which the last event was refused; or none */
+	int64_t shortage_at; /* ms */
 
 	uint64_t n_callbacks; /* of MHD's */
 	uint64_t last_n_callbacks;
@@ -184,7 +186,7 @@ struct WtListener
 	struct MHD_Response *accepted_and_close;
 	struct MHD_Response *healthy;
 	struct MHD_Response *healthy_and_close;
-	char *health; /* reason for not being well; NULL: well */
+	char health[WT_ANSWER_SIZE]; /* reason for not being well; "": well */
 };
 
 /* Clocks: of those that only go on, and of the calendar's, since 1970-01-01 UTC. */
@@ -288,6 +290,14 @@ extern const char wt_accepted[];
 extern const char wt_stopping[];
 
 /* exchange.c */
+
+extern const char wt_overload[]; /* the sentence */
+
+/*
+ * Whether bodies fill the memory up to a limit, bytes, so that requests are held; now: ms.
+ * Where nobody is favoured the next one will be, so there is room for him.
+ */
+extern bool wt_is_crowded(const WtListener *listener, size_t limit, int64_t now);
 
 /* MHD's callbacks, in the order in which MHD calls them for a connection. */
 extern void wt_on_connection(void *cls, struct MHD_Connection *mhd, void **context,

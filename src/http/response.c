@@ -214,7 +214,7 @@ wt_answer_options(Request *r, const char *allow)
 enum MHD_Result
 wt_answer_health(WtListener *listener, Request *r, bool may_read)
 {
-	if (listener->health)
+	if (listener->health[0] != '\0')
 		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_UNAVAILABLE,
 						 may_read ? listener->health : "events cannot be stored now",
 						 false);

@@ -153,6 +153,13 @@ tell_rest(const WtPlan *plan)
 						plan->left),
 				 errdetail("A quarter of the partitions that hold data goes at once."),
 				 errhint("windtrap.upkeep(force => true) drops all of them.")));
+	if (plan->left_rows > 0)
+		ereport(NOTICE,
+				(errmsg(INT64_FORMAT " more rows of the default partition are old, and "
+									 "left for the next calls",
+						plan->left_rows),
+				 errdetail("A quarter of its rows goes at once."),
+				 errhint("windtrap.upkeep(force => true) deletes all of them.")));
 }
 
 /*
