@@ -266,7 +266,8 @@ wt_make_probe(const WtListener *listener, Request *r)
 	WtWords words = {.status = MHD_HTTP_OK};
 	WtAnswer answer;
 
-	r->public.endpoint->probe(&r->public, listener->health, &words);
+	r->public.endpoint->probe(&r->public, listener->health[0] ? listener->health : NULL,
+							  &words);
 	answer = (WtAnswer){.status = words.status,
 						.type = words.type,
 						.body = words.body.data ? words.body.data : "",

@@ -106,6 +106,8 @@ transact(void (*what)(void *round), Round *round, const char *activity)
 					  e->detail ? errdetail_internal("%s", e->detail) : 0,
 					  errhint("%s", wt_failure_remedy(e) ? wt_failure_remedy(e)
 														 : "It will try again.")));
+	if (round->task)
+		wt_upkeep_failed(&round->plan, round->task, e->sqlerrcode);
 	wt_failures_note(&round->failures, round->task ? round->task : &look, e);
 	FreeErrorData(e);
 	return false;
@@ -300,6 +302,8 @@ work(void)
 		if (wt_restore_in_progress(false))
 			return RESTORE_POLL;
 		round.task = lfirst(cell);
+		if (!wt_upkeep_is_due(&round.plan, round.task))
+			continue;
 		if (!transact(do_task, &round, "maintaining partitions"))
 		{
 			ok = false;
