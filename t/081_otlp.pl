@@ -332,6 +332,22 @@ is($good + $bad, 200, 'all are there');
 cmp_ok($good * 400_000, '<=', 64 * 410_000, 'it is stored with as many as it may be');
 cmp_ok($good, '>', 40, 'and with no fewer');
 
+# A record that fits only without what surrounds it costs its neighbours nothing.
+clear();
+send_protobuf(bytes_field(1, bytes_field(1, attributes(1, a => text('x' x 1000))) . resource_logs(map { bytes_field(5, text($_)) } 'before', 'y' x (1024 * 1024 - 500), 'after')));
+is(query(q{SELECT string_agg(coalesce(data->'json'->>'body', substr(data->>'error', 1, 55)), '|' ORDER BY data->>'id') FROM log}),
+	'before|with its resource and scope the event is larger than wi|after', 'a record that is too large by its resource');
+is(count_of($node, q(data->'otlp'->'resource'->'attributes' ? 'a')), 3, 'each has its resource');
+
+# Nor is a resource looked at again and again that cannot be stored.
+clear();
+my $huge = '{"attributes":[{"key":"a","value":{"stringValue":"' . 'x' x 200_000 . '"}},{"key":"n","value":{"doubleValue":1e99999}}]}';
+my $body = qq({"resourceLogs":[{"resource":$huge,"scopeLogs":[) . join(',', ('{"logRecords":[{}]}') x 1000) . ']}]}';
+is(send_protobuf($body, type => 'application/json')->{status}, 200, 'a large resource that cannot be stored, of many scopes');
+my ($unfit, $too_large) = split /\|/, query(q{SELECT count(*) FILTER (WHERE data->>'error' ~ 'holds what cannot be stored'), count(*) FILTER (WHERE data->>'error' ~ 'too large to be stored with each') FROM log WHERE status = 422});
+is($unfit + $too_large, 1000, 'all are in quarantine');
+cmp_ok($unfit, '<=', 16 * 1024 * 1024 / 200_000 + 1, 'and it was not looked at for each of them');
+
 #
 # Around it
 #

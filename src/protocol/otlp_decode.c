@@ -160,16 +160,18 @@ build_context(WtDecoder *decoder, WtOtlpState *state, WtJson *json, bool *broken
 	return true;
 }
 
-/* Counts what is stored with a record beside it; false: it is too much. */
+/*
+ * Counts what surrounds a record, which is stored with it and may have to be built for it; false:
+ * it is too much.
+ */
 static bool
-count_surrounding(const WtDecoder *decoder, WtOtlpState *state, size_t record)
+count_surrounding(const WtDecoder *decoder, WtOtlpState *state)
 {
 	size_t size = context_size(state);
 
 	state->surrounding += size;
-	return size + record <= decoder->max_event_size &&
-		   (state->surrounding <= MAX_SURROUNDING_BYTES ||
-			state->surrounding / MAX_SURROUNDING_RATIO <= decoder->length);
+	return size == 0 || state->surrounding <= MAX_SURROUNDING_BYTES ||
+		   state->surrounding / MAX_SURROUNDING_RATIO <= decoder->length;
 }
 
 /*
@@ -183,14 +185,10 @@ take_context(WtDecoder *decoder, WtOtlpState *state, WtJson *json, WtJsonText re
 	bool fresh = state->context == WT_OTLP_CONTEXT_NEW;
 	bool broken;
 
-	if (fresh && !build_context(decoder, state, json, &broken))
-		return broken ? refuse_body(decoder, state) : WT_DECODE_OUT_OF_MEMORY;
-	if (state->context == WT_OTLP_CONTEXT_BUILT &&
-		!count_surrounding(decoder, state, record.length))
-	{
+	if (!count_surrounding(decoder, state))
 		state->context = WT_OTLP_CONTEXT_TOO_LARGE;
-		decoded->has_context = false;
-	}
+	else if (fresh && !build_context(decoder, state, json, &broken))
+		return broken ? refuse_body(decoder, state) : WT_DECODE_OUT_OF_MEMORY;
 	switch (state->context)
 	{
 		case WT_OTLP_CONTEXT_TOO_DEEP:
@@ -227,6 +225,12 @@ decode_record(WtDecoder *decoder, WtOtlpState *state, WtJson *json, WtJsonText r
 		return result;
 	if (record.length > decoder->max_event_size) /* which it says */
 		return wt_decode_good(decoder, json, record.text, record.length);
+	if (record.length + context_size(state) > decoder->max_event_size)
+		return wt_decode_bad(decoder, record.text, record.length,
+							 WT_REASON_EVENT_TOO_LARGE,
+							 "with its resource and scope the event is larger than "
+							 "windtrap.max_event_size, %zu bytes",
+							 decoder->max_event_size);
 	wt_build_begin(&build, json, !decoded->has_context);
 	built = state->format->build_record(&build, record, &decoded->event, &times);
 	if (build.out_of_memory)
