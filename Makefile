@@ -63,6 +63,8 @@ OBJS = \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/protocol/elastic.o \
+	src/protocol/elastic_probes.o \
 	src/protocol/gelf.o \
 	src/protocol/protocols.o \
 	src/store/absence.o \

@@ -427,9 +427,10 @@ wt_enrich_event(const WtEnvelope *envelope, const WtJson *json, const WtDecoded 
 	return write_data(envelope, json, decoded->event, decoded, NULL, NULL, 0, NULL);
 }
 
-Jsonb *
-wt_enrich_quarantined(const WtEnvelope *envelope, const char *error, const char *raw,
-					  size_t raw_length)
+/* As wt_enrich_quarantined, with the context that the envelope has. */
+static Jsonb *
+write_quarantined(const WtEnvelope *envelope, const char *error, const char *raw,
+				  size_t raw_length)
 {
 	char *encoded;
 	int length;
@@ -443,4 +444,34 @@ wt_enrich_quarantined(const WtEnvelope *envelope, const char *error, const char 
 	encoded = palloc((Size) length);
 	length = wt_b64_encode(raw, (int) raw_length, encoded, length);
 	return write_data(envelope, NULL, 0, NULL, error, encoded, (uint32) length, "base64");
+}
+
+/* Points the envelope's context to that of an event which has been decoded with it. */
+static void
+borrow_context(WtEnvelope *envelope, const Jsonb *event)
+{
+	const char *name = envelope->request->endpoint->name;
+	JsonbValue value;
+
+	memset(&envelope->context, 0, sizeof(envelope->context));
+	if (!getKeyJsonValueFromContainer((JsonbContainer *) (uintptr_t) &event->root, name,
+									  (int) strlen(name), &value) ||
+		value.type != jbvBinary)
+		return;
+	envelope->context.data = (char *) value.val.binary.data;
+	envelope->context.len = value.val.binary.len;
+}
+
+Jsonb *
+wt_enrich_quarantined(WtEnvelope *envelope, const Jsonb *event, const char *error,
+					  const char *raw, size_t raw_length)
+{
+	const StringInfoData context = envelope->context;
+	Jsonb *data;
+
+	if (event && envelope->request->endpoint)
+		borrow_context(envelope, event);
+	data = write_quarantined(envelope, error, raw, raw_length);
+	envelope->context = context;
+	return data;
 }

@@ -37,10 +37,12 @@ extern void wt_enrich_context(WtEnvelope *envelope, const WtJson *json,
 
 /*
  * What stands in for an event that cannot be stored: its envelope with "error" and "raw",
- * or, where raw is not text, "raw" in base64 and "encoding".
+ * or, where raw is not text, "raw" in base64 and "encoding".  event is what had been made of
+ * it, of which what surrounds it is taken; NULL: it is the one that was decoded last.
  */
-extern Jsonb *wt_enrich_quarantined(const WtEnvelope *envelope, const char *error,
-									const char *raw, size_t raw_length);
+extern Jsonb *wt_enrich_quarantined(WtEnvelope *envelope, const Jsonb *event,
+									const char *error, const char *raw,
+									size_t raw_length);
 
 /* The event in json's tokens with its envelope, in the current memory context. */
 extern Jsonb *wt_enrich_event(const WtEnvelope *envelope, const WtJson *json,

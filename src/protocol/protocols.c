@@ -7,10 +7,11 @@
 #include "base/text.h"
 #include "protocol/protocol.h"
 
+extern const WtProtocol wt_elastic;
 extern const WtProtocol wt_gelf;
 
 const WtEndpoint *const wt_protocols[] = {
-	&wt_gelf.endpoint,
+	&wt_gelf.endpoint, &wt_elastic.endpoint, /* last: it takes paths of any index */
 };
 
 const int wt_n_protocols = (int) (sizeof(wt_protocols) / sizeof(wt_protocols[0]));

@@ -198,8 +198,8 @@ make_stand_in(Event *event, WtReason reason, const char *error)
 {
 	MemoryContext old = MemoryContextSwitchTo(event->job->piece);
 
-	event->row.data =
-		wt_enrich_quarantined(event->job->envelope, error, event->raw, event->raw_length);
+	event->row.data = wt_enrich_quarantined(event->job->envelope, event->row.data, error,
+											event->raw, event->raw_length);
 	event->row.status = 422;
 	event->quarantined = true;
 	list_error(event->job, event->index, reason, error);
