@@ -63,9 +63,11 @@ OBJS = \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/protocol/datadog.o \
 	src/protocol/elastic.o \
 	src/protocol/elastic_probes.o \
 	src/protocol/gelf.o \
+	src/protocol/hec.o \
 	src/protocol/protocols.o \
 	src/store/absence.o \
 	src/store/fault.o \

@@ -698,6 +698,7 @@ WtDecodeResult
 wt_decode_json(WtDecoder *decoder, WtJson *json)
 {
 	const WtDecodeNext protocol = decoder->protocol;
+	const char *from = decoder->next;
 	WtDecodeResult result;
 
 	decoder->protocol = NULL;
@@ -706,6 +707,8 @@ wt_decode_json(WtDecoder *decoder, WtJson *json)
 	decoder->protocol = protocol;
 	/* One event is not to be refused where it could be in quarantine. */
 	decoder->batch = true;
+	if (result == WT_DECODE_REFUSED && decoder->raw)
+		return bad_event(decoder, from, decoder->end);
 	return result;
 }
 

@@ -138,7 +138,8 @@ extern WtDecodeResult wt_decode_good(WtDecoder *decoder, WtJson *json, const cha
 
 /*
  * For a protocol whose events are JSON: decodes the next event of a body that holds one, an
- * array of them, or one after the other, whatever its type says.
+ * array of them, or one after the other, whatever its type says.  Where it is JSON no more
+ * after some events, the rest of it is a bad one.
  */
 extern WtDecodeResult wt_decode_json(WtDecoder *decoder, WtJson *json);
 

@@ -7,11 +7,17 @@
 #include "base/text.h"
 #include "protocol/protocol.h"
 
+extern const WtProtocol wt_datadog;
 extern const WtProtocol wt_elastic;
 extern const WtProtocol wt_gelf;
+extern const WtProtocol wt_hec;
 
+/* The last takes paths of any index, and the root. */
 const WtEndpoint *const wt_protocols[] = {
-	&wt_gelf.endpoint, &wt_elastic.endpoint, /* last: it takes paths of any index */
+	&wt_hec.endpoint,
+	&wt_datadog.endpoint,
+	&wt_gelf.endpoint,
+	&wt_elastic.endpoint,
 };
 
 const int wt_n_protocols = (int) (sizeof(wt_protocols) / sizeof(wt_protocols[0]));
