@@ -251,10 +251,13 @@ make_id(const WtRequest *request, uint64_t n, char id[ID_LENGTH])
 	static const char digits[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	uint64_t time = request ? (uint64_t) request->received_us : 0;
-	uint64_t mix = (uint64_t) (uintptr_t) request ^ (uint64_t) getpid() << 40;
+	static uint64_t process; /* asked once: to ask is a system call */
+	uint64_t mix;
 	unsigned char bytes[15];
 
-	mix *= UINT64_C(0x9E3779B97F4A7C15);
+	if (process == 0)
+		process = (uint64_t) getpid() << 40;
+	mix = (process ^ (uint64_t) (uintptr_t) request) * UINT64_C(0x9E3779B97F4A7C15);
 	mix ^= mix >> 29;
 	for (int i = 0; i < 7; i++)
 		bytes[i] = (unsigned char) (time >> (48 - 8 * i));
@@ -526,20 +529,29 @@ read_action(WtJson *json, size_t limit, Item *item, bool *alone)
 	return STEP_ITEM;
 }
 
-/* The next item, from *next on. */
+/*
+ * The next item, from *next on.  Where item holds a good one, json still has its action, which
+ * is not read again if the next is the same; else it must be zero.
+ */
 static Step
 next_item(WtJson *json, const char **next, const char *end, size_t limit, Item *item)
 {
 	const char *ahead;
-	bool alone;
+	bool alone = false;
 	Line line;
 	Op op;
 
-	*item = (Item){.good = true};
-	if (!next_line(next, end, &item->action))
+	if (!next_line(next, end, &line))
 		return STEP_END;
-	if (read_action(json, limit, item, &alone) == STEP_OUT_OF_MEMORY)
-		return STEP_OUT_OF_MEMORY;
+	item->document = (Line){NULL, 0};
+	if (!item->good || line.length != item->action.length ||
+		memcmp(line.text, item->action.text, line.length) != 0)
+	{
+		*item = (Item){.good = true, .action = line};
+		if (read_action(json, limit, item, &alone) == STEP_OUT_OF_MEMORY)
+			return STEP_OUT_OF_MEMORY;
+	}
+	item->action = line;
 	if (item->good ? item->op == OP_DELETE : alone)
 		return STEP_ITEM;
 	ahead = *next;
@@ -635,19 +647,12 @@ build_context(WtDecoder *decoder, WtJson *json, const Place *place, const Item *
 	decoder->decoded.has_context = true;
 	decoder->decoded.context = wt_build_next(&build);
 	wt_build_open(&build, WT_JSON_OBJECT);
-	/* First what is the sender's to name: of two members of a name the last counts. */
+	/*
+	 * First what is the sender's to name, for of two members of a name the last counts; ours in
+	 * jsonb's order.
+	 */
 	if (item && item->good)
 		build_rest(&build, item->said);
-	t = item ? said_value(json, item, "_index") : NULL;
-	if (t || place->index.text)
-	{
-		wt_build_key(&build, "index");
-		*index = wt_build_next(&build);
-		if (t)
-			wt_build_string(&build, t->u.text, t->length);
-		else
-			build_segment(&build, &place->index);
-	}
 	wt_build_key(&build, "id");
 	t = item ? said_value(json, item, "_id") : NULL;
 	if (t || place->id.text)
@@ -669,6 +674,16 @@ build_context(WtDecoder *decoder, WtJson *json, const Place *place, const Item *
 
 		wt_build_key(&build, "op");
 		wt_build_string(&build, name, strlen(name));
+	}
+	t = item ? said_value(json, item, "_index") : NULL;
+	if (t || place->index.text)
+	{
+		wt_build_key(&build, "index");
+		*index = wt_build_next(&build);
+		if (t)
+			wt_build_string(&build, t->u.text, t->length);
+		else
+			build_segment(&build, &place->index);
 	}
 	wt_build_close(&build);
 	return wt_build_is_good(&build);
@@ -752,11 +767,10 @@ finish(WtDecoder *decoder, WtJson *json, const Place *place, const Item *item,
 	if (result == WT_DECODE_OUT_OF_MEMORY ||
 		!build_context(decoder, json, place, item, &index, &id))
 		return WT_DECODE_OUT_OF_MEMORY;
-	if (result == WT_DECODE_EVENT)
-		result = wt_decode_good(decoder, json, raw->text, raw->length);
-	/* At the end, for repairs move what it is made of. */
-	if (result == WT_DECODE_OUT_OF_MEMORY ||
-		((!item || item->good) &&
+	/* All of its texts have come through the parser, or are repaired: they can be stored. */
+	decoder->raw = raw->text;
+	decoder->raw_length = raw->length;
+	if (((!item || item->good) &&
 		 !set_key(decoder, json, item ? item->op : place->op, raw, index, id)))
 		return WT_DECODE_OUT_OF_MEMORY;
 	decoder->state.words[STATE_N]++;
@@ -816,7 +830,7 @@ next_of_bulk(WtDecoder *decoder, WtJson *json)
 	const char *next = decoder->next;
 	WtDecodeResult result;
 	Line raw;
-	Item item;
+	Item item = {.good = false};
 
 	switch (next_item(json, &next, decoder->end, decoder->max_event_size, &item))
 	{
@@ -1019,8 +1033,8 @@ write_items(WtBuffer *out, const WtOutcome *outcome, unsigned int fields)
 	const char *next = decoder->body;
 	const char *end = decoder->body + decoder->length;
 	WtJson json = {.repair = true};
+	Item item = {.good = false};
 	uint64_t n = 0;
-	Item item;
 	Step step;
 
 	while ((step = next_item(&json, &next, end, decoder->max_event_size, &item)) ==
