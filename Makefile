@@ -65,6 +65,7 @@ OBJS = \
 	src/output/stdout.o \
 	src/protocol/datadog.o \
 	src/protocol/elastic.o \
+	src/protocol/elastic_bulk.o \
 	src/protocol/elastic_probes.o \
 	src/protocol/gelf.o \
 	src/protocol/hec.o \

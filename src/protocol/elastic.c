@@ -11,11 +11,7 @@
  * treats an item's error well: they lose it, or send all again without end.  So each item says
  * that it is stored, which it is, if in quarantine.  The answer is made by walking the body
  * once more, by the very function that decoding has walked it with.
- *
- * What follows an action is its document, whatever it looks like, but for what can only be an
- * action whose predecessor has lost its document: see has_no_document.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +19,7 @@
 #include "base/text.h"
 #include "event/json_build.h"
 #include "protocol/elastic.h"
+#include "protocol/elastic_bulk.h"
 
 #define BULK_METHODS "POST, PUT, HEAD, OPTIONS"
 
@@ -39,27 +36,6 @@ typedef enum Verb
 	VERB_DOCUMENT, /* /{index}/_doc, /{index}/_doc/{id}, /{index}/{type} */
 	VERB_CREATE	   /* /{index}/_create/{id} */
 } Verb;
-
-typedef enum Op
-{
-	OP_INDEX,
-	OP_CREATE,
-	OP_UPDATE,
-	OP_DELETE,
-	N_OPS
-} Op;
-
-static const struct
-{
-	const char *name;
-	const char *result;
-	int status;
-} ops[N_OPS] = {
-	[OP_INDEX] = {"index", "created", 201},
-	[OP_CREATE] = {"create", "created", 201},
-	[OP_UPDATE] = {"update", "updated", 200},
-	[OP_DELETE] = {"delete", "deleted", 200},
-};
 
 /* Words of a decoder's state. */
 enum
@@ -215,14 +191,14 @@ typedef struct Place
 {
 	WtSegment index; /* no text: it names none */
 	WtSegment id;
-	Op op;
+	WtBulkOp op;
 } Place;
 
 static Place
 place_of(const WtRequest *request)
 {
 	WtSegment segments[WT_ELASTIC_SEGMENTS];
-	Place place = {.op = OP_INDEX};
+	Place place = {.op = WT_BULK_INDEX};
 	int n = request ? wt_elastic_split(request->path, segments) : 0;
 	char type[16];
 
@@ -236,7 +212,7 @@ place_of(const WtRequest *request)
 	if (request->verb == VERB_CREATE ||
 		(wt_query_value(request, "op_type", type, sizeof(type)) &&
 		 strcmp(type, "create") == 0))
-		place.op = OP_CREATE;
+		place.op = WT_BULK_CREATE;
 	return place;
 }
 
@@ -274,320 +250,6 @@ make_id(const WtRequest *request, uint64_t n, char id[ID_LENGTH])
 		for (int k = 0; k < 4; k++)
 			id[4 * i + k] = digits[group >> (18 - 6 * k) & 0x3F];
 	}
-}
-
-/*
- * Items: an action and its document
- */
-
-typedef struct Line
-{
-	const char *text; /* NULL: there is none */
-	size_t length;
-} Line;
-
-typedef struct Item
-{
-	Line action;
-	Line document;
-	bool good; /* the action can be read: it is in json's tokens, from 0 */
-	Op op;
-	uint32_t said;	 /* the token of what the action says, an object or null */
-	WtReason reason; /* of one that is not good */
-	char error[200];
-} Item;
-
-static bool
-is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* The next line that is not blank, without what is blank around it. */
-static bool
-next_line(const char **next, const char *end, Line *line)
-{
-	const char *p = *next;
-	const char *stop;
-
-	while (p < end && is_space(*p))
-		p++;
-	if (p == end)
-	{
-		*next = end;
-		return false;
-	}
-	stop = memchr(p, '\n', (size_t) (end - p));
-	if (!stop)
-		stop = end;
-	*next = stop;
-	while (is_space(stop[-1]))
-		stop--;
-	*line = (Line){p, (size_t) (stop - p)};
-	return true;
-}
-
-/* The op that a member of an action is named by; N_OPS: none. */
-static Op
-op_named(const char *name, size_t length)
-{
-	for (int op = 0; op < N_OPS; op++)
-		if (strlen(ops[op].name) == length && memcmp(ops[op].name, name, length) == 0)
-			return (Op) op;
-	return N_OPS;
-}
-
-/* The first member of the object at token i that names an op; *said is its value. */
-static Op
-find_op(const WtJson *json, uint32_t i, uint32_t *said)
-{
-	const WtJsonToken *t = &json->tokens[i];
-	uint32_t next = i + 1;
-
-	if (t->type != WT_JSON_OBJECT)
-		return N_OPS;
-	for (uint32_t k = 0; k < t->length; k++)
-	{
-		const WtJsonToken *name = &json->tokens[next];
-		Op op = op_named(name->u.text, name->length);
-
-		*said = next + 1;
-		if (op != N_OPS)
-			return op;
-		next = wt_json_after(json, next + 1);
-	}
-	return N_OPS;
-}
-
-/* Whether these are members that an action says something by, and nothing else. */
-static bool
-is_metadata(const WtJson *json, uint32_t i)
-{
-	static const char *const names[] = {"routing",
-										"pipeline",
-										"version",
-										"version_type",
-										"if_seq_no",
-										"if_primary_term",
-										"require_alias",
-										"require_data_stream",
-										"retry_on_conflict",
-										"dynamic_templates",
-										"list_executed_pipelines"};
-	uint32_t next = i + 1;
-
-	if (json->tokens[i].type != WT_JSON_OBJECT)
-		return json->tokens[i].type == WT_JSON_NULL;
-	for (uint32_t k = 0; k < json->tokens[i].length; k++)
-	{
-		const WtJsonToken *name = &json->tokens[next];
-		bool known = name->length > 0 && name->u.text[0] == '_';
-
-		for (size_t n = 0; !known && n < sizeof(names) / sizeof(names[0]); n++)
-			known = name->length == strlen(names[n]) &&
-					memcmp(name->u.text, names[n], name->length) == 0;
-		if (!known)
-			return false;
-		next = wt_json_after(json, next + 1);
-	}
-	return true;
-}
-
-/*
- * Whether a line has the looks of an action; *op is which.  json's tokens stay as they are.
- * Nearly all documents are told by their first letters.
- */
-static bool
-looks_like_action(WtJson *json, const Line *line, size_t limit, Op *op)
-{
-	const uint32_t n_tokens = json->n_tokens;
-	const size_t used = json->scratch_used;
-	const bool repaired = json->repaired;
-	const bool repair = json->repair;
-	const char *end = line->text + line->length;
-	const char *p = line->text + 1;
-	const char *name;
-	uint32_t said;
-	WtJsonError error;
-	bool result;
-
-	if (*line->text != '{' || line->length > limit)
-		return false;
-	while (p < end && is_space(*p))
-		p++;
-	if (p == end || *p++ != '"')
-		return false;
-	name = p;
-	while (p < end && *p >= 'a' && *p <= 'z')
-		p++;
-	if (op_named(name, (size_t) (p - name)) == N_OPS)
-		return false;
-	json->repair = true;
-	result = wt_json_append(json, line->text, line->length, WT_JSON_MAX_DEPTH, &error) ==
-			 WT_JSON_OK;
-	if (result)
-	{
-		*op = find_op(json, n_tokens, &said);
-		result = *op != N_OPS && said == n_tokens + 2 &&
-				 json->tokens[n_tokens].length <= 2 && is_metadata(json, said);
-	}
-	json->n_tokens = n_tokens;
-	json->scratch_used = used;
-	json->repaired = repaired;
-	json->repair = repair;
-	return result;
-}
-
-/*
- * Whether the line that should be a document is the next action instead, because the document
- * is missing: it looks like an action, and what comes after it does not, and so would have none.
- * Where both do, the first is a document, of a service that writes of bulks.
- */
-static bool
-has_no_document(WtJson *json, const Line *line, const char *next, const char *end,
-				size_t limit)
-{
-	Line after;
-	Op op;
-
-	return looks_like_action(json, line, limit, &op) && op != OP_DELETE &&
-		   next_line(&next, end, &after) && !looks_like_action(json, &after, limit, &op);
-}
-
-static void __attribute__((format(printf, 3, 4)))
-set_bad(Item *item, WtReason reason, const char *format, ...)
-{
-	va_list args;
-
-	item->good = false;
-	item->reason = reason;
-	va_start(args, format);
-	vsnprintf(item->error, sizeof(item->error), format, args);
-	va_end(args);
-}
-
-static void
-set_json_error(Item *item, const char *what, const Line *line, WtJsonResult result,
-			   const WtJsonError *error)
-{
-	int row;
-	int column;
-
-	wt_json_position(line->text, error->offset, &row, &column);
-	set_bad(item, result == WT_JSON_UNFIT ? WT_REASON_UNFIT : WT_REASON_BAD_JSON,
-			"%s at line %d, column %d: %s", what, row, column, error->reason);
-}
-
-typedef enum Step
-{
-	STEP_ITEM,
-	STEP_END,
-	STEP_OUT_OF_MEMORY
-} Step;
-
-/*
- * Reads the action into json; what in its texts cannot be stored becomes U+FFFD there, which
- * json->repaired says.  *alone is set to false where the next line may belong to it even so.
- */
-static Step
-read_action(WtJson *json, size_t limit, Item *item, bool *alone)
-{
-	const bool repair = json->repair;
-	const Line *line = &item->action;
-	WtJsonError error;
-	WtJsonResult r;
-
-	*alone = false;
-	if (line->length > limit)
-	{
-		set_bad(item, WT_REASON_EVENT_TOO_LARGE,
-				"the action is larger than windtrap.max_event_size, %zu bytes", limit);
-		return STEP_ITEM;
-	}
-	json->repair = true;
-	r = wt_json_parse(json, line->text, line->length, &error);
-	json->repair = repair;
-	if (r == WT_JSON_OUT_OF_MEMORY)
-		return STEP_OUT_OF_MEMORY;
-	if (r != WT_JSON_OK)
-	{
-		set_json_error(item, "bad action", line, r, &error);
-		return STEP_ITEM;
-	}
-	item->op = find_op(json, 0, &item->said);
-	if (item->op == N_OPS)
-	{
-		*alone = true;
-		set_bad(
-			item, WT_REASON_BAD_JSON,
-			"no action: a line with index, create, update or delete should stand here");
-	}
-	else if (json->tokens[item->said].type != WT_JSON_OBJECT &&
-			 json->tokens[item->said].type != WT_JSON_NULL)
-		set_bad(item, WT_REASON_BAD_JSON, "bad action: what \"%s\" says is no object",
-				ops[item->op].name);
-	return STEP_ITEM;
-}
-
-/*
- * The next item, from *next on.  Where item holds a good one, json still has its action, which
- * is not read again if the next is the same; else it must be zero.
- */
-static Step
-next_item(WtJson *json, const char **next, const char *end, size_t limit, Item *item)
-{
-	const char *ahead;
-	bool alone = false;
-	Line line;
-	Op op;
-
-	if (!next_line(next, end, &line))
-		return STEP_END;
-	item->document = (Line){NULL, 0};
-	if (!item->good || line.length != item->action.length ||
-		memcmp(line.text, item->action.text, line.length) != 0)
-	{
-		*item = (Item){.good = true, .action = line};
-		if (read_action(json, limit, item, &alone) == STEP_OUT_OF_MEMORY)
-			return STEP_OUT_OF_MEMORY;
-	}
-	item->action = line;
-	if (item->good ? item->op == OP_DELETE : alone)
-		return STEP_ITEM;
-	ahead = *next;
-	if (!next_line(&ahead, end, &line))
-		return STEP_ITEM;
-	if (item->good)
-	{
-		if (has_no_document(json, &line, ahead, end, limit))
-			return STEP_ITEM;
-	}
-	else
-	{
-		/* A document must not be taken for an action because its own is broken. */
-		json->n_tokens = 0;
-		if (*item->action.text != '{' || *line.text != '{' ||
-			looks_like_action(json, &line, limit, &op))
-			return STEP_ITEM;
-	}
-	item->document = line;
-	*next = ahead;
-	return STEP_ITEM;
-}
-
-/* The value of a member of what an action says, where it is text, or a number. */
-static const WtJsonToken *
-said_value(const WtJson *json, const Item *item, const char *name)
-{
-	const WtJsonToken *t;
-	uint32_t i;
-
-	if (!item->good || !wt_json_find(json, item->said, name, &i))
-		return NULL;
-	t = &json->tokens[i];
-	return (t->type == WT_JSON_STRING || t->type == WT_JSON_NUMBER) && t->length > 0
-			   ? t
-			   : NULL;
 }
 
 /*
@@ -636,8 +298,8 @@ build_segment(WtBuild *build, const WtSegment *segment)
  * none, or none of the sender's.  False: out of memory.
  */
 static bool
-build_context(WtDecoder *decoder, WtJson *json, const Place *place, const Item *item,
-			  uint32_t *index, uint32_t *id)
+build_context(WtDecoder *decoder, WtJson *json, const Place *place,
+			  const WtBulkItem *item, uint32_t *index, uint32_t *id)
 {
 	const WtJsonToken *t;
 	WtBuild build;
@@ -654,7 +316,7 @@ build_context(WtDecoder *decoder, WtJson *json, const Place *place, const Item *
 	if (item && item->good)
 		build_rest(&build, item->said);
 	wt_build_key(&build, "id");
-	t = item ? said_value(json, item, "_id") : NULL;
+	t = item ? wt_bulk_said(json, item, "_id") : NULL;
 	if (t || place->id.text)
 		*id = wt_build_next(&build);
 	if (t)
@@ -670,12 +332,12 @@ build_context(WtDecoder *decoder, WtJson *json, const Place *place, const Item *
 	}
 	if (!item || item->good)
 	{
-		const char *name = ops[item ? item->op : place->op].name;
+		const char *name = wt_bulk_ops[item ? item->op : place->op].name;
 
 		wt_build_key(&build, "op");
 		wt_build_string(&build, name, strlen(name));
 	}
-	t = item ? said_value(json, item, "_index") : NULL;
+	t = item ? wt_bulk_said(json, item, "_index") : NULL;
 	if (t || place->index.text)
 	{
 		wt_build_key(&build, "index");
@@ -695,17 +357,18 @@ build_context(WtDecoder *decoder, WtJson *json, const Place *place, const Item *
  * not be taken for a repetition, so that the document belongs to its key.
  */
 static bool
-set_key(WtDecoder *decoder, WtJson *json, Op op, const Line *document, uint32_t index,
-		uint32_t id)
+set_key(WtDecoder *decoder, WtJson *json, WtBulkOp op, const WtLine *document,
+		uint32_t index, uint32_t id)
 {
 	size_t index_length = index ? json->tokens[index].length : 0;
 	size_t id_length = id ? json->tokens[id].length : 0;
 	size_t length = index_length + 1 + id_length;
 	char *key;
 
-	if ((op != OP_INDEX && op != OP_CREATE) || id_length == 0 || id_length > MAX_KEY_ID)
+	if ((op != WT_BULK_INDEX && op != WT_BULK_CREATE) || id_length == 0 ||
+		id_length > MAX_KEY_ID)
 		return true;
-	if (op == OP_INDEX)
+	if (op == WT_BULK_INDEX)
 		length += 1 + document->length;
 	key = wt_json_room(json, length);
 	if (!key)
@@ -718,7 +381,7 @@ set_key(WtDecoder *decoder, WtJson *json, Op op, const Line *document, uint32_t 
 	*key++ = '\0';
 	memcpy(key, json->tokens[id].u.text, id_length);
 	key += id_length;
-	if (op == OP_INDEX)
+	if (op == WT_BULK_INDEX)
 	{
 		*key++ = '\0';
 		memcpy(key, document->text, document->length);
@@ -728,12 +391,12 @@ set_key(WtDecoder *decoder, WtJson *json, Op op, const Line *document, uint32_t 
 
 /* A document, after what is in json; WT_DECODE_EVENT, or why it is none. */
 static WtDecodeResult
-read_document(WtDecoder *decoder, WtJson *json, const Line *line)
+read_document(WtDecoder *decoder, WtJson *json, const WtLine *line)
 {
 	const uint32_t event = json->n_tokens;
 	WtJsonError error;
 	WtJsonResult r;
-	Item bad = {.document = *line};
+	WtBulkItem bad = {.document = *line};
 	uint32_t time;
 
 	if (line->length > decoder->max_event_size)
@@ -746,7 +409,7 @@ read_document(WtDecoder *decoder, WtJson *json, const Line *line)
 		return WT_DECODE_OUT_OF_MEMORY;
 	if (r != WT_JSON_OK)
 	{
-		set_json_error(&bad, "bad document", line, r, &error);
+		wt_bulk_set_json_error(&bad, "bad document", line, r, &error);
 		return wt_decode_bad(decoder, line->text, line->length, bad.reason, "%s",
 							 bad.error);
 	}
@@ -758,8 +421,8 @@ read_document(WtDecoder *decoder, WtJson *json, const Line *line)
 
 /* What remains to be done for an event, good or bad, of which the tokens are there. */
 static WtDecodeResult
-finish(WtDecoder *decoder, WtJson *json, const Place *place, const Item *item,
-	   const Line *raw, WtDecodeResult result)
+finish(WtDecoder *decoder, WtJson *json, const Place *place, const WtBulkItem *item,
+	   const WtLine *raw, WtDecodeResult result)
 {
 	uint32_t index;
 	uint32_t id;
@@ -782,15 +445,15 @@ next_document(WtDecoder *decoder, WtJson *json)
 {
 	const Place place = place_of(decoder->request);
 	const char *body = decoder->next;
-	Line line = {body, (size_t) (decoder->end - body)};
+	WtLine line = {body, (size_t) (decoder->end - body)};
 	WtDecodeResult result;
 
-	while (line.length > 0 && is_space(*line.text))
+	while (line.length > 0 && wt_bulk_is_space(*line.text))
 	{
 		line.text++;
 		line.length--;
 	}
-	while (line.length > 0 && is_space(line.text[line.length - 1]))
+	while (line.length > 0 && wt_bulk_is_space(line.text[line.length - 1]))
 		line.length--;
 	if (line.length > decoder->max_event_size)
 		return wt_decode_refuse(
@@ -808,9 +471,9 @@ next_document(WtDecoder *decoder, WtJson *json)
 static bool
 has_object(WtJson *json, const char *p, const char *end, size_t limit)
 {
-	Line line;
+	WtLine line;
 
-	while (next_line(&p, end, &line))
+	while (wt_bulk_next_line(&p, end, &line))
 	{
 		WtJsonError error;
 
@@ -829,16 +492,16 @@ next_of_bulk(WtDecoder *decoder, WtJson *json)
 	const Place place = place_of(decoder->request);
 	const char *next = decoder->next;
 	WtDecodeResult result;
-	Line raw;
-	Item item = {.good = false};
+	WtLine raw;
+	WtBulkItem item = {.good = false};
 
-	switch (next_item(json, &next, decoder->end, decoder->max_event_size, &item))
+	switch (wt_bulk_next_item(json, &next, decoder->end, decoder->max_event_size, &item))
 	{
-		case STEP_ITEM:
+		case WT_BULK_ITEM:
 			break;
-		case STEP_END:
+		case WT_BULK_END:
 			return WT_DECODE_END;
-		case STEP_OUT_OF_MEMORY:
+		case WT_BULK_OUT_OF_MEMORY:
 			return WT_DECODE_OUT_OF_MEMORY;
 	}
 	raw = item.document.text ? item.document : item.action;
@@ -858,7 +521,7 @@ next_of_bulk(WtDecoder *decoder, WtJson *json)
 			"a text of the action is not valid UTF-8, or has a NUL or half a character");
 	else if (item.document.text)
 		result = read_document(decoder, json, &item.document);
-	else if (item.op == OP_DELETE)
+	else if (item.op == WT_BULK_DELETE)
 	{
 		decoder->decoded.event = 0; /* the action itself */
 		result = WT_DECODE_EVENT;
@@ -880,13 +543,13 @@ next(WtDecoder *decoder, WtJson *json)
 	if (!decoder->state.words[STATE_BEGUN])
 	{
 		const char *p;
-		Line line;
+		WtLine line;
 
 		decoder->end = decoder->body + decoder->length;
 		p = decoder->next = decoder->body;
 		decoder->is_json = true;
 		decoder->state.words[STATE_BEGUN] = 1;
-		if (!next_line(&p, decoder->end, &line))
+		if (!wt_bulk_next_line(&p, decoder->end, &line))
 			return wt_decode_refuse(
 				decoder, 400, WT_REASON_EMPTY, "request body is required: send %s",
 				bulk ? "lines of actions and documents" : "a document");
@@ -979,14 +642,15 @@ write_segment(WtBuffer *out, const WtSegment *segment)
 /* The members of an item, or of the answer to a single document; item: NULL for that. */
 static void
 write_fields(WtBuffer *out, const WtRequest *request, const Place *place,
-			 const WtJson *json, const Item *item, Op op, uint64_t n, unsigned int fields)
+			 const WtJson *json, const WtBulkItem *item, WtBulkOp op, uint64_t n,
+			 unsigned int fields)
 {
 	char separator = '{';
 
 	for (size_t i = 0; i < sizeof(field_names) / sizeof(field_names[0]); i++)
 	{
 		const WtJsonToken *t =
-			item && i < 2 ? said_value(json, item, field_names[i]) : NULL;
+			item && i < 2 ? wt_bulk_said(json, item, field_names[i]) : NULL;
 		char id[ID_LENGTH];
 
 		if (!(fields & 1U << i))
@@ -1017,10 +681,11 @@ write_fields(WtBuffer *out, const WtRequest *request, const Place *place,
 				wt_buffer_add(out, "1", 1);
 				break;
 			case 3:
-				wt_buffer_json(out, ops[op].result, strlen(ops[op].result));
+				wt_buffer_json(out, wt_bulk_ops[op].result,
+							   strlen(wt_bulk_ops[op].result));
 				break;
 			default:
-				wt_buffer_add(out, ops[op].status == 201 ? "201" : "200", 3);
+				wt_buffer_add(out, wt_bulk_ops[op].status == 201 ? "201" : "200", 3);
 		}
 	}
 }
@@ -1033,24 +698,24 @@ write_items(WtBuffer *out, const WtOutcome *outcome, unsigned int fields)
 	const char *next = decoder->body;
 	const char *end = decoder->body + decoder->length;
 	WtJson json = {.repair = true};
-	Item item = {.good = false};
+	WtBulkItem item = {.good = false};
 	uint64_t n = 0;
-	Step step;
+	WtBulkStep step;
 
-	while ((step = next_item(&json, &next, end, decoder->max_event_size, &item)) ==
-			   STEP_ITEM &&
+	while ((step = wt_bulk_next_item(&json, &next, end, decoder->max_event_size,
+									 &item)) == WT_BULK_ITEM &&
 		   !out->failed)
 	{
-		Op op = item.good ? item.op : OP_INDEX;
+		WtBulkOp op = item.good ? item.op : WT_BULK_INDEX;
 
 		wt_buffer_text(out, n > 0 ? ",{\"" : "{\"");
-		wt_buffer_text(out, ops[op].name);
+		wt_buffer_text(out, wt_bulk_ops[op].name);
 		wt_buffer_add(out, "\":", 2);
 		write_fields(out, outcome->request, &place, &json, &item, op, n, fields);
 		wt_buffer_add(out, "}}", 2);
 		n++;
 	}
-	if (step == STEP_OUT_OF_MEMORY)
+	if (step == WT_BULK_OUT_OF_MEMORY)
 		out->failed = true;
 	wt_json_shrink(&json, 0);
 }
