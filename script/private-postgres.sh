@@ -105,7 +105,7 @@ copy_sources() {
 # Goes on with the calling script inside the work directory.  PostgreSQL refuses
 # to run as root; root's part therefore is done by the postgres user.
 enter_work_directory() {
-	local root script user without as=() options=()
+	local root script user without fetched as=() options=()
 	script=$(realpath "$0")
 	root=$(dirname "$(dirname "$script")")
 	if [[ -n ${WT_WORK:-} && $root == "$WT_WORK/src" ]]; then
@@ -134,8 +134,10 @@ enter_work_directory() {
 	cd /
 	copy_sources "$root" "$WT_WORK/src" "${as[@]}"
 	# What script/bootstrap has fetched is not of the sources.
-	[[ ! -d $root/var/npm ]] ||
-		tar -C "$root/var" -c npm | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
+	for fetched in npm elastic-clients; do
+		[[ ! -d $root/var/$fetched ]] ||
+			tar -C "$root/var" -c "$fetched" | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
+	done
 	exec "${as[@]}" "$WT_WORK/src/script/${script##*/}" "$@"
 }
 
