@@ -37,10 +37,10 @@ extern void wt_enrich_context(WtEnvelope *envelope, const WtJson *json,
 
 /*
  * What stands in for an event that cannot be stored: its envelope with "error" and "raw",
- * or, where raw is not text, "raw" in base64 and "encoding".  event is what had been made of
- * it, of which what surrounds it is taken; NULL: it is the one that was decoded last.
+ * or, where raw is not text, "raw" in base64 and "encoding".  data is what was made of it;
+ * NULL: it is the last that was decoded, and could not be.
  */
-extern Jsonb *wt_enrich_quarantined(WtEnvelope *envelope, const Jsonb *event,
+extern Jsonb *wt_enrich_quarantined(const WtEnvelope *envelope, const Jsonb *data,
 									const char *error, const char *raw,
 									size_t raw_length);
 
