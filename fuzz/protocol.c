@@ -29,6 +29,8 @@ static const Kind kinds[] = {
 	{"/loki/api/v1/push", NULL, "application/json"},
 	{"/loki/api/v1/push", NULL, "application/x-protobuf"},
 	{"/loki/api/v1/push", "plain", "application/x-protobuf"},
+	{"/a%22/_bulk", NULL, "application/x-ndjson"},
+	{"/i/_create/%ff", NULL, "application/json"},
 };
 static const size_t sizes[] = {1024 * 1024, 1, 7, 40, 600};
 
