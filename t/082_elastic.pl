@@ -511,6 +511,10 @@ for ("ApiKey $token", 'ApiKey ' . encode_base64("id:$token", ''), 'Basic ' . enc
 	is(bulk(\@good, headers => { Authorization => $_ })->{status}, 200, 'a token as ' . (split)[0]);
 }
 is(http($port, $_->[0], $_->[1])->{status}, 200, "@$_ needs none") for [ 'GET', '/' ], [ 'HEAD', '/' ], [ 'GET', '/_cluster/health' ], [ 'GET', '/_license' ];
+my $slow = $node->safe_psql('postgres', q{SELECT windtrap.create_token('slow', rate => 1)});
+my @codes;
+ok(wait_for(sub { push @codes, bulk(\@good, headers => { Authorization => "Bearer $slow" }); $codes[-1]{status} == 503 }), 'more than a token may send');
+is_refused($codes[-1], 503, 'es_rejected_execution_exception', qr/slow down/, 'is to be sent again');
 $node->safe_psql('postgres', q{DELETE FROM windtrap.token});
 ok(wait_for(sub { bulk(\@good)->{status} == 200 }), 'no tokens: all may send');
 

@@ -380,11 +380,11 @@ type_of(int status, WtReason reason)
 			return "media_type_header_exception";
 		case 413:
 			return "content_too_large_exception";
-		case 429:
-			return "es_rejected_execution_exception";
 		case 503:
 			return reason == WT_REASON_MEMORY ? "circuit_breaking_exception"
-											  : "unavailable_shards_exception";
+				   : reason == WT_REASON_RATE || reason == WT_REASON_OVERLOAD
+					   ? "es_rejected_execution_exception"
+					   : "unavailable_shards_exception";
 		default:
 			return reason == WT_REASON_BAD_JSON || reason == WT_REASON_EMPTY
 					   ? "parse_exception"
@@ -397,6 +397,9 @@ void
 wt_elastic_refuse(const WtRequest *request, WtReason reason, const char *sentence,
 				  WtWords *words)
 {
+	/* Most clients lose what is answered by 429, and all of them send it again after 503. */
+	if (words->status == 429)
+		words->status = 503;
 	/*
 	 * rsyslog, which sends no User-Agent, loses the batch to any answer of an error, and keeps
 	 * it where there is none.
