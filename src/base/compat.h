@@ -28,6 +28,7 @@
 
 /* Since 16 one function says who owns an object of whatever kind. */
 #if PG_VERSION_NUM >= 160000
+#include "catalog/pg_class.h"
 #define wt_owns_relation(relation, role)                                                 \
 	object_ownercheck(RelationRelationId, relation, role)
 #else
