@@ -112,6 +112,17 @@
 #endif
 
 /*
+ * Since 1.0 MHD refuses some requests without an answer; we give one, for which it must not
+ * shut the socket down before it tells us that the connection is over.  (What else this option
+ * does is to try to read from a new connection before it is polled.)
+ */
+#if MHD_VERSION >= 0x01000000
+#define WT_MHD_LEAVES_CLOSING MHD_USE_TURBO
+#else
+#define WT_MHD_LEAVES_CLOSING 0U
+#endif
+
+/*
  * Below 1.0 a request's head lies in MHD's memory as it came, with only the separators
  * overwritten by NULs, so that it can be checked for what MHD lets pass.
  */

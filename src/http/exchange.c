@@ -126,6 +126,7 @@ wt_on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 	listener->n_connections--;
 	if (!c)
 		return;
+	wt_end_without_request(c);
 	if (c->linger)
 		wt_linger(&listener->lingering, c->fd, listener->now);
 	if (c->doomed)
@@ -640,6 +641,8 @@ wt_on_complaint(void *cls, const char *format, va_list values)
 	Request *r;
 	unsigned int status;
 
+	if (wt_is_silent_refusal(format))
+		listener->n_silent++;
 	/* Of all that it says only this begins with a number, the code; it may be translated. */
 	if (!first || first[1] != 'u')
 		return;
@@ -765,6 +768,7 @@ count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 
 		if (!info || info->http_status == 0)
 			return;
+		r->connection->linger = true; /* it does not read on for the answer to be seen */
 		r->status = (int) info->http_status;
 		r->reason = r->status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ||
 							r->status == MHD_HTTP_URI_TOO_LONG
@@ -786,10 +790,10 @@ wt_on_request_over(void *cls, struct MHD_Connection *mhd, void **context,
 	WtListener *listener = cls;
 	Request *r = *context;
 
-	(void) code;
 	if (!r)
 		return;
 	*context = NULL;
+	wt_end_of_unanswered(r, mhd, code);
 	count_request(listener, r, mhd);
 	r->connection->request = NULL;
 	listener->n_unanswered--;

@@ -6,6 +6,7 @@
  *	src/http/connection.c	phases of a connection
  *	src/http/exchange.c		requests: MHD's callbacks
  *	src/http/response.c		answers, as MHD or the socket is given them
+ *	src/http/unanswered.c	what MHD refuses without an answer
  *
  * Words:
  *	request		one HTTP request; it lives from its first line to its answer's last
@@ -81,8 +82,9 @@ struct Connection
 	int64_t since;	  /* when the phase began, ms of the monotonic clock */
 	Request *request; /* the current one, if any */
 	bool doomed;
-	bool linger;   /* drain it when MHD closes it, see lingering.h */
-	bool has_peer; /* false: it came by a Unix-domain socket */
+	bool linger;		   /* drain it when MHD closes it, see lingering.h */
+	uint64_t last_request; /* the run in which one was over; 0: none was */
+	bool has_peer;		   /* false: it came by a Unix-domain socket */
 	WtAddress peer;
 	bool passed_on;		/* by a proxy that has said who the peer is */
 	WtVisitor *visitor; /* NULL: it is not counted */
@@ -178,7 +180,9 @@ struct WtListener
 
 	uint64_t n_callbacks; /* of MHD's */
 	uint64_t last_n_callbacks;
-	int n_stalls; /* runs since then in which MHD wanted to be run again */
+	int n_stalls;	 /* runs since then in which MHD wanted to be run again */
+	uint64_t n_runs; /* this one included */
+	int n_silent;	 /* connections that MHD has refused in this run without an answer */
 
 	struct MHD_Response *accepted;
 	struct MHD_Response *accepted_and_close;
@@ -309,5 +313,18 @@ extern void wt_release_held(WtListener *listener, bool all);
 
 /* Frees one of the listener's free_requests. */
 extern void wt_free_request(Request *r);
+
+/* unanswered.c */
+
+/* Whether MHD says, by this format in its log, that it closes a connection unanswered. */
+extern bool wt_is_silent_refusal(const char *format);
+
+/*
+ * A request is over, or a connection, before MHD closes it: answers what MHD has refused
+ * without an answer.
+ */
+extern void wt_end_of_unanswered(Request *r, struct MHD_Connection *mhd,
+								 enum MHD_RequestTerminationCode code);
+extern void wt_end_without_request(Connection *c);
 
 #endif
