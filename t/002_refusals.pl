@@ -190,7 +190,9 @@ for my $case (
 }
 still_well('cut requests');
 
-# A request behind one that came through a proxy may be somebody else's.
+# A request behind one that came through a proxy may be somebody else's, where libmicrohttpd
+# does not see all that is wrong with its length.
+if (mhd_before('1.0.5'))
 {
 	my $token = query(q{SELECT windtrap.create_token('proxy')});
 	my $c = connect_to($port);

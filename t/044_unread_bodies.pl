@@ -71,7 +71,8 @@ sub send_for_ever
 				$seen{end} = defined $n ? 'closed' : "$!";
 				last if !defined $n || $seen{sent} >= $most;
 			}
-			if ($seen{status} eq 'none' && $in =~ /\AHTTP\/1\.1 (\d+).*\r\n\r\n(\{"error":".+"\}\n)\z/s)
+			# Some that libmicrohttpd 1.0 refuses by itself it answers in HTML.
+			if ($seen{status} eq 'none' && $in =~ /\AHTTP\/1\.1 (\d+).*\r\n\r\n(\{"error":".+"\}\n|<html>.+<\/html>)\z/s)
 			{
 				@seen{qw(status content answered)} = ($1, $2, time - $begun);
 			}

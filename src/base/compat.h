@@ -130,8 +130,7 @@
 
 /*
  * Below 1.0.5 something can still be smuggled past MHD's framing in what it does not
- * show, so nothing may follow a proxy's request on its connection; nor a chunked one, of
- * which MHD reads lines that end with LF, or have control characters, as others do not.
+ * show, so nothing may follow a proxy's request on its connection.
  */
 #define WT_MHD_FRAMING_IS_LOOSE (MHD_VERSION < 0x01000500)
 

@@ -485,9 +485,12 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	if (wrong)
 		return wt_refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED, wrong, true);
 	trim_values(r);
+	/* MHD passes lines between and behind chunks that others read otherwise. */
+	r->last = r->chunked;
 #if WT_MHD_FRAMING_IS_LOOSE
-	r->last = r->chunked || find_header(public, "Via") ||
-			  find_header(public, "Forwarded") || find_header(public, "X-Forwarded-For");
+	if (find_header(public, "Via") || find_header(public, "Forwarded") ||
+		find_header(public, "X-Forwarded-For"))
+		r->last = true;
 #endif
 	if (wt_connection_is_outdated(r->connection))
 		r->last = true; /* what follows comes by a new connection */
@@ -665,7 +668,7 @@ wt_on_complaint(void *cls, const char *format, va_list values)
 	else if (status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE)
 		wt_refuse_in_body(r, 431, "Request Header Fields Too Large",
 						  WT_REASON_HEAD_TOO_LARGE, head_too_large);
-	else if (status != MHD_HTTP_BAD_REQUEST)
+	else if (status != MHD_HTTP_BAD_REQUEST && status != MHD_HTTP_NOT_IMPLEMENTED)
 		return; /* its own failure, not the sender's */
 	else if (!MHD_lookup_connection_value(r->connection->mhd, MHD_HEADER_KIND, "Host"))
 		wt_refuse_in_body(r, 400, "Bad Request", WT_REASON_MALFORMED,
