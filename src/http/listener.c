@@ -77,7 +77,7 @@ start_daemon(WtListener *listener, int which)
 	daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_SUSPEND_RESUME |
 			MHD_USE_ERROR_LOG | WT_MHD_ONE_THREAD |
-			(which == DAEMON_TLS ? MHD_USE_TLS : 0U),
+			(which == DAEMON_TLS ? MHD_USE_TLS : WT_MHD_LEAVES_CLOSING),
 		0, NULL, NULL, wt_on_request, listener, MHD_OPTION_EXTERNAL_LOGGER,
 		wt_on_complaint, listener, MHD_OPTION_NOTIFY_CONNECTION, wt_on_connection,
 		listener, MHD_OPTION_NOTIFY_COMPLETED, wt_on_request_over, listener,
@@ -100,9 +100,11 @@ static void
 run_daemons(WtListener *listener)
 {
 	listener->resumed = false;
+	listener->n_runs++;
 	for (int i = 0; i < N_DAEMONS; i++)
 		if (listener->daemons[i])
 			MHD_run(listener->daemons[i]);
+	listener->n_silent = 0;
 }
 
 /* ms until a daemon wants to be run; -1: it waits for its descriptor alone. */
