@@ -349,10 +349,9 @@ begin_job(Job *job)
 	decoder->request = request;
 	inflated = wt_inflate(request->content_encoding, request->body, request->body_length,
 						  (size_t) wt_max_body_size, &job->inflated);
-	/* What is not known here may be the protocol's own. */
+	/* What a protocol packs in its own way may begin as gzip or zlib by chance. */
 	if (request->endpoint && wt_protocol_of(request)->unpack &&
-		(inflated == WT_INFLATE_UNSUPPORTED ||
-		 (inflated == WT_INFLATE_CORRUPT && !request->content_encoding)))
+		inflated == WT_INFLATE_CORRUPT && !request->content_encoding)
 		inflated = WT_INFLATE_PLAIN;
 	if (!take_inflated(job, inflated, &job->inflated))
 		return false;
