@@ -13,6 +13,7 @@ use Test::More;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
+use Protocol;
 
 my $node = wt_node('events', preload => 0);
 my $port = wt_port($node);
@@ -58,6 +59,27 @@ is(query(q{SELECT bool_and(id = data->>'id' AND event_timestamp IS NOT NULL AND 
 	't', 'with what the row has');
 
 #
+# What real clients send: all of them sent the same three events, an info, a warning and an error
+#
+replay($port, $_, with => { 'X-Capture' => $_ }) foreach captures('');
+my $captured = q{FROM (SELECT *, data->'headers'->>'x-capture' AS name, coalesce(data->>'protocol', 'log') AS protocol,
+	CASE WHEN message ~ 'user alice' THEN 'info' WHEN message ~ 'Grüße' THEN 'warning' WHEN message ~ 'cannot charge' THEN 'error' END AS sent
+	FROM windtrap.events) e WHERE name IS NOT NULL AND protocol <> 'elastic'};
+# These send none: Docker, what has been made a line of text, and a handler that leaves it out.
+my $without = q{name ~ '^(docker-splunk|sng338-d_http_default|sng48-d_splunk|py-splunk_handler)'};
+# Not one of the three.
+my $others = q{name ~ '^(self-|node-misc-001)'};
+cmp_ok(query("SELECT count(DISTINCT name) $captured AND NOT ($without) AND NOT ($others) AND sent IS NOT NULL"), '>=', 70,
+	'many clients have said how bad an event is');
+is(query("SELECT name, severity, sent, message $captured AND NOT ($without) AND NOT ($others) AND severity IS DISTINCT FROM sent"),
+	'', 'and all of them are understood');
+is(query("SELECT DISTINCT severity $captured AND ($without) AND severity IS NOT NULL"), 'warning', 'of others nothing is made up');
+is(query("SELECT string_agg(DISTINCT protocol, ' ' ORDER BY protocol) $captured AND sent IS NOT NULL"),
+	'cloudevents datadog gelf hec journald log loki otlp', 'by whatever protocol they come');
+is(query("SELECT count(*) $captured AND (host IS NULL OR message IS NULL)"), 0, 'each has a host and a message');
+query('DELETE FROM log');
+
+#
 # Indexes and partitions
 #
 query(q{INSERT INTO log SELECT now() - n * interval '1 minute',
@@ -86,7 +108,7 @@ SKIP:
 		qr/Bitmap Index Scan on log_\d{8}_message_idx/, 'an index of trigrams finds messages');
 	is(query(q{SELECT count(*) FROM windtrap.events WHERE message LIKE '%ent 1234%'}), 11, 'all of them');
 }
-is(event($port), 200, 'events go on to be stored');
+is(post_json($port, { level => 'WARN', msg => 'slow', app => 'shop' })->{status}, 200, 'events go on to be stored');
 is(post_json($port, { level => 'x' x 10_000, app => join('', map { chr(33 + $_ * 7 % 90) } 1 .. 20_000), msg => 'long' })->{status}, 200, 'long ones too');
 query('CREATE INDEX by_app ON log (windtrap.app(data), windtrap.sender_host(data))');
 is(post_json($port, { app => join('', map { chr(33 + $_ * 7 % 90 + $_ / 1000) } 1 .. 20_000) })->{status}, 200, 'which no index refuses');
@@ -118,6 +140,9 @@ query('ALTER TABLE log DISABLE ROW LEVEL SECURITY');
 	ok(next_round(), 'another');
 	is(version(), $before, 'write nothing while it is the same');
 }
+my $session = $node->background_psql('postgres');
+$session->query_safe('PREPARE events AS SELECT count(*) FROM windtrap.events');
+cmp_ok($session->query_safe('EXECUTE events'), '>', 20_000, 'a statement that is prepared');
 my $odd = q{"Odd 'schema"."the ""log"""};
 alter_system($node, 'windtrap."table"' => $odd =~ s/'/''/gr);
 query(q{CREATE SCHEMA "Odd 'schema"});
@@ -125,7 +150,10 @@ reload($node);
 ok(wait_for(sub { body() eq reads($odd) }), 'it follows to a table that is not there yet');
 like(($node->psql('postgres', 'SELECT count(*) FROM windtrap.events'))[2], qr/relation "Odd 'schema\.the "log"" does not exist/, 'as is said then');
 ok(wait_for(sub { event($port) == 200 }), 'an event makes it');
+cmp_ok(query('SELECT count(*) FROM windtrap.events'), '>', 0, 'events are shown');
 is(query('SELECT count(*) FROM windtrap.events'), query("SELECT count(*) FROM $odd"), 'and is shown');
+is($session->query_safe('EXECUTE events'), query("SELECT count(*) FROM $odd"), 'by statements that had been prepared, too');
+$session->quit;
 is(query(q{SELECT count(*) FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = 'windtrap.log_rows'::regproc AND deptype <> 'e'
 	AND refclassid = 'pg_class'::regclass}), 0, 'nothing depends on the table');
 is(query(q{SELECT count(*) FROM pg_depend WHERE objid = 'windtrap.log_rows'::regproc AND deptype = 'e'}), 1, 'the function is still the extension\'s');

@@ -160,7 +160,6 @@ as_label(const JsonbValue *value)
 typedef enum Take
 {
 	TAKE_TEXT,	 /* a text, and nothing else: other things are called so too */
-	TAKE_NUMBER, /* or a number */
 	TAKE_INSIDE, /* or, of an object, the message in it */
 	TAKE_OBJECT	 /* or, where there is none in it, its JSON */
 } Take;
@@ -173,7 +172,7 @@ static const struct
 	{WT_NAME("message"), TAKE_OBJECT},
 	{WT_NAME("msg"), TAKE_OBJECT},
 	{WT_NAME("MESSAGE"), TAKE_OBJECT},
-	{WT_NAME("short_message"), TAKE_NUMBER},
+	{WT_NAME("short_message"), TAKE_TEXT},
 	{WT_NAME("body"), TAKE_TEXT},
 	{WT_NAME("record"), TAKE_INSIDE}, /* loguru: its text repeats time and severity */
 	{WT_NAME("event"), TAKE_INSIDE},
@@ -200,8 +199,6 @@ find_message(JsonbContainer *object, int depth, JsonbValue *value)
 		if (!wt_field(object, &messages[i].name, value))
 			continue;
 		if (wt_value_is_text(value))
-			return true;
-		if (value->type == jbvNumeric && take == TAKE_NUMBER)
 			return true;
 		if (take < TAKE_INSIDE || value->type != jbvBinary)
 			continue;
@@ -293,8 +290,9 @@ static const WtName of_loggers[] = {
 };
 
 static const WtName loggers[] = {
-	WT_NAME("logger"),			WT_NAME("logger_name"), WT_NAME("loggerName"),
-	WT_DOTTED("log", "logger"), WT_NAME("channel"),
+	WT_NAME("logger"),			WT_NAME("logger_name"),	 WT_NAME("loggerName"),
+	WT_DOTTED("log", "logger"), WT_NAME("_logger_name"), WT_NAME("_logger"),
+	WT_NAME("channel"),
 };
 
 static const WtName hec_sources[] = {WT_NAME("source"), WT_NAME("sourcetype")};
