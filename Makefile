@@ -113,7 +113,7 @@ OBJS = \
 	src/worker/tokens.o \
 	src/worker/worker.o
 
-REGRESS = extension settings log_table privileges tokens upkeep events
+REGRESS = extension settings log_table privileges tokens events upkeep
 ISOLATION = create_log_table
 TAP_TESTS = 1
 
