@@ -70,6 +70,9 @@ OBJS = \
 	src/output/target.o \
 	src/protocol/cloudevents.o \
 	src/protocol/datadog.o \
+	src/protocol/elastic.o \
+	src/protocol/elastic_bulk.o \
+	src/protocol/elastic_probes.o \
 	src/protocol/gelf.o \
 	src/protocol/hec.o \
 	src/protocol/journald.o \
@@ -78,6 +81,7 @@ OBJS = \
 	src/protocol/loki_labels.o \
 	src/protocol/loki_protobuf.o \
 	src/protocol/otlp.o \
+	src/protocol/otlp_decode.o \
 	src/protocol/otlp_json.o \
 	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
@@ -108,6 +112,7 @@ OBJS = \
 	src/views/stats.o \
 	src/views/status.o \
 	src/worker/batch.o \
+	src/worker/condition.o \
 	src/worker/control.o \
 	src/worker/launcher.o \
 	src/worker/tokens.o \
