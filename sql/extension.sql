@@ -20,7 +20,7 @@ SELECT oid::regprocedure AS function, pg_get_function_result(oid) ~ '^TABLE|reco
        prosecdef AS definer, proconfig AS config
 FROM pg_proc
 WHERE pronamespace = 'windtrap'::regnamespace
-ORDER BY proname COLLATE "C";
+ORDER BY proname COLLATE "C", pronargs DESC;
 
 -- Its schema is a member of it, and it stays there.
 SELECT pg_describe_object(classid, objid, objsubid) AS member
