@@ -99,14 +99,17 @@ OBJS = \
 	src/upkeep/adopt.o \
 	src/upkeep/clock.o \
 	src/upkeep/failures.o \
+	src/upkeep/log_rows.o \
 	src/upkeep/partition.o \
 	src/upkeep/plan.o \
 	src/upkeep/scope.o \
 	src/upkeep/spans.o \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
+	src/views/fields.o \
 	src/views/metrics.o \
 	src/views/refused_view.o \
+	src/views/severity.o \
 	src/views/stats.o \
 	src/views/status.o \
 	src/worker/batch.o \
@@ -116,7 +119,7 @@ OBJS = \
 	src/worker/tokens.o \
 	src/worker/worker.o
 
-REGRESS = extension settings log_table privileges tokens upkeep
+REGRESS = extension settings log_table privileges tokens events upkeep
 ISOLATION = create_log_table
 TAP_TESTS = 1
 
@@ -149,7 +152,7 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 $(OBJS) windtrap--1.0.sql: Makefile
 
 # The extension's script, of pieces by subject in this order.
-SQL_PIECES = schema processes log_table upkeep stats refused tokens quarantine forwarding installed
+SQL_PIECES = schema processes log_table events upkeep stats refused tokens quarantine forwarding installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
 

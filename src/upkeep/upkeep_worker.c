@@ -34,6 +34,7 @@
 #include "base/identity.h"
 #include "upkeep/clock.h"
 #include "upkeep/failures.h"
+#include "upkeep/log_rows.h"
 #include "upkeep/upkeep.h"
 #include "upkeep/upkeep_worker.h"
 
@@ -138,6 +139,13 @@ do_task(void *arg)
 	const Round *round = arg;
 
 	wt_upkeep_do(round->plan.relation, round->task);
+}
+
+static void
+follow_table(void *arg)
+{
+	(void) arg;
+	wt_log_rows_follow();
 }
 
 static void
@@ -266,6 +274,7 @@ work(void)
 	static long pause = 0;
 	static bool restored = false;
 	Round round = {.plan = {.by_clock = true, .glance = &glance}};
+	WtTask rows = {.kind = WT_TASK_LOOK, .name = pstrdup(WT_LOG_ROWS)};
 	ListCell *cell;
 	long alone;
 	bool ok = true;
@@ -275,6 +284,9 @@ work(void)
 		restored = true;
 		return RESTORE_POLL;
 	}
+	round.task = &rows; /* what has failed, if it does */
+	ok = transact(follow_table, &round, "looking at windtrap.log_rows()");
+	round.task = NULL;
 	for (; round.part < WT_N_PLAN_PARTS; round.part++)
 	{
 		if (!transact(plan, &round, "looking at partitions"))

@@ -17,7 +17,7 @@ UNION
 SELECT 'pg_class'::regclass, oid FROM pg_class
 WHERE relnamespace = 'windtrap'::regnamespace AND relkind <> 'i'; -- its table brings it along
 
-SELECT plan(47);
+SELECT plan(48);
 
 SELECT has_extension('windtrap');
 SELECT is(
@@ -86,6 +86,13 @@ SELECT columns_are('windtrap', 'stats', ARRAY[
 	'connections', 'connections_max', 'bytes_in_flight', 'stdout_written', 'stdout_dropped']);
 SELECT columns_are('windtrap', 'quarantine', ARRAY[
 	'event_timestamp', 'id', 'error', 'raw', 'encoding', 'data']);
+
+SELECT is(
+	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
+	 FROM pg_attribute WHERE attrelid = 'windtrap.events'::regclass AND attnum > 0),
+	ARRAY['event_timestamp timestamp with time zone', 'id text', 'severity text', 'app text', 'host text',
+	      'message text', 'source text', 'data jsonb', 'status integer'],
+	'the columns of windtrap.events have their types and order');
 
 -- What was refused.
 SELECT is(
