@@ -68,6 +68,7 @@ OBJS = \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \
+	src/store/idempotency.o \
 	src/store/insert.o \
 	src/store/log_table.o \
 	src/store/move_rows.o \

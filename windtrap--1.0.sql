@@ -145,6 +145,7 @@ CREATE FUNCTION windtrap.worker_stats(
     OUT requests_refused jsonb,
     OUT events_accepted bigint,
     OUT events_quarantined bigint,
+    OUT duplicates bigint,
     OUT events_refused jsonb,
     OUT bytes_received bigint,
     OUT bytes_decoded bigint,
@@ -168,7 +169,7 @@ COMMENT ON FUNCTION windtrap.worker_stats() IS 'the rows of the view windtrap.st
 
 CREATE VIEW windtrap.stats AS
 SELECT worker, since, requests, requests_by_code, requests_refused, events_accepted,
-       events_quarantined, events_refused, bytes_received, bytes_decoded, transactions,
+       events_quarantined, duplicates, events_refused, bytes_received, bytes_decoded, transactions,
        batch_events_avg, batch_events_max, commit_ms_avg, commit_ms_max, request_ms_avg,
        connections, connections_max, bytes_in_flight, stdout_written, stdout_dropped
 FROM windtrap.worker_stats();
@@ -182,6 +183,8 @@ COMMENT ON COLUMN windtrap.stats.requests_by_code IS 'the same by the code of th
 COMMENT ON COLUMN windtrap.stats.requests_refused IS 'requests not answered with success, by reason';
 COMMENT ON COLUMN windtrap.stats.events_accepted IS 'events committed';
 COMMENT ON COLUMN windtrap.stats.events_quarantined IS 'events committed into quarantine';
+COMMENT ON COLUMN windtrap.stats.duplicates IS
+'events that were sent again with their key, and were stored already';
 COMMENT ON COLUMN windtrap.stats.events_refused IS
 'events of batches that could not be stored as they were, by reason';
 COMMENT ON COLUMN windtrap.stats.bytes_received IS 'bytes of request bodies received';
@@ -525,6 +528,29 @@ SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.discard_quarantined(text[]) IS
 'deletes the events in quarantine with these ids; gives their number';
+
+-- What is sent again with the same key within windtrap.idempotency_window is not stored again.
+-- Not dumped: a dump that comes back is older than the window, or of another server.
+CREATE TABLE windtrap.idempotency_key (
+    key uuid PRIMARY KEY,
+    seen_at timestamptz NOT NULL,
+    fingerprint bigint,
+    events bigint,
+    rejected bigint)
+WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000,
+      autovacuum_analyze_scale_factor = 0.5);
+
+COMMENT ON TABLE windtrap.idempotency_key IS
+'events and requests that came with a key within windtrap.idempotency_window';
+COMMENT ON COLUMN windtrap.idempotency_key.key IS
+'16 bytes of the SHA-256 of the token''s source, the protocol and the key';
+COMMENT ON COLUMN windtrap.idempotency_key.seen_at IS 'when it came first';
+COMMENT ON COLUMN windtrap.idempotency_key.fingerprint IS
+'of a request: what its body is known again by; null: the key is an event''s';
+COMMENT ON COLUMN windtrap.idempotency_key.events IS
+'of a request: how many of its events have been stored or rejected';
+COMMENT ON COLUMN windtrap.idempotency_key.rejected IS
+'of a request: how many of these are in quarantine or were refused';
 
 -- The outbox: what is still to be forwarded, a row for each batch that was committed.  What an
 -- id means is said in src/store/outbox.c.

@@ -344,6 +344,12 @@ wt_listener_peek(const WtListener *listener)
 	return listener->queue_first ? &listener->queue_first->public : NULL;
 }
 
+int64_t
+wt_listener_waited(const WtRequest *request)
+{
+	return monotonic_ms() - request->waits_since;
+}
+
 WtRequest *
 wt_listener_next(WtListener *listener)
 {

@@ -82,6 +82,12 @@ extern WtRequest *wt_listener_next(WtListener *listener);
 extern const WtRequest *wt_listener_peek(const WtListener *listener);
 
 /*
+ * For how long, ms, a request's sender has waited for the answer: since the last byte came, and
+ * while it was held before that for want of memory.
+ */
+extern int64_t wt_listener_waited(const WtRequest *request);
+
+/*
  * Answers a request that wt_listener_next gave; it is no longer the caller's.  The answer is
  * copied.  It leaves with the next wt_listener_run, which must follow at once: MHD does not
  * wake up for it.

@@ -75,8 +75,11 @@
 #define STOP_STORE_TIMEOUT 2000
 #define STOP_ANSWER_TIMEOUT 1500
 
-/* A transaction may take this long, ms; request_timeout where that is less. */
-#define STORE_TIMEOUT 5000
+/*
+ * A transaction may take this long, ms; request_timeout where that is less.  Who comes while it
+ * runs has time left for the next one, see LONGEST_WAIT in batch.c.
+ */
+#define STORE_TIMEOUT 3500
 
 /* Looks for more requests before a batch is stored. */
 #define MAX_GATHER 4
