@@ -60,6 +60,7 @@ OBJS = \
 	src/http/router.o \
 	src/http/sockets.o \
 	src/http/tls.o \
+	src/http/waiting.o \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \

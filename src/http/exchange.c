@@ -14,6 +14,7 @@
 #include "http/request_pool.h"
 #include "http/response.h"
 #include "http/router.h"
+#include "http/waiting.h"
 
 /* The first piece of memory for a body. */
 #define MIN_BODY 1024
@@ -320,18 +321,6 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 	return MHD_YES;
 }
 
-/* How long it was held, about: its sender may have sent the last byte before. */
-static int64_t
-held_ms(const Request *r)
-{
-	int64_t limit = wt_connection_phase_limit(r->connection->listener, PHASE_HELD);
-	int64_t since_then = r->connection->listener->now - r->held_since;
-
-	if (r->held_since == 0)
-		return 0;
-	return since_then < limit ? since_then : limit;
-}
-
 /* The request is complete: it waits, suspended, for the worker. */
 static enum MHD_Result
 on_complete(WtListener *listener, Request *r)
@@ -342,7 +331,7 @@ on_complete(WtListener *listener, Request *r)
 						 wt_stopping, true);
 	r->public.body = r->body ? r->body : "";
 	r->public.received_us = wall_clock_us();
-	r->public.waits_since = monotonic_ms() - held_ms(r);
+	r->public.waits_since = wt_waiting_since(r);
 	wt_connection_set_phase(r->connection, PHASE_NONE);
 	if (listener->queue_last)
 		listener->queue_last->next = r;

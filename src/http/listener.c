@@ -27,6 +27,7 @@
 #include "http/listener.h"
 #include "http/request_pool.h"
 #include "http/response.h"
+#include "http/waiting.h"
 
 /* Runs in which MHD may do nothing but ask for the next one, and those of them that follow
  * each other at once; to the others there is a pause, ms. */
@@ -324,7 +325,7 @@ end_stalled(WtListener *listener)
 void
 wt_listener_run(WtListener *listener)
 {
-	listener->now = monotonic_ms();
+	wt_waiting_run(listener);
 	wt_admission_run(listener);
 	wt_holding_release(listener, false);
 	run_daemons(listener);
@@ -342,12 +343,6 @@ const WtRequest *
 wt_listener_peek(const WtListener *listener)
 {
 	return listener->queue_first ? &listener->queue_first->public : NULL;
-}
-
-int64_t
-wt_listener_waited(const WtRequest *request)
-{
-	return monotonic_ms() - request->waits_since;
 }
 
 WtRequest *

@@ -87,6 +87,12 @@ extern const WtRequest *wt_listener_peek(const WtListener *listener);
  */
 extern int64_t wt_listener_waited(const WtRequest *request);
 
+/* For how long, ms, the one has waited longest that wt_listener_next has not given yet. */
+extern int64_t wt_listener_longest_wait(const WtListener *listener);
+
+/* The descriptor has been waited for: nothing that will be read came before. */
+extern void wt_listener_rested(WtListener *listener);
+
 /*
  * Answers a request that wt_listener_next gave; it is no longer the caller's.  The answer is
  * copied.  It leaves with the next wt_listener_run, which must follow at once: MHD does not

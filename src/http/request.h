@@ -66,7 +66,7 @@ typedef struct WtRequest
 	const char *body;
 	size_t body_length;
 	int64_t received_us; /* when the last byte came, µs since 1970-01-01 UTC */
-	int64_t waits_since; /* for its answer, see wt_listener_waited */
+	int64_t waits_since; /* for its answer, ms of the monotonic clock */
 } WtRequest;
 
 #endif

@@ -696,13 +696,23 @@ refuse_late_ones(Turn *turn)
 			turn->n_rows += turn->jobs[i]->n_events;
 }
 
-/* What storing may take, ms, so that nobody waits too long. */
+/* What storing may take, ms, so that nobody waits too long, nor those behind. */
 static int
-time_to_store(const Turn *turn, int timeout)
+time_to_store(const WtListener *listener, const Turn *turn, int timeout)
 {
+	dlist_iter iter;
+
 	for (int i = 0; i < turn->n_jobs; i++)
 		if (turn->jobs[i]->n_events > 0)
 			timeout = Min(timeout, time_left(turn->jobs[i]));
+	dlist_foreach(iter, &large_jobs)
+	{
+		const Job *job = dlist_container(Job, node, iter.cur);
+
+		timeout = Min(timeout, time_left(job));
+	}
+	timeout = Min(timeout, LONGEST_WAIT - (int) Min(wt_listener_longest_wait(listener),
+													LONGEST_WAIT));
 	return Max(timeout, LEAST_STORING);
 }
 
@@ -719,14 +729,14 @@ store_turn(WtListener *listener, Turn *turn, int timeout,
 			rows[n++] = &turn->jobs[i]->events[k]->row;
 	if (n == 0)
 		return;
-	wt_store_rows(rows, n, &callbacks, time_to_store(turn, timeout));
+	wt_store_rows(rows, n, &callbacks, time_to_store(listener, turn, timeout));
 	if (*stopping && wt_store_failure())
 	{
 		/* SIGTERM cancels a transaction that may have been about to end: one more try. */
 		for (int i = 0; i < n; i++)
 			if (rows[i]->result == WT_STORE_CANCELLED)
 				rows[i]->result = WT_STORE_PENDING;
-		wt_store_rows(rows, n, &callbacks, time_to_store(turn, RETRY_TIMEOUT));
+		wt_store_rows(rows, n, &callbacks, time_to_store(listener, turn, RETRY_TIMEOUT));
 	}
 	wt_stdout_write(rows, n);
 }

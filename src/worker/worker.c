@@ -551,6 +551,8 @@ wait_for_work(long timeout)
 	int n = WaitEventSetWait(wait_events, wt_batch_is_pending() ? 0 : timeout, events,
 							 lengthof(events), PG_WAIT_EXTENSION);
 
+	if (!wt_batch_is_pending())
+		wt_listener_rested(listener);
 	for (int i = 0; i < n; i++)
 		if (events[i].events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
