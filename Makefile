@@ -7,7 +7,7 @@
 
 MODULE_big = windtrap
 EXTENSION = windtrap
-DATA = windtrap--1.0.sql
+DATA_built = windtrap--1.0.sql
 PGFILEDESC = "windtrap - an event collector inside PostgreSQL"
 
 OBJS = \
@@ -21,6 +21,7 @@ OBJS = \
 	src/base/origins.o \
 	src/base/process.o \
 	src/base/settings.o \
+	src/base/settings_checks.o \
 	src/base/settings_files.o \
 	src/base/shared.o \
 	src/base/sql.o \
@@ -34,8 +35,11 @@ OBJS = \
 	src/event/inflate.o \
 	src/event/json.o \
 	src/event/json_build.o \
+	src/event/json_walk.o \
 	src/event/jsonb_writer.o \
 	src/event/multipart.o \
+	src/event/protobuf.o \
+	src/event/snappy.o \
 	src/event/when.o \
 	src/forward/forward.o \
 	src/forward/forward_status.o \
@@ -64,7 +68,19 @@ OBJS = \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
+	src/output/target.o \
+	src/protocol/cloudevents.o \
+	src/protocol/datadog.o \
 	src/protocol/gelf.o \
+	src/protocol/hec.o \
+	src/protocol/journald.o \
+	src/protocol/loki.o \
+	src/protocol/loki_json.o \
+	src/protocol/loki_labels.o \
+	src/protocol/loki_protobuf.o \
+	src/protocol/otlp.o \
+	src/protocol/otlp_json.o \
+	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
 	src/store/absence.o \
 	src/store/fault.o \
@@ -126,8 +142,14 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 -include $(OBJS:.o=.d)
 
 # A changed Makefile rebuilds everything: flags live here.
-$(OBJS): Makefile
+$(OBJS) windtrap--1.0.sql: Makefile
+
+# The extension's script, of pieces by subject in this order.
+SQL_PIECES = schema processes log_table upkeep stats refused tokens quarantine idempotency \
+	forwarding installed
+windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
+	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
 
 .PHONY: format
 format:
-	clang-format -i windtrap.c src/*/*.[ch]
+	clang-format -i windtrap.c src/*/*.[ch] mongo/*.[ch] fuzz/*.[ch] t/*.c

@@ -2,19 +2,9 @@
  * windtrap.c
  *		An event collector that lives inside PostgreSQL: the library's entry.
  *
- * HTTP requests come in, rows of the log table come out.  The way of an event, and a
- * file for each stage of it:
- *
- *	src/http/listener.c	socket → request, if src/http/auth.c says that it may
- *	src/event/decode.c	request → event
- *	src/event/enrich.c	event → data
- *	src/store/store.c		data → row
- *	src/output/stdout.c	row → line of standard output
- *	src/worker/worker.c	moves it along, and answers
- *
- * Beside it src/forward/forward.c takes events on to other tables, from src/store/outbox.c, where the
- * store has put them; src/upkeep/upkeep.c keeps the table's partitions, and src/worker/launcher.c all
- * processes.
+ * What runs and which way an event goes is in docs/architecture.md.  Here the library defines
+ * its settings, and, where it is preloaded, asks for its shared memory and for the launcher,
+ * which starts all other processes.
  */
 #include "postgres.h"
 

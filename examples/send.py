@@ -52,4 +52,10 @@ def send(event, url=URL, tries=10):
 
 
 if __name__ == "__main__":
-    print(send(json.loads(sys.argv[1])))
+    if len(sys.argv) != 2:
+        raise SystemExit(f"usage: {sys.argv[0]} '<event as JSON>'")
+    try:
+        event = json.loads(sys.argv[1])
+    except ValueError as error:
+        raise SystemExit(f"this is not JSON: {error}")
+    print(send(event))

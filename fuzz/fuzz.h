@@ -134,11 +134,11 @@ check_value(const WtJson *json, uint32_t i, const char *text, size_t length,
 				  "a number that is not in the text");
 			break;
 		case WT_JSON_STRING:
-			CHECK(
-				lies_within(t->u.text, t->length, text, length) ||
-					lies_within(t->u.text, t->length, json->scratch, json->scratch_used) ||
-					is_given_name(t),
-				"a string that is nowhere");
+			CHECK(lies_within(t->u.text, t->length, text, length) ||
+					  lies_within(t->u.text, t->length, json->scratch,
+								  json->scratch_used) ||
+					  is_given_name(t),
+				  "a string that is nowhere");
 			CHECK(!must_be_text || is_text(t->u.text, t->length),
 				  "a string that cannot be stored");
 			break;

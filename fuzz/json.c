@@ -4,7 +4,8 @@
  *
  * Everything that the parser says is compared with a reader of RFC 8259 that is written
  * here, by recursion.  What it is allowed to say differently from the RFC, it must say of
- * exactly the texts for which json.h announces it (WT_JSON_UNFIT).  Known differences:
+ * exactly the texts for which json.h announces it (WT_JSON_UNFIT).  Each text is read twice:
+ * as it is, and repaired.  Known differences:
  *
  *	- what is nested deeper than WT_JSON_MAX_DEPTH is skipped by its quotes and brackets
  *	  alone, so there UNFIT and BAD are not told apart;
@@ -25,6 +26,8 @@ typedef struct Reader
 	const char *p;
 	const char *end;
 	Verdict verdict;	/* GOOD or UNFIT, so far */
+	bool repair;		/* U+FFFD for what is no character, in place of UNFIT */
+	bool repaired;		/* there was some */
 	const WtJson *json; /* to be compared with; NULL: none */
 	uint32_t i;			/* the next token */
 	char *string;		/* room for one unescaped string */
@@ -129,6 +132,48 @@ put_utf8(char *out, long c)
 	return 4;
 }
 
+/* Whether the n bytes could go on to be a character. */
+static bool
+is_beginning(const char *p, size_t n)
+{
+	for (size_t length = n + 1; length <= 4; length++)
+		for (int next = 0x80; next < 0xC0; next++)
+		{
+			char character[4] = {'\x80', '\x80', '\x80', '\x80'};
+
+			memcpy(character, p, n);
+			character[n] = (char) next;
+			if (utf8_character(character, length) == (int) length)
+				return true;
+		}
+	return false;
+}
+
+/*
+ * The bytes that one U+FFFD stands for, where no character begins: what Unicode calls the
+ * maximal subpart.
+ */
+static size_t
+broken_length(const char *p, const char *end)
+{
+	size_t n = 1;
+
+	while (n < 3 && (size_t) (end - p) > n && is_beginning(p, n + 1))
+		n++;
+	return n;
+}
+
+/* What is in a string and is no character; gives the length of what stands for it. */
+static size_t
+put_broken(Reader *r, char *out)
+{
+	if (r->repair)
+		r->repaired = true;
+	else
+		r->verdict = UNFIT;
+	return put_utf8(out, 0xFFFD);
+}
+
 static Verdict
 read_string(Reader *r)
 {
@@ -150,11 +195,14 @@ read_string(Reader *r)
 		if (!at(r, '\\'))
 		{
 			n = utf8_character(r->p, (size_t) (r->end - r->p));
-			if (n == 0 || (unsigned char) *r->p < 0x20)
+			if (n == 0)
 			{
-				r->verdict = UNFIT;
-				n = 1;
+				out += put_broken(r, out);
+				r->p += broken_length(r->p, r->end);
+				continue;
 			}
+			if ((unsigned char) *r->p < 0x20)
+				r->verdict = UNFIT;
 			memcpy(out, r->p, (size_t) n);
 			out += n;
 			r->p += n;
@@ -179,9 +227,8 @@ read_string(Reader *r)
 			r->p += 6;
 			c = 0x10000 + (c - 0xD800) * 0x400 + (low - 0xDC00);
 		}
-		if (c == 0 || (c >= 0xD800 && c < 0xE000))
-			r->verdict = UNFIT;
-		out += put_utf8(out, c);
+		out +=
+			c == 0 || (c >= 0xD800 && c < 0xE000) ? put_broken(r, out) : put_utf8(out, c);
 	}
 	r->p++;
 	expect_text(r, WT_JSON_STRING, r->string, (size_t) (out - r->string));
@@ -313,19 +360,21 @@ read_value(Reader *r, int depth)
 
 /* One value, and where it ends. */
 static Verdict
-read_first(const char *text, size_t length, const WtJson *json, const char **next)
+read_first(const char *text, size_t length, bool repair, const WtJson *json,
+		   const char **next)
 {
-	Reader r = {.p = text, .end = text + length, .json = json};
+	Reader r = {.p = text, .end = text + length, .repair = repair, .json = json};
 	Verdict v;
 
-	/* An escape is longer than what it stands for; a byte that is no UTF-8 is copied. */
-	r.string = malloc(length + 4);
+	/* An escape is longer than what it stands for, a byte that is no UTF-8 becomes three. */
+	r.string = malloc(3 * length + 4);
 	CHECK(r.string, "out of memory");
 	v = read_value(&r, 0);
 	free(r.string);
 	if (v != GOOD)
 		return v;
 	CHECK(!json || r.i == json->n_tokens, "%u tokens too many", json->n_tokens - r.i);
+	CHECK(!json || r.repaired == json->repaired, "repaired is %d", json->repaired);
 	*next = r.p;
 	return r.verdict;
 }
@@ -384,10 +433,10 @@ check_position(const char *text, size_t offset)
  * where it ends beyond; where it ends just there, either.
  */
 static void
-check_limit(const char *text, size_t length, size_t limit, WtJsonResult whole,
-			const char *whole_next)
+check_limit(const char *text, size_t length, size_t limit, bool repair,
+			WtJsonResult whole, const char *whole_next)
 {
-	WtJson json = {0};
+	WtJson json = {.repair = repair};
 	WtJsonError error = {0};
 	const char *next = NULL;
 	char *cut;
@@ -422,11 +471,10 @@ check_limit(const char *text, size_t length, size_t limit, WtJsonResult whole,
 	free(cut);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+check_text(const char *text, size_t size, bool repair)
 {
-	char *text = exact_copy(data, size);
-	WtJson json = {0};
+	WtJson json = {.repair = repair};
 	WtJsonError error = {0};
 	const char *next = NULL;
 	const char *end = NULL;
@@ -438,7 +486,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* The first value of the text. */
 	r = wt_json_parse_value(&json, text, size, size, &next, &error);
-	v = read_first(text, size, NULL, &end);
+	v = read_first(text, size, repair, NULL, &end);
 	check_verdict(r, v, &error);
 	if (r == WT_JSON_OK || r == WT_JSON_UNFIT)
 	{
@@ -454,15 +502,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (r == WT_JSON_OK)
 	{
 		check_tokens(&json, text, size, true);
-		CHECK(json.scratch_used <= size, "more scratch than text");
-		read_first(text, size, &json, &end);
+		CHECK(json.scratch_used <= (json.repaired ? 3 : 1) * size,
+			  "more scratch than text");
+		read_first(text, size, repair, &json, &end);
 		limits[3] = (size_t) (next - text);
 		limits[4] = limits[3] - 1;
 		limits[5] = limits[3] + 1;
 	}
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		if (limits[i] < size)
-			check_limit(text, size, limits[i], r, next);
+			check_limit(text, size, limits[i], repair, r, next);
 
 	/* Quotes and brackets alone must find the same end, where there is no doubt. */
 	skipped = wt_json_skip_value(text, size);
@@ -487,6 +536,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		check_tokens(&json, text, size, true);
 	wt_json_shrink(&json, 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = exact_copy(data, size);
+
+	check_text(text, size, false);
+	check_text(text, size, true);
 	free(text);
 	return 0;
 }

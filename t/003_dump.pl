@@ -15,7 +15,8 @@ use WindTrap;
 
 my $node = wt_node('dump', preload => 0);
 my $port = wt_port($node);
-my @bodies;    # accepted JSON, by number
+my @bodies;        # accepted JSON, by number
+my @odd_events;    # what has to be repaired, and what has names that are no usual ones
 
 sub query
 {
@@ -106,6 +107,8 @@ sub dump_and_restore
 			: [ 'pg_restore', '-e', '-d', $node->connstr($copy), "$file.custom" ],
 			"$database: restored, $format");
 		is(digest($copy), digest($database), "$database: all events are equal, $format");
+		is( query('SELECT count(*) FROM log WHERE data @> \'{"repaired": true}\'', $copy),
+			scalar(grep { $$_[3] } @odd_events), "$database: what was repaired among them, $format");
 		is( query('SELECT bool_and(data = data::text::jsonb) FROM log', $copy),
 			't', "$database: and read back, $format");
 	}
@@ -206,6 +209,54 @@ push @bodies, map { "[$_]" }
 # An array by itself is a batch of events.
 @bodies = map { /^\s*\[/ ? "{\"array\":$_}" : $_ } @bodies;
 
+# Type, body, what becomes of it, and whether it is said to be repaired.
+my $fffd = "\xEF\xBF\xBD";
+@odd_events = (
+	[ 'application/json', '{"a":"\u0000","b":["\ud800","x\udc00y"]}', qq({"a":"$fffd","b":["$fffd","x${fffd}y"]}), 1 ],
+	[ 'application/json', '{"\u0000":1,"\ud83d\ude00\ud83d":{"\udfff":[]}}', qq({"$fffd":1,"\\ud83d\\ude00$fffd":{"$fffd":[]}}), 1 ],
+	[ 'application/json', '{"\ud800":1,"x":2,"\udfff":3}', qq({"$fffd":3,"x":2}), 1 ],    # one name now
+	[ 'application/json', "{\"\xFF\":\"\xE2\x82\",\"k\":\"\xED\xA0\x80\xC0\x80\xF0\x9F\x98\"}",
+		qq({"$fffd":"$fffd","k":"$fffd$fffd$fffd$fffd$fffd$fffd"}), 1 ],
+	[ 'application/json', '{"' . '\u0000' x 20_000 . '":"' . "\xFF" x 100_000 . '"}',
+		'{"' . $fffd x 20_000 . '":"' . $fffd x 100_000 . '"}', 1 ],
+	[ 'application/json', object_of(70, sub { '"\ud800"' }), object_of(70, sub { qq("$fffd") }), 1 ],
+	[ 'text/plain', "a\0b\xFFc\r\n\\.\n", qq("a${fffd}b${fffd}c\\r\\n\\\\.\\n"), 1 ],
+	[ 'application/x-www-form-urlencoded', '%00=%FF&a%ed%a0%80=%00%00&a=', qq({"$fffd":"$fffd","a$fffd$fffd$fffd":"$fffd$fffd","a":""}), 1 ],
+	[ 'text/plain; charset=utf-16le', "a\0\x3D\xD8b\0", qq("a${fffd}b"), 1 ],
+	[ 'multipart/form-data; boundary=b', "--b\r\nContent-Disposition: form-data; name=\"n\xFF\"\r\n\r\n\0\r\n--b--\r\n",
+		qq({"n$fffd":"$fffd"}), 1 ],
+	map { [ 'application/json', $_, $_, 0 ] }
+	  '{"":1," ":2,"  ":3,"\u00a0":4}', '{"\\\\":1,"\\\\\\\\":2,"\\\\.":3,"\\"":4,"\'":5,"\\\\N":6}',
+	  '{"\n":1,"\t":2,"\r":3,"\b":4,"\u0001":5,"\u007f":6,"\u001f\u001e":7}', '{"0":1,"-1":2,"1e5":3,"null":4,"true":5,"{}":6}',
+	  '{"$.a":1,"$[*]":2,"@":3,"?":4,"a.b":5,"a,b":6,"{a,b}":7}', '{"\ufeff":1,"\u200b":2,"\u202e":3,"\uffff":4,"\ue000":5}',
+	  '{"e\u0301":1,"\u00e9":2}', '{"json":1,"id":2,"time":3,"headers":4,"repaired":"no"}',
+	  '{"' . 'k' x 200_000 . '":1,"' . 'k' x 199_999 . '":2}', '{"' . '\ud83d\ude00' x 300 . '":"\ud83d\ude00"}');
+
+# Sends them, and shows that they are stored as they should be.
+sub send_odd_events
+{
+	my ($database) = @_;
+	for my $n (0 .. $#odd_events)
+	{
+		my ($type, $body, $expected, $repaired) = @{ $odd_events[$n] };
+		my $name = sprintf '%s: odd event %d, %s', $database, $n, substr $body, 0, 40;
+		$name =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ge;
+		my $connection = connect_to($port);
+		$connection->request($body, path => "/log?odd_event=$n", headers => ["Content-Type: $type"]);
+		is(($connection->response // { status => 'none' })->{status}, 200, "$name: accepted");
+		# An SQL_ASCII database's own parser knows no escapes beyond ASCII.
+		$expected =~ s/\\u(d[89ab]..)\\u(d[c-f]..)/my $c = chr(0x10000 + (hex($1) - 0xD800) * 0x400 + hex($2) - 0xDC00); utf8::encode($c); $c/ge;
+		$expected =~ s/\\u((?!00[0-7]).{4})/my $c = chr hex $1; utf8::encode($c); $c/ge;
+		$expected =~ s/'/''/g;
+		is( query(
+				qq{SELECT count(*), bool_and(data->'json' = '$expected'), bool_and(coalesce(data->>'repaired', '') = '@{[ $repaired ? 'true' : '' ]}'),
+					bool_and(data->'json' = (data->'json')::text::jsonb AND jsonb_hash(data) = jsonb_hash(data::text::jsonb))
+					FROM log WHERE data->'args'->>'odd_event' = '$n'}, $database),
+			'1|t|t|t', "$name: stored");
+	}
+	return;
+}
+
 #
 # UTF8
 #
@@ -292,6 +343,7 @@ is(exceptions('pg_column_size(data || own) = pg_column_size(data::text::jsonb ||
 		"caf\xC3\xA9.example", 'a strange host: stored');
 	query('DELETE FROM windtrap.token');
 }
+send_odd_events('postgres');
 is( query(q{SELECT count(*) FROM log WHERE data <> data::text::jsonb
 		OR jsonb_hash(data) <> jsonb_hash(data::text::jsonb)}),
 	0, 'all rows can be read and written back');
@@ -310,7 +362,8 @@ like(query('SELECT windtrap.start()', 'ascii'), qr/:$port/, 'SQL_ASCII: it start
 	$connection->request('{"odd":1}', path => '/log?odd=%00%ff', headers => ["X-Odd: Andr\xE9"]);
 	is($connection->response->{status}, 200, 'SQL_ASCII: odd bytes, too');
 }
-is(query('SELECT count(*) FROM log', 'ascii'), @bodies + 1, 'SQL_ASCII: and stored');
+send_odd_events('ascii');
+is(query('SELECT count(*) FROM log', 'ascii'), @bodies + 1 + @odd_events, 'SQL_ASCII: and stored');
 is( query(q{SELECT count(*) FROM log WHERE data->'json'->>0 IS DISTINCT FROM NULL AND data <> data::text::jsonb}, 'ascii'),
 	0, 'SQL_ASCII: all rows can be read and written back');
 dump_and_restore('ascii', 'SQL_ASCII');

@@ -13,6 +13,7 @@ use Time::HiRes qw(sleep time);
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Ledger;
 use WindTrap;
 
 my $node = wt_node('ledger');
@@ -20,74 +21,49 @@ my $port = wt_port($node);
 
 sub query { return $node->safe_psql('postgres', $_[0]); }
 
-# What must be true after every fault.
+# Brings a fault about under load; what must be true after every one.
 sub promises_are_kept
 {
-	my ($load, $name) = @_;
+	my ($name, $fault) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $codes = $load->stop;
+	my ($load, $codes) = under_load($port, $name, $fault);
 
-	note "$name: " . join ', ', map { "$codes->{$_} x $_" } sort keys %$codes;
-	cmp_ok($codes->{200} // 0, '>=', 500, "$name: there were many events");
 	is(join(' ', grep { !/^(0|200|503)$/ } keys %$codes), '', "$name: no other answer than 200 and 503");
 	is($load->audit($node), $load->nothing_wrong,
 		"$name: acknowledged ones are there, none is twice, refused ones are not there");
 	return;
 }
 
-#
-# The worker is killed: the server restarts once
-#
+# The worker is killed: the server restarts once.
 for my $round (1, 2)
 {
-	my $load = start_load($port);
-	my ($pid) = worker_pids($node);
+	my $name = "worker killed, round $round";
 	my $mark = log_mark($node);
 
-	ok($load->wait_for_more(500), "worker killed, round $round: under load");
-	kill 'KILL', $pid;
-	my $killed = time;
-	ok(wait_for(sub { log_since($node, $mark) =~ /terminated by signal 9/ }), "worker killed, round $round: seen");
-	ok(wait_for(sub { event($port, "after kill $round") == 200 }, 10), "worker killed, round $round: serves again");
-	cmp_ok(time - $killed, '<', 5, "worker killed, round $round: within 5 s");
-	ok($load->wait_for_more(200), "worker killed, round $round: the load goes on");
-	promises_are_kept($load, "worker killed, round $round");
-	is(count_in_log($node, qr/terminated by signal/, $mark), 1, "worker killed, round $round: one crash");
-	is(count_in_log($node, qr/all server processes terminated; reinitializing/, $mark),
-		1, "worker killed, round $round: one restart");
+	promises_are_kept(
+		$name,
+		sub {
+			my ($pid) = worker_pids($node);
+			kill 'KILL', $pid;
+			my $killed = time;
+			ok(wait_for(sub { log_since($node, $mark) =~ /terminated by signal 9/ }), "$name: seen");
+			ok(wait_for(sub { event($port, "after kill $round") == 200 }, 10), "$name: serves again");
+			cmp_ok(time - $killed, '<', 5, "$name: within 5 s");
+		});
+	is(count_in_log($node, qr/terminated by signal/, $mark), 1, "$name: one crash");
+	is(count_in_log($node, qr/all server processes terminated; reinitializing/, $mark), 1, "$name: one restart");
 }
 
-#
-# The server is killed, with all of its processes
-#
-for my $round (1, 2)
+for my $name (map { "server killed, round $_" } 1, 2)
 {
-	my $load = start_load($port);
-
-	ok($load->wait_for_more(500), "server killed, round $round: under load");
-	sleep rand 0.5;
-	kill_group($node);
-	$node->start;
-	ok(ready($port, 5), "server killed, round $round: serves again");
-	ok($load->wait_for_more(200), "server killed, round $round: the load goes on");
-	promises_are_kept($load, "server killed, round $round");
+	promises_are_kept($name, sub { kill_server($node, $port, $name, 5) });
 }
 
-#
-# The server is stopped
-#
 for my $mode (qw(fast immediate smart))
 {
-	my $load = start_load($port);
 	my $mark = log_mark($node);
 
-	ok($load->wait_for_more(500), "stop $mode: under load");
-	my $took = elapsed(sub { $node->stop($mode) });
-	cmp_ok($took, '<', 5, "stop $mode: within 5 s");
-	$node->start;
-	ok(ready($port, 5), "stop $mode: serves again");
-	ok($load->wait_for_more(200), "stop $mode: the load goes on");
-	promises_are_kept($load, "stop $mode");
+	promises_are_kept("stop $mode", sub { stop_server($node, $port, "stop $mode", 5, $mode) });
 	unlike(log_since($node, $mark), qr/terminated by signal|PANIC|libmicrohttpd failed/, "stop $mode: nothing has crashed");
 }
 
@@ -113,16 +89,14 @@ for my $mode (qw(fast immediate smart))
 }
 
 # A worker that is stopped from within is as careful as one that goes with the server.
-{
-	my $load = start_load($port);
-	ok($load->wait_for_more(500), 'stop(): under load');
-	cmp_ok(elapsed(sub { query('SELECT windtrap.stop()') }), '<', 5, 'stop(): within 5 s');
-	is(event($port), 599, 'stop(): nobody listens');
-	query('SELECT windtrap.start()');
-	is(event($port), 200, 'start(): serves');
-	ok($load->wait_for_more(200), 'start(): the load goes on');
-	promises_are_kept($load, 'stop()');
-}
+promises_are_kept(
+	'stop()',
+	sub {
+		cmp_ok(elapsed(sub { query('SELECT windtrap.stop()') }), '<', 5, 'stop(): within 5 s');
+		is(event($port), 599, 'stop(): nobody listens');
+		query('SELECT windtrap.start()');
+		is(event($port), 200, 'start(): serves');
+	});
 
 $node->stop;
 done_testing();

@@ -204,28 +204,48 @@ SKIP: {
 	}
 }
 
-# Bombs cost neither time nor memory.
-event($port) for 1 .. 20;
-for my $bomb ([ 'gzip', gzip_bomb() ], [ 'zstd', zstd_bomb() ], [ 'zstd with a large window', zstd_bomb('-19', '--long=23') ],
-	[ 'gzip within the magic alone', gzip_bomb(), 1 ], [ 'a small gzip', gzip("\0" x (64 * 1024 * 1024)) ])
+# Bombs cost little time, and no more memory than their window and 2 MiB.  Each is for a worker of its
+# own: one that has worked before holds free memory, which would hide what a bomb takes.
+sub new_worker
 {
-	my ($name, $body, $no_header) = @$bomb;
+	query('SELECT windtrap.stop()');
+	query('SELECT windtrap.start()');
+	wait_for(sub { event($port) == 200 }) or die 'no new worker';
+	event($port) for 1 .. 20;
+	my ($pid) = worker_pids($node);
+	return $pid;
+}
+
+for my $bomb ([ 'gzip', gzip_bomb(), 0 ], [ 'zstd', zstd_bomb('--zstd=wlog=21'), 2048 ],
+	[ 'gzip within the magic alone', gzip_bomb(), 0, 1 ], [ 'a small gzip', gzip("\0" x (64 * 1024 * 1024)), 0 ],
+	[ 'zstd with a large window', zstd_bomb('-19', '--long=23'), 8192 ])
+{
+	my ($name, $body, $window, $no_header) = @$bomb;
+	my $limit = $window + 2048;
   SKIP: {
 		skip 'there is no zstd', 4 if !defined $body;
-		my ($pid) = worker_pids($node);
-		my $before = memory($pid);
-		my $watch = watch_memory($pid);
-		my $answer;
-		my $took = elapsed(sub {
-			$answer = post_tagged($body, headers => $no_header ? {} : { 'Content-Encoding' => $name =~ /gzip|zstd/ ? $& : '' });
-		});
+		my ($pid, $before, $watch, $answer, $took, $peak);
+		# Again, if what the worker shares with others blurs what is measured.
+		for (1 .. 5)
+		{
+			$pid = new_worker();
+			$before = memory($pid);
+			$watch = watch_memory($pid);
+			$took = elapsed(sub {
+				$answer = post_tagged($body, headers => $no_header ? {} : { 'Content-Encoding' => $name =~ /gzip|zstd/ ? $& : '' });
+			});
+			$peak = peak_memory($watch);
+			note sprintf 'bomb, %s: %d bytes, %.3f s, peak +%d kB, then %+d kB; shared %+d kB', $name, length $body, $took,
+			  $peak, memory($pid) - $before, shared_change($watch);
+			last if abs(shared_change($watch)) <= 512;
+		}
 		is($answer->{status}, 413, "bomb, $name: 413");
 		like(json_of($answer)->{error}, qr/windtrap\.max_body_size/, "bomb, $name: says why");
 		cmp_ok($took, '<', 1, "bomb, $name: within 1 s");
-		my $peak = peak_memory($watch);
-		note sprintf 'bomb, %s: %d bytes, %.3f s, peak +%d kB, then %+d kB', $name, length $body, $took, $peak, memory($pid) - $before;
-		memory_ok($peak, 2048, "bomb, $name: 2 MiB of memory at most");
-		memory_ok(memory($pid) - $before, 2048, "bomb, $name: also afterwards");
+		memory_ok($peak, $limit, "bomb, $name: $limit kB of memory at most");
+		next if $window < 8192 || $ENV{WT_SANITIZE};
+		cmp_ok($peak, '>', $window / 2, "bomb, $name: the window is seen in it");
+		ok(wait_for(sub { memory($pid) - $before <= 1024 }, 30), "bomb, $name: the memory is given back");
 	}
 }
 

@@ -76,11 +76,16 @@ becomes('a form that is none', $form, 'disk full: 100% used, a+b', 200, '"disk f
 becomes('a form without an equals sign', $form, 'a+b', 200, '"a+b"');
 becomes('a form with blanks', $form, 'a = b', 200, '"a = b"');
 becomes('a form that ends with a line feed', $form, "a=b+c\n", 200, '{"a": "b c"}');
+becomes('a form whose escapes are none', "$form; charset=iso-8859-1", '%7Ba=%%341&b=%4%31', 200, '{"b": "%41", "{a": "%41"}');
 becomes('a form in Latin-1', "$form; charset=iso-8859-1", "a=caf%E9&b=\xE9", 200, encode_utf8(qq({"a": "caf\x{e9}", "b": "\x{e9}"})));
 
 # Charsets
 my $cafe = encode_utf8(qq("caf\x{e9}"));
 becomes("text in $_", "$text; charset=$_", encode($_, "caf\x{e9}"), 200, $cafe) for 'iso-8859-1', 'ISO-8859-15', 'windows-1252', 'utf-8', 'UTF-16', 'UTF-16LE', 'UTF-32';
+# Letters with which a mark could be joined: the charsets of Vietnamese, Hebrew and Hong Kong hold them back.
+becomes("the last letter in $$_[0]", "$text; charset=$$_[0]", $$_[1], 200, encode_utf8(qq("$$_[2]")))
+  for [ 'windows-1258', 'Hoa', 'Hoa' ], [ 'windows-1255', "\xE0", "\x{5d0}" ], [ 'big5-hkscs', "\x88\x66", "\x{ca}" ];
+becomes('a letter, and what is none', "$text; charset=windows-1258", "Hoa\x8Ae", 200, encode_utf8(qq("Hoa\x{fffd}e" repaired)));
 becomes("JSON in $_", "$json;charset=\"$_\"", encode($_, "\"caf\x{e9}\""), 200, $cafe) for 'iso-8859-1', 'UTF-16', 'UTF-16BE', 'UTF-32LE';
 becomes('Latin-1 that happens to be UTF-8', "$text; charset=latin1", "\xC3\xA4", 200, encode_utf8("\"\x{c3}\x{a4}\""));
 becomes('UTF-16 that its mark shows', $json, "\xFF\xFE" . encode('UTF-16LE', '{"a":1}'), 200, '{"a": 1}');
@@ -97,6 +102,7 @@ becomes('half a surrogate in UTF-16', "$json; charset=utf-16le", encode('UTF-16L
 		'{"a": "1", "f": {"type": "image/png", "base64": "AP8=", "filename": "x.bin"}}');
 	becomes("multipart: $$_[0]", $$_[2] // $multipart, $$_[1], 400, '')
 	  for [ 'no name', $body->('X: y', '', '1') ], [ 'no end', "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1" ], [ 'no boundary', 'x', 'multipart/form-data' ],
+	  [ 'a boundary in a head', $body->('Content-Disposition: form-data; name="a"', '--b', 'Content-Disposition: form-data; name="c"', '', '1') ],
 	  [ 'another boundary', $body->('Content-Disposition: form-data; name=a', '', '1'), 'multipart/form-data; boundary=c' ], [ 'nothing', '--b--' ];
 	query('TRUNCATE log');
 	my $file = PostgreSQL::Test::Utils::tempdir() . '/note.txt';

@@ -25,7 +25,7 @@ use Time::HiRes qw(time);
 use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(
-  lines gzip zlib raw_deflate zstd gzip_bomb zstd_bomb memory watch_memory peak_memory memory_ok exchange
+  lines gzip zlib raw_deflate zstd gzip_bomb zstd_bomb memory watch_memory peak_memory shared_change memory_ok exchange
   metrics changes percentile in_background
 );
 
@@ -113,7 +113,6 @@ sub watch_memory
 	return { pid => $pid, before => status_of($pid, 'VmRSS'), shared => shared($pid) };
 }
 
-# How far it has grown since, at its peak, without what it shares with others.
 # Whether memory (in any unit) is within its limit.  Under the sanitizers, which keep what is
 # freed and shadow what is not, nothing can be said of it.
 sub memory_ok
@@ -124,11 +123,21 @@ sub memory_ok
 	return cmp_ok($got, '<=', $limit, $name);
 }
 
+# How far it has grown since, at its peak, without what it shares with others.  When that peak
+# was the kernel does not say: it is as exact as shared_change is small.
 sub peak_memory
 {
 	my ($watch) = @_;
 	my $pid = $watch->{pid};
-	return status_of($pid, 'VmHWM') - $watch->{before} - (shared($pid) - $watch->{shared});
+	return status_of($pid, 'VmHWM') - $watch->{before} - shared_change($watch);
+}
+
+# What it shares with others has changed by since: the kernel takes pages of files away, and
+# brings them again, as it sees fit.
+sub shared_change
+{
+	my ($watch) = @_;
+	return shared($watch->{pid}) - $watch->{shared};
 }
 
 sub shared { return status_of($_[0], 'RssShmem') + status_of($_[0], 'RssFile'); }

@@ -63,7 +63,7 @@ sub rows
 	$where //= 'true';
 	my $json = $node->safe_psql('postgres',
 		qq{SELECT coalesce(jsonb_agg(jsonb_build_object('time', (extract(epoch FROM event_timestamp) * 1000000)::bigint, 'data', data, 'status', status) ORDER BY data->>'id'), '[]') FROM log WHERE $where});
-	return @{ JSON::PP->new->allow_nonref->decode($json) };
+	return @{ JSON::PP->new->utf8->allow_nonref->decode($json) };
 }
 
 # The only row; fails the test where there is another number of them.

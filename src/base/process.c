@@ -18,7 +18,7 @@
 
 volatile sig_atomic_t wt_stop_requested = false;
 
-static const WtProcess *me;
+static void (*on_reload)(void);
 static bool reloaded;
 
 /*
@@ -31,9 +31,7 @@ on_sigterm(SIGNAL_ARGS)
 	int saved = errno;
 
 	wt_stop_requested = true;
-	if (me->on_stop)
-		me->on_stop();
-	if (wt_transaction_in_progress || (me->is_busy && me->is_busy()))
+	if (wt_transaction_in_progress)
 	{
 		InterruptPending = true;
 		QueryCancelPending = true;
@@ -43,9 +41,9 @@ on_sigterm(SIGNAL_ARGS)
 }
 
 void
-wt_process_begin(const WtProcess *process)
+wt_process_begin(void (*reload)(void))
 {
-	me = process;
+	on_reload = reload;
 	pqsignal(SIGTERM, on_sigterm);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
@@ -63,8 +61,8 @@ wt_process_attend(void)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
-		if (me->on_reload)
-			me->on_reload();
+		if (on_reload)
+			on_reload();
 	}
 	return !wt_stop_requested;
 }

@@ -11,22 +11,11 @@
 extern volatile sig_atomic_t wt_stop_requested;
 
 /*
- * What differs between processes; each may be NULL.  on_stop and is_busy are called by the
- * handler of SIGTERM, so they may look at flags and set them, and no more.
- */
-typedef struct WtProcess
-{
-	void (*on_stop)(void); /* SIGTERM has come */
-	bool (*is_busy)(
-		void); /* a transaction is under way that is to be cancelled, beside wt_transact's */
-	void (*on_reload)(void); /* the settings have been read anew */
-} WtProcess;
-
-/*
  * Begins a background process's life: its signals, and wt_shared.  The connection to a database
- * is for the caller to make afterwards.  process must last as long as the process.
+ * is for the caller to make afterwards.  on_reload is called once the settings have been read
+ * anew; it may be NULL.
  */
-extern void wt_process_begin(const WtProcess *process);
+extern void wt_process_begin(void (*on_reload)(void));
 
 /*
  * What every turn of every loop looks at: interrupts, and a reload; false: it is time to stop.

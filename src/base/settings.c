@@ -1,27 +1,21 @@
 /*
  * settings.c
- *		The settings, windtrap.*: what they mean, and what is wrong with a bad value.
+ *		The settings, windtrap.*: what they mean.
  *
- * All of them can be changed by a reload.  Check hooks must not raise: they run in the
- * postmaster too.
+ * All of them can be changed by a reload.  What is wrong with a bad value is said in
+ * settings_checks.c.
  */
 #include "postgres.h"
 
 #include <limits.h>
 
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
 #include "utils/guc.h"
-#include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 #include "base/auth_mode.h"
-#include "base/cidr.h"
 #include "base/compat.h"
-#include "base/list.h"
-#include "base/origins.h"
 #include "base/settings.h"
+#include "base/settings_checks.h"
 
 char *wt_database;
 int wt_workers;
@@ -55,190 +49,19 @@ bool wt_postgres;
 int wt_outbox_max_size;
 int wt_outbox_full;
 
-static const struct config_enum_entry outbox_full_options[] = {
-	{"refuse", WT_OUTBOX_REFUSE, false},
-	{"drop_oldest", WT_OUTBOX_DROP_OLDEST, false},
-	{NULL, 0, false},
-};
-
 static char *forward_to;
 static const WtTargets *targets;
-static const struct config_enum_entry tls_versions[] = {{"TLSv1.2", 12, false},
-														{"TLSv1.3", 13, false},
-														{"1.2", 12, true},
-														{"1.3", 13, true},
-														{NULL, 0, false}};
-
 static char *retention_text;
 static const Interval *retention;
 static char *store_headers;
 static char *redact_headers;
 
-/*
- * A list of headers, made by the check hooks: names in lower case, one after the other,
- * each with its NUL; an empty name ends the list.
- */
-typedef struct HeaderList
-{
-	bool all; /* every header, whatever the names */
-	char names[FLEXIBLE_ARRAY_MEMBER];
-} HeaderList;
-
-static const HeaderList *stored_headers;
-static const HeaderList *redacted_headers;
+static const WtHeaderList *stored_headers;
+static const WtHeaderList *redacted_headers;
 
 /* Secrets by their nature; redact_headers adds to these. */
 static const char *const secret_headers[] = {"authorization", "cookie",
 											 "proxy-authorization", "x-api-key"};
-
-static bool
-check_listen_addresses(char **newval, void **extra, GucSource source)
-{
-	const char *p = *newval;
-	const char *p_colon;
-	const char *item;
-	size_t n;
-
-	while (wt_list_next(&p, &item, &n))
-	{
-		if (n == 0)
-		{
-			GUC_check_errdetail(
-				"An address is missing: the list is empty, or has a comma "
-				"too many.");
-			return false;
-		}
-		if (item[0] == '/')
-		{
-			if (n > 100)
-			{
-				GUC_check_errdetail(
-					"The path of a Unix-domain socket can have at most 100 "
-					"bytes: \"%.*s\".",
-					(int) n, item);
-				return false;
-			}
-			continue;
-		}
-		for (size_t i = 0; i < n; i++)
-		{
-			if (!isalnum((unsigned char) item[i]) && !strchr("*.:-_%", item[i]))
-			{
-				GUC_check_errdetail("\"%.*s\" is not a host name, an IP address without "
-									"port, an absolute path or \"*\".",
-									(int) n, item);
-				return false;
-			}
-		}
-		/* One colon makes a port; an IPv6 address has two at least. */
-		p_colon = memchr(item, ':', n);
-		if (p_colon && !memchr(p_colon + 1, ':', n - (size_t) (p_colon - item) - 1))
-		{
-			GUC_check_errdetail(
-				"The port is not part of an address, it is windtrap.port: "
-				"\"%.*s\".",
-				(int) n, item);
-			return false;
-		}
-		if (memchr(item, '*', n) && n != 1)
-		{
-			GUC_check_errdetail("\"*\" stands alone, for all addresses: \"%.*s\".",
-								(int) n, item);
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool
-check_table(char **newval, void **extra, GucSource source)
-{
-	char *copy = pstrdup(*newval);
-	List *names;
-	bool ok = SplitIdentifierString(copy, '.', &names) &&
-			  (list_length(names) == 1 || list_length(names) == 2);
-
-	if (!ok)
-		GUC_check_errdetail("It names a table, as \"name\" or \"schema.name\".");
-	else if (list_length(names) == 2 && strcmp(linitial(names), "pg_temp") == 0)
-	{
-		GUC_check_errdetail("A log table cannot be temporary.");
-		ok = false;
-	}
-	pfree(copy);
-	return ok;
-}
-
-/* Gives the end of the item of a list that begins at p: a comma outside of quotes, or the NUL. */
-static const char *
-end_of_name(const char *p)
-{
-	bool quoted = false;
-
-	for (; *p != '\0'; p++)
-	{
-		if (*p == '"')
-			quoted = !quoted;
-		else if (*p == ',' && !quoted)
-			break;
-	}
-	return p;
-}
-
-/* Adds the table that a text names to the list; false: why not is said. */
-static bool
-add_target(WtTargets *list, char *text)
-{
-	List *names;
-	const char *name;
-
-	if (!SplitIdentifierString(text, '.', &names) || names == NIL ||
-		list_length(names) > 2)
-	{
-		GUC_check_errdetail("It is a list of tables, each as \"name\" or "
-							"\"schema.name\", separated by commas.");
-		return false;
-	}
-	name = quote_qualified_identifier(
-		list_length(names) == 2 ? linitial(names) : "public", llast(names));
-	for (int i = 0; i < list->n; i++)
-		if (strcmp(list->names[i], name) == 0)
-		{
-			GUC_check_errdetail("The table %s is named twice.", name);
-			return false;
-		}
-	if (list->n == WT_MAX_TARGETS)
-	{
-		GUC_check_errdetail("It names at most %d tables.", WT_MAX_TARGETS);
-		return false;
-	}
-	strlcpy(list->names[list->n++], name, WT_TARGET_SIZE);
-	return true;
-}
-
-static bool
-check_forward_to(char **newval, void **extra, GucSource source)
-{
-	WtTargets *list = wt_guc_malloc(sizeof(WtTargets));
-	const char *p = *newval;
-
-	if (!list)
-		return false;
-	list->n = 0;
-	*extra = list;
-	if (p[strspn(p, " \t\n")] == '\0')
-		return true;
-	for (;;)
-	{
-		const char *end = end_of_name(p);
-
-		if (!add_target(list, pnstrdup(p, (Size) (end - p))))
-			return false;
-		if (*end == '\0')
-			return true;
-		p = end + 1;
-	}
-}
 
 static void
 assign_forward_to(const char *newval, void *extra)
@@ -258,88 +81,13 @@ wt_no_destination(void)
 	if (wt_postgres || targets->n > 0 || wt_stdout_target())
 		return NULL;
 	return "there is nowhere to send events to: set windtrap.postgres = on, name a table "
-		   "in "
-		   "windtrap.forward_to, or set windtrap.stdout";
+		   "in windtrap.forward_to, or set windtrap.stdout";
 }
 
 bool
 wt_only_stdout(void)
 {
 	return !wt_postgres && targets->n == 0;
-}
-
-static bool
-check_database(char **newval, void **extra, GucSource source)
-{
-	if ((*newval)[0] != '\0' && strlen(*newval) < NAMEDATALEN)
-		return true;
-	GUC_check_errdetail("It is the name of a database, at most %d bytes long.",
-						NAMEDATALEN - 1);
-	return false;
-}
-
-/* What interval_in does, with a result in place of an ERROR. */
-static bool
-parse_interval(const char *text, Interval *interval)
-{
-	char buffer[256];
-	char iso[256];
-	char *fields[MAXDATEFIELDS];
-	int types[MAXDATEFIELDS];
-	struct pg_itm_in itm = {0};
-	int type = DTK_DELTA;
-	int n;
-	int error;
-
-	error = ParseDateTime(text, buffer, sizeof(buffer), fields, types, MAXDATEFIELDS, &n);
-	if (error == 0)
-		error = DecodeInterval(fields, types, n, INTERVAL_FULL_RANGE, &type, &itm);
-	if (error == DTERR_BAD_FORMAT && strlcpy(iso, text, sizeof(iso)) < sizeof(iso))
-		error = DecodeISO8601Interval(iso, &type, &itm);
-	return error == 0 && type == DTK_DELTA && itmin2interval(&itm, interval) == 0;
-}
-
-/*
- * A bare number would be seconds to PostgreSQL, and who writes 30 means days; since
- * nothing is dropped in parts, less than a day would not be what it says either.
- */
-static bool
-check_retention(char **newval, void **extra, GucSource source)
-{
-	Interval interval;
-	Interval *copy;
-
-	*extra = NULL;
-	if ((*newval)[strspn(*newval, " \t")] == '\0')
-		return true;
-	if (!parse_interval(*newval, &interval) ||
-		strcspn(*newval, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
-			strlen(*newval))
-	{
-		GUC_check_errdetail("It is an interval with its unit, as \"90 days\" or "
-							"\"6 months\", or empty.");
-		return false;
-	}
-	/* Neither a part of it nor the whole may point into the future. */
-	if (interval.month < 0 || interval.day < 0 || interval.time < 0 ||
-		(interval.month == 0 && interval.day == 0 && interval.time < USECS_PER_DAY))
-	{
-		GUC_check_errdetail("It is at least one day, without negative parts.");
-		return false;
-	}
-	/* Beyond it the calendar itself would end, which raises. */
-	if (interval.month > 1000 * MONTHS_PER_YEAR || interval.day > 366 * 1000 ||
-		interval.time > 366 * 1000 * USECS_PER_DAY)
-	{
-		GUC_check_errdetail("It is at most 1000 years; leave it empty to keep all.");
-		return false;
-	}
-	copy = wt_guc_malloc(sizeof(*copy));
-	if (!copy)
-		return false;
-	*copy = interval;
-	*extra = copy;
-	return true;
 }
 
 static void
@@ -357,20 +105,6 @@ wt_retention(void)
 /* What the name of standard output is elsewhere means "on" here, with all that this checks. */
 #define DEV_STDOUT "/dev/stdout"
 
-static bool
-check_stdout(char **newval, void **extra, GucSource source)
-{
-	const char *value = *newval;
-	bool on;
-
-	if (parse_bool(value, &on))
-		return true;
-	if (value[0] == '/' && value[strlen(value) - 1] != '/' && strlen(value) < MAXPGPATH)
-		return true;
-	GUC_check_errdetail("It is \"on\", \"off\" or the absolute path of a fifo or file.");
-	return false;
-}
-
 const char *
 wt_stdout_target(void)
 {
@@ -381,72 +115,10 @@ wt_stdout_target(void)
 	return strcmp(wt_stdout, DEV_STDOUT) == 0 ? "" : wt_stdout;
 }
 
-/* Makes a HeaderList of a list's text; words: whether "all" and "none" are words. */
-static bool
-check_header_list(const char *text, bool words, void **extra)
-{
-	HeaderList *list = wt_guc_malloc(offsetof(HeaderList, names) + strlen(text) + 2);
-	const char *p = text;
-	const char *item;
-	char *out;
-	size_t n;
-	int n_items = 0;
-	bool has_word = false;
-
-	if (!list)
-		return false;
-	list->all = false;
-	out = list->names;
-	while (wt_list_next(&p, &item, &n))
-	{
-		if (n == 0)
-			continue;
-		n_items++;
-		if (words &&
-			(wt_list_item_is(item, n, "all") || wt_list_item_is(item, n, "none")))
-		{
-			has_word = true;
-			list->all = wt_list_item_is(item, n, "all");
-			continue;
-		}
-		for (size_t i = 0; i < n; i++)
-		{
-			if (!isalnum((unsigned char) item[i]) && !strchr("!#$%&'*+-.^_`|~", item[i]))
-			{
-				GUC_check_errdetail("\"%.*s\" is not the name of a header.", (int) n,
-									item);
-				return false;
-			}
-			*out++ = (char) pg_ascii_tolower((unsigned char) item[i]);
-		}
-		*out++ = '\0';
-	}
-	*out = '\0';
-	if (has_word && n_items > 1)
-	{
-		GUC_check_errdetail("\"all\" and \"none\" stand alone.");
-		return false;
-	}
-	*extra = list;
-	return true;
-}
-
-static bool
-check_store_headers(char **newval, void **extra, GucSource source)
-{
-	return check_header_list(*newval, true, extra);
-}
-
 static void
 assign_store_headers(const char *newval, void *extra)
 {
 	stored_headers = extra;
-}
-
-static bool
-check_redact_headers(char **newval, void **extra, GucSource source)
-{
-	return check_header_list(*newval, false, extra);
 }
 
 static void
@@ -456,7 +128,7 @@ assign_redact_headers(const char *newval, void *extra)
 }
 
 static bool
-list_has(const HeaderList *list, const char *name)
+list_has(const WtHeaderList *list, const char *name)
 {
 	for (const char *p = list->names; *p != '\0'; p += strlen(p) + 1)
 		if (strcmp(p, name) == 0)
@@ -479,64 +151,22 @@ wt_header_is_redacted(const char *name)
 	return list_has(redacted_headers, name);
 }
 
-static bool
-check_trusted_proxies(char **newval, void **extra, GucSource source)
-{
-	WtCidrList list = {0};
-	const char *bad;
-	size_t n;
-
-	if (wt_cidr_list_parse(*newval, &list, &bad, &n))
-	{
-		wt_cidr_list_free(&list);
-		return true;
-	}
-	if (bad)
-		GUC_check_errdetail("\"%.*s\" is not an IP address, nor a range of them such as "
-							"10.0.0.0/8, nor \"unix\".",
-							(int) n, bad);
-	return false;
-}
-
-/* Every item of a list is one; what is what that is, for the error. */
-static bool
-check_items(const char *list, bool (*is_valid)(const char *item, size_t length),
-			const char *what)
-{
-	const char *p = list;
-	const char *item;
-	size_t n;
-
-	while (wt_list_next(&p, &item, &n))
-	{
-		if (n == 0 || is_valid(item, n))
-			continue;
-		GUC_check_errdetail("\"%.*s\" is not %s.", (int) n, item, what);
-		return false;
-	}
-	return true;
-}
-
-static bool
-check_cors_origins(char **newval, void **extra, GucSource source)
-{
-	return check_items(*newval, wt_origin_is_valid,
-					   "an origin such as https://app.example.com or "
-					   "https://*.example.com, nor \"self\", \"null\" or \"*\"");
-}
-
-static bool
-check_allowed_hosts(char **newval, void **extra, GucSource source)
-{
-	return check_items(*newval, wt_host_is_valid,
-					   "a host name such as logs.example.com or *.example.com, without "
-					   "port");
-}
+static const struct config_enum_entry tls_versions[] = {{"TLSv1.2", 12, false},
+														{"TLSv1.3", 13, false},
+														{"1.2", 12, true},
+														{"1.3", 13, true},
+														{NULL, 0, false}};
 
 static const struct config_enum_entry auth_modes[] = {
 	{"auto", WT_AUTH_AUTO, false},
 	{"token", WT_AUTH_TOKEN, false},
 	{"none", WT_AUTH_NONE, false},
+	{NULL, 0, false},
+};
+
+static const struct config_enum_entry outbox_full_options[] = {
+	{"refuse", WT_OUTBOX_REFUSE, false},
+	{"drop_oldest", WT_OUTBOX_DROP_OLDEST, false},
 	{NULL, 0, false},
 };
 
@@ -550,7 +180,7 @@ wt_settings_define(void)
 	 */
 	DefineCustomStringVariable(
 		"windtrap.database", "Database that events are stored in, under preload.", NULL,
-		&wt_database, "postgres", PGC_SIGHUP, 0, check_database, NULL, NULL);
+		&wt_database, "postgres", PGC_SIGHUP, 0, wt_check_database, NULL, NULL);
 
 	/*
 	 * Processes that receive events.  They share the port; each has its own connections
@@ -567,7 +197,7 @@ wt_settings_define(void)
 	DefineCustomStringVariable("windtrap.listen_addresses",
 							   "Addresses to listen on for events, separated by commas.",
 							   NULL, &wt_listen_addresses, "localhost", PGC_SIGHUP,
-							   GUC_LIST_INPUT, check_listen_addresses, NULL, NULL);
+							   GUC_LIST_INPUT, wt_check_listen_addresses, NULL, NULL);
 
 	/* The TCP port of all those addresses. */
 	DefineCustomIntVariable("windtrap.port", "TCP port to listen on for events.", NULL,
@@ -604,7 +234,8 @@ wt_settings_define(void)
 	 * does not exist.
 	 */
 	DefineCustomStringVariable("windtrap.table", "Table that events are stored in.", NULL,
-							   &wt_table, "log", PGC_SIGHUP, 0, check_table, NULL, NULL);
+							   &wt_table, "log", PGC_SIGHUP, 0, wt_check_table, NULL,
+							   NULL);
 
 	/*
 	 * Connections that one worker holds open.  Beyond it, idle ones are closed to make
@@ -693,9 +324,10 @@ wt_settings_define(void)
 	 * labels before a domain, "self" for pages from the same host and port, "null" for
 	 * those without an origin, "*" for all.
 	 */
-	DefineCustomStringVariable(
-		"windtrap.cors_origins", "Origins of the web pages that may send events.", NULL,
-		&wt_cors_origins, "", PGC_SIGHUP, GUC_LIST_INPUT, check_cors_origins, NULL, NULL);
+	DefineCustomStringVariable("windtrap.cors_origins",
+							   "Origins of the web pages that may send events.", NULL,
+							   &wt_cors_origins, "", PGC_SIGHUP, GUC_LIST_INPUT,
+							   wt_check_cors_origins, NULL, NULL);
 
 	/*
 	 * Host names that requests may be addressed to.  Empty: any, but on this machine's own
@@ -704,7 +336,7 @@ wt_settings_define(void)
 	DefineCustomStringVariable("windtrap.allowed_hosts",
 							   "Host names that requests may be addressed to.", NULL,
 							   &wt_allowed_hosts, "", PGC_SIGHUP, GUC_LIST_INPUT,
-							   check_allowed_hosts, NULL, NULL);
+							   wt_check_allowed_hosts, NULL, NULL);
 
 	/*
 	 * Reverse proxies in front, as IP addresses and ranges of them.  What they say of the
@@ -713,8 +345,8 @@ wt_settings_define(void)
 	DefineCustomStringVariable(
 		"windtrap.trusted_proxies",
 		"Addresses of reverse proxies whose word on the client's address is taken.", NULL,
-		&wt_trusted_proxies, "", PGC_SIGHUP, GUC_LIST_INPUT, check_trusted_proxies, NULL,
-		NULL);
+		&wt_trusted_proxies, "", PGC_SIGHUP, GUC_LIST_INPUT, wt_check_trusted_proxies,
+		NULL, NULL);
 
 	/*
 	 * Events of a batch that cannot be stored as they are always go into quarantine, rows
@@ -750,8 +382,8 @@ wt_settings_define(void)
 	 * older events in the default partition deleted.  Empty: for ever.
 	 */
 	DefineCustomStringVariable("windtrap.retention", "Time that events are kept for.",
-							   NULL, &retention_text, "", PGC_SIGHUP, 0, check_retention,
-							   assign_retention, NULL);
+							   NULL, &retention_text, "", PGC_SIGHUP, 0,
+							   wt_check_retention, assign_retention, NULL);
 
 	/*
 	 * The size that the log table may have, with its indexes.  Beyond it partitions are
@@ -778,7 +410,7 @@ wt_settings_define(void)
 	DefineCustomStringVariable(
 		"windtrap.store_headers",
 		"Request headers stored with each event: all, none, or a list.", NULL,
-		&store_headers, "all", PGC_SIGHUP, GUC_LIST_INPUT, check_store_headers,
+		&store_headers, "all", PGC_SIGHUP, GUC_LIST_INPUT, wt_check_store_headers,
 		assign_store_headers, NULL);
 
 	/*
@@ -788,7 +420,7 @@ wt_settings_define(void)
 	DefineCustomStringVariable("windtrap.redact_headers",
 							   "Further request headers stored without their value.",
 							   NULL, &redact_headers, "", PGC_SIGHUP, GUC_LIST_INPUT,
-							   check_redact_headers, assign_redact_headers, NULL);
+							   wt_check_redact_headers, assign_redact_headers, NULL);
 
 	/*
 	 * Whether each committed event is also written as a line of JSON: to the server's
@@ -799,7 +431,7 @@ wt_settings_define(void)
 	DefineCustomStringVariable(
 		"windtrap.stdout",
 		"Write events also to standard output: off, on, or the path of a fifo or file.",
-		NULL, &wt_stdout, "off", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_stdout, NULL,
+		NULL, &wt_stdout, "off", PGC_SIGHUP, GUC_SUPERUSER_ONLY, wt_check_stdout, NULL,
 		NULL);
 
 	/*
@@ -816,7 +448,7 @@ wt_settings_define(void)
 	DefineCustomStringVariable(
 		"windtrap.forward_to",
 		"Tables that events are forwarded to, separated by commas.", NULL, &forward_to,
-		"", PGC_SIGHUP, GUC_LIST_INPUT, check_forward_to, assign_forward_to, NULL);
+		"", PGC_SIGHUP, GUC_LIST_INPUT, wt_check_forward_to, assign_forward_to, NULL);
 
 	/*
 	 * The size that the outbox may have, that is, the compressed events of the batches

@@ -13,14 +13,54 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
+#include "base/process.h"
 #include "base/sql.h"
 #include "base/transact.h"
 
+/* Between two looks at how long a transaction lasts, ms. */
+#define WATCH_INTERVAL 500
+
 volatile bool wt_transaction_in_progress = false;
 
+static TimeoutId watch_timeout = MAX_TIMEOUTS; /* not registered yet */
+static const WtWatch *watch;
+static volatile int looks_left;
+
+static void
+on_watch(void)
+{
+	looks_left--;
+	/* After SIGTERM there is less time. */
+	if (wt_stop_requested && looks_left > watch->looks_after_stop)
+		looks_left = watch->looks_after_stop;
+	if (looks_left <= 0)
+		watch->act();
+}
+
+static void
+start_watch(const WtWatch *new_watch, int timeout)
+{
+	if (watch_timeout == MAX_TIMEOUTS)
+		watch_timeout = RegisterTimeout(USER_TIMEOUT, on_watch);
+	watch = new_watch;
+	looks_left = timeout / WATCH_INTERVAL + watch->looks_after_timeout;
+	enable_timeout_every(
+		watch_timeout, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), WATCH_INTERVAL),
+		WATCH_INTERVAL);
+}
+
+static void
+stop_watch(void)
+{
+	if (watch)
+		disable_timeout(watch_timeout, false);
+	watch = NULL;
+}
+
 ErrorData *
-wt_transact(void (*what)(void *arg), void *arg, const char *activity, int timeout)
+wt_transact_as(const WtTransaction *how, void (*what)(void *arg), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ErrorData *volatile error = NULL;
@@ -29,11 +69,20 @@ wt_transact(void (*what)(void *arg), void *arg, const char *activity, int timeou
 	{
 		wt_transaction_in_progress = true;
 		SetCurrentStatementStartTimestamp();
-		pgstat_report_activity(STATE_RUNNING, activity);
+		pgstat_report_activity(STATE_RUNNING, how->activity);
 		StartTransactionCommand();
-		enable_timeout_after(STATEMENT_TIMEOUT, timeout);
-		wt_sql_set_local("lock_timeout", "1s");
-		wt_sql_set_local("synchronous_commit", "off");
+		enable_timeout_after(STATEMENT_TIMEOUT, how->timeout);
+		if (how->watch)
+			start_watch(how->watch, how->timeout);
+		if (how->read_committed)
+		{
+			XactIsoLevel = XACT_READ_COMMITTED;
+			XactReadOnly = false;
+		}
+		if (how->lock_timeout)
+			wt_sql_set_local("lock_timeout", how->lock_timeout);
+		if (how->may_be_lost)
+			wt_sql_set_local("synchronous_commit", "off");
 		PushActiveSnapshot(GetTransactionSnapshot());
 		MemoryContextSwitchTo(context);
 		what(arg);
@@ -45,9 +94,12 @@ wt_transact(void (*what)(void *arg), void *arg, const char *activity, int timeou
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
+		if (watch && !watch->until_undone)
+			stop_watch();
 		AbortCurrentTransaction();
 	}
 	PG_END_TRY();
+	stop_watch();
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	QueryCancelPending = false;
 	wt_transaction_in_progress = false;
@@ -56,6 +108,17 @@ wt_transact(void (*what)(void *arg), void *arg, const char *activity, int timeou
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return error;
+}
+
+ErrorData *
+wt_transact(void (*what)(void *arg), void *arg, const char *activity, int timeout)
+{
+	const WtTransaction how = {.activity = activity,
+							   .timeout = timeout,
+							   .lock_timeout = "1s",
+							   .may_be_lost = true};
+
+	return wt_transact_as(&how, what, arg);
 }
 
 /* Who cancels, or ends the session, means all of it. */

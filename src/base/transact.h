@@ -14,15 +14,44 @@
 extern volatile bool wt_transaction_in_progress;
 
 /*
- * Runs what(arg) in a transaction and commits it, within timeout ms, waiting at most a
- * second for each lock.  activity is what pg_stat_activity shows meanwhile.
+ * A cancel does not end everything: a trigger can catch it, a client library can wait on.
+ * So a transaction can be watched; where it goes on after it has been cancelled, for so many
+ * looks, one every half a second, `act` is called at each of the next ones, by a signal
+ * handler.
+ */
+typedef struct WtWatch
+{
+	int looks_after_timeout;
+	int looks_after_stop; /* SIGTERM */
+	bool until_undone;	  /* also while a transaction that has failed is undone */
+	void (*act)(void);
+} WtWatch;
+
+/* How a transaction is to be run. */
+typedef struct WtTransaction
+{
+	const char *activity; /* what pg_stat_activity shows meanwhile */
+	int timeout;		  /* for all of it, ms */
+	const char
+		*lock_timeout; /* for each lock, as the setting has it; NULL: as the setting is */
+	bool may_be_lost;  /* its commit is not flushed, which what removes files is anyway */
+	bool read_committed;  /* and writable, whatever the defaults are */
+	const WtWatch *watch; /* NULL: nobody; must last as long as the transaction */
+} WtTransaction;
+
+/*
+ * Runs what(arg) in a transaction and commits it.  Gives NULL, or the error that it failed
+ * with, in the current memory context, which is the same afterwards and in which `what` runs
+ * too.  Raises nothing but FATAL.
+ */
+extern ErrorData *wt_transact_as(const WtTransaction *how, void (*what)(void *arg),
+								 void *arg);
+
+/*
+ * The same within timeout ms, waiting at most a second for each lock.
  *
  * The commit is not flushed: one that waited for the disk or a standby would hold its
- * locks meanwhile, and nothing that is done here is lost by being done again.  What removes
- * files is flushed in any case.
- *
- * Gives NULL, or the error that it failed with, in the current memory context, which is the
- * same afterwards and in which `what` runs too.  Raises nothing but FATAL.
+ * locks meanwhile, and nothing that is done here is lost by being done again.
  */
 extern ErrorData *wt_transact(void (*what)(void *arg), void *arg, const char *activity,
 							  int timeout);

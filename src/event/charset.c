@@ -14,6 +14,9 @@
 
 #define MAX_NAME 32
 
+/* More than one call of iconv writes of one character, bytes. */
+#define ROOM 64
+
 /*
  * Names of charsets begin with one of these.  iconv knows hundreds more, which nobody sends,
  * with state, and code that is rarely looked at.
@@ -93,9 +96,23 @@ is_type(const char *type, const char *word)
 }
 
 /*
- * Undoes the escapes of a form but for those that have a meaning of their own in it, or could
- * not stand in it; gives the new length.
+ * Whether a byte of a form can stand there without its escape, behind the n bytes of out: not
+ * what has a meaning of its own or could not stand in a form, not what would make the form
+ * look like JSON, and no digit that would complete an escape with a % that is none.
  */
+static bool
+needs_no_escape(int byte, const char *out, size_t n)
+{
+	if (byte < 0x30 || byte == '=' || byte == 0x7F)
+		return false;
+	if (n == 0)
+		return byte != '{' && byte != '[';
+	return wt_hex_digit((char) byte) < 0 ||
+		   !(out[n - 1] == '%' ||
+			 (n > 1 && out[n - 2] == '%' && wt_hex_digit(out[n - 1]) >= 0));
+}
+
+/* Undoes the escapes of a form, but for those that it needs; gives the new length. */
 static size_t
 undo_escapes(const char *text, size_t length, char *out)
 {
@@ -108,7 +125,7 @@ undo_escapes(const char *text, size_t length, char *out)
 		if (text[i] == '%' && length - i > 2 && wt_hex_digit(text[i + 1]) >= 0 &&
 			wt_hex_digit(text[i + 2]) >= 0)
 			byte = wt_hex_digit(text[i + 1]) * 16 + wt_hex_digit(text[i + 2]);
-		if (byte >= 0x30 && byte != '=' && byte != 0x7F)
+		if (byte >= 0 && needs_no_escape(byte, out, n))
 		{
 			out[n++] = (char) byte;
 			i += 2;
@@ -126,46 +143,67 @@ unit_size(const char *name)
 	return strncmp(name, "utf-16", 6) == 0 ? 2 : strncmp(name, "utf-32", 6) == 0 ? 4 : 1;
 }
 
+/*
+ * Converts into out, from *in (NULL: what iconv still holds back, which are letters that a
+ * mark could follow) as far as there is room: ROOM bytes at least.
+ */
+static WtCharsetResult
+convert_some(iconv_t conversion, char **in, size_t *left, size_t length, WtInflated *out)
+{
+	char *to;
+	size_t room;
+	bool failed;
+
+	if (out->size - out->length < ROOM)
+	{
+		size_t size = out->size ? out->size * 2 : length + length / 2 + ROOM;
+		char *data = realloc(out->data, size);
+
+		if (!data)
+			return WT_CHARSET_OUT_OF_MEMORY;
+		out->data = data;
+		out->size = size;
+	}
+	to = out->data + out->length;
+	room = out->size - out->length - 1; /* one for what is no character */
+	failed = iconv(conversion, in, left, &to, &room) == (size_t) -1;
+	out->length = (size_t) (to - out->data);
+	return failed && errno != E2BIG ? WT_CHARSET_UNKNOWN : WT_CHARSET_OK;
+}
+
 static WtCharsetResult
 convert(iconv_t conversion, const char *body, size_t length, size_t unit, size_t limit,
 		WtInflated *out)
 {
 	char *in = (char *) (uintptr_t) body;
 	size_t left = length;
+	WtCharsetResult result;
 
 	out->length = 0;
 	while (left > 0)
 	{
-		char *to;
-		size_t room;
-		bool failed;
-
-		if (out->size - out->length < 64)
-		{
-			size_t size = out->size ? out->size * 2 : length + length / 2 + 64;
-			char *data = realloc(out->data, size);
-
-			if (!data)
-				return WT_CHARSET_OUT_OF_MEMORY;
-			out->data = data;
-			out->size = size;
-		}
-		to = out->data + out->length;
-		room = out->size - out->length - 1; /* one for what is no character */
-		failed = iconv(conversion, &in, &left, &to, &room) == (size_t) -1;
-		out->length = (size_t) (to - out->data);
-		if (failed && errno != E2BIG)
+		result = convert_some(conversion, &in, &left, length, out);
+		if (result == WT_CHARSET_UNKNOWN)
 		{
 			size_t skipped = left < unit ? left : unit;
 
-			out->data[out->length++] = '\xFF';
+			/* Charsets of larger units hold nothing back, and would look for a mark anew. */
+			result = unit == 1 ? convert_some(conversion, NULL, NULL, length, out)
+							   : WT_CHARSET_OK;
+			if (result != WT_CHARSET_OUT_OF_MEMORY)
+				out->data[out->length++] = '\xFF';
 			in += skipped;
 			left -= skipped;
 		}
+		if (result == WT_CHARSET_OUT_OF_MEMORY)
+			return result;
 		if (out->length > limit)
 			return WT_CHARSET_TOO_LARGE;
 	}
-	return WT_CHARSET_OK;
+	result = convert_some(conversion, NULL, NULL, length, out);
+	if (result == WT_CHARSET_OUT_OF_MEMORY)
+		return result;
+	return out->length > limit ? WT_CHARSET_TOO_LARGE : WT_CHARSET_OK;
 }
 
 WtCharsetResult

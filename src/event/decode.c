@@ -628,6 +628,43 @@ first_value(WtDecoder *decoder, WtJson *json, const char *value, bool guess,
 	}
 }
 
+/* The next character of a text that is not a blank, where it is c: what follows it. */
+static const char *
+skip_char(const char *p, const char *end, char c)
+{
+	p = skip_space(p, end);
+	return p < end && *p == c ? p + 1 : NULL;
+}
+
+/*
+ * Whether the body is {"logs":[{…},…]}: then the array begins at the result, and the body is
+ * taken to end with it.  NULL: it is not.
+ */
+static const char *
+unwrap_logs(WtDecoder *decoder, const char *value)
+{
+	static const char name[] = "\"logs\"";
+	const char *end = decoder->end;
+	const char *p = skip_char(value, end, '{');
+	const char *array;
+	const char *array_end;
+
+	p = p ? skip_space(p, end) : end;
+	if ((size_t) (end - p) < sizeof(name) || memcmp(p, name, sizeof(name) - 1) != 0)
+		return NULL;
+	p = skip_char(p + sizeof(name) - 1, end, ':');
+	array = p ? skip_space(p, end) : end;
+	p = skip_char(array, end, '[');
+	if (!p || !skip_char(p, end, '{'))
+		return NULL;
+	array_end = wt_json_skip_value(array, (size_t) (end - array));
+	p = array_end ? skip_char(array_end, end, '}') : NULL;
+	if (!p || skip_space(p, end) != end)
+		return NULL;
+	decoder->end = array_end;
+	return array;
+}
+
 static WtDecodeResult
 decode_first(WtDecoder *decoder, WtJson *json)
 {
@@ -648,6 +685,13 @@ decode_first(WtDecoder *decoder, WtJson *json)
 	{
 		set_error(decoder, WT_REASON_EMPTY, "the body is empty: send an event");
 		return refuse(decoder, 400);
+	}
+	if (*value == '{' && declared != DECLARED_MULTIPART)
+	{
+		const char *logs = unwrap_logs(decoder, value);
+
+		if (logs)
+			return begin_values(decoder, json, logs);
 	}
 	if (declared == DECLARED_LINES)
 		return begin_lines(decoder, json, value, '\n');
@@ -698,6 +742,7 @@ WtDecodeResult
 wt_decode_json(WtDecoder *decoder, WtJson *json)
 {
 	const WtDecodeNext protocol = decoder->protocol;
+	const char *from = decoder->next;
 	WtDecodeResult result;
 
 	decoder->protocol = NULL;
@@ -706,6 +751,8 @@ wt_decode_json(WtDecoder *decoder, WtJson *json)
 	decoder->protocol = protocol;
 	/* One event is not to be refused where it could be in quarantine. */
 	decoder->batch = true;
+	if (result == WT_DECODE_REFUSED && decoder->raw)
+		return bad_event(decoder, from, decoder->end);
 	return result;
 }
 
@@ -757,6 +804,44 @@ wt_decode_good(WtDecoder *decoder, WtJson *json, const char *raw, size_t length)
 		return WT_DECODE_BAD;
 	}
 	return WT_DECODE_EVENT;
+}
+
+void
+wt_decode_time_field(WtDecoder *decoder, const WtJson *json, const char *path)
+{
+	WtDecoded *decoded = &decoder->decoded;
+	uint32_t i = decoded->event;
+	char name[128];
+
+	decoded->has_time = false;
+	decoded->note[0] = '\0';
+	for (const char *rest = path;;)
+	{
+		const char *dot;
+		size_t n;
+
+		if (wt_json_find(json, i, rest, &i))
+		{
+			wt_decode_time(decoder, &json->tokens[i]);
+			return;
+		}
+		/* The longest name that is there: {"log.time": …} before {"log": {"time": …}}. */
+		for (dot = rest + strlen(rest); dot > rest; dot--)
+		{
+			n = (size_t) (dot - rest);
+			if (*dot != '.' || n >= sizeof(name))
+				continue;
+			memcpy(name, rest, n);
+			name[n] = '\0';
+			if (wt_json_find(json, i, name, &i))
+				break;
+		}
+		if (dot == rest)
+			break;
+		rest = dot + 1;
+	}
+	snprintf(decoded->note, sizeof(decoded->note), "the event has no %s to be its time",
+			 path);
 }
 
 void

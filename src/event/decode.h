@@ -12,6 +12,8 @@
  *
  * What a body is, is found by its type and by itself:
  *
+ *	- An object of nothing but `logs`, an array of objects, is a batch of these, as
+ *	  pino-http-send sends it.
  *	- application/x-ndjson and application/json-seq are a batch, line by line and record by
  *	  record; multipart/form-data is a form.
  *	- application/json is JSON.  Objects and arrays one after the other are a batch where the
@@ -138,9 +140,17 @@ extern WtDecodeResult wt_decode_good(WtDecoder *decoder, WtJson *json, const cha
 
 /*
  * For a protocol whose events are JSON: decodes the next event of a body that holds one, an
- * array of them, or one after the other, whatever its type says.
+ * array of them, or one after the other, whatever its type says.  Where it is JSON no more
+ * after some events, the rest of it is a bad one.
  */
 extern WtDecodeResult wt_decode_json(WtDecoder *decoder, WtJson *json);
+
+/*
+ * Takes the member of the event at a path, of names with dots between them, for its own time;
+ * a name may have dots itself.
+ */
+extern void wt_decode_time_field(WtDecoder *decoder, const WtJson *json,
+								 const char *path);
 
 /* Takes a token for the event's own time, or notes that it cannot be read. */
 extern void wt_decode_time(WtDecoder *decoder, const WtJsonToken *t);

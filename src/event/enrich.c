@@ -427,20 +427,41 @@ wt_enrich_event(const WtEnvelope *envelope, const WtJson *json, const WtDecoded 
 	return write_data(envelope, json, decoded->event, decoded, NULL, NULL, 0, NULL);
 }
 
-Jsonb *
-wt_enrich_quarantined(const WtEnvelope *envelope, const char *error, const char *raw,
-					  size_t raw_length)
+/* Puts what surrounds the event of a row, as it was made by this, in the envelope's place. */
+static StringInfoData
+context_of(const WtEnvelope *envelope, const Jsonb *data)
 {
+	const char *name = envelope->request->endpoint->name;
+	StringInfoData context = {0};
+	JsonbValue value;
+
+	if (getKeyJsonValueFromContainer((JsonbContainer *) &data->root, name,
+									 (int) strlen(name), &value) &&
+		value.type == jbvBinary)
+	{
+		context.data = (char *) value.val.binary.data;
+		context.len = value.val.binary.len;
+	}
+	return context;
+}
+
+Jsonb *
+wt_enrich_quarantined(const WtEnvelope *envelope, const Jsonb *data, const char *error,
+					  const char *raw, size_t raw_length)
+{
+	WtEnvelope own = *envelope;
 	char *encoded;
 	int length;
 
+	if (data && envelope->request->endpoint)
+		own.context = context_of(envelope, data);
 	if (raw_length > MAX_RAW)
 		raw_length = MAX_RAW;
 	if (wt_text_valid_prefix(raw, raw_length) == raw_length)
-		return write_data(envelope, NULL, 0, NULL, error, raw, (uint32) raw_length, NULL);
+		return write_data(&own, NULL, 0, NULL, error, raw, (uint32) raw_length, NULL);
 
 	length = pg_b64_enc_len((int) raw_length);
 	encoded = palloc((Size) length);
 	length = wt_b64_encode(raw, (int) raw_length, encoded, length);
-	return write_data(envelope, NULL, 0, NULL, error, encoded, (uint32) length, "base64");
+	return write_data(&own, NULL, 0, NULL, error, encoded, (uint32) length, "base64");
 }

@@ -37,10 +37,12 @@ extern void wt_enrich_context(WtEnvelope *envelope, const WtJson *json,
 
 /*
  * What stands in for an event that cannot be stored: its envelope with "error" and "raw",
- * or, where raw is not text, "raw" in base64 and "encoding".
+ * or, where raw is not text, "raw" in base64 and "encoding".  data is what was made of it;
+ * NULL: it is the last that was decoded, and could not be.
  */
-extern Jsonb *wt_enrich_quarantined(const WtEnvelope *envelope, const char *error,
-									const char *raw, size_t raw_length);
+extern Jsonb *wt_enrich_quarantined(const WtEnvelope *envelope, const Jsonb *data,
+									const char *error, const char *raw,
+									size_t raw_length);
 
 /* The event in json's tokens with its envelope, in the current memory context. */
 extern Jsonb *wt_enrich_event(const WtEnvelope *envelope, const WtJson *json,

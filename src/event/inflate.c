@@ -55,6 +55,7 @@ typedef struct Declared
 	bool deflate;
 	bool gzip;
 	bool zstd;
+	bool unknown;
 } Declared;
 
 static bool
@@ -77,12 +78,14 @@ read_declared(const char *encoding)
 		if (n == 0 || is_word(p, n, "identity"))
 			continue;
 		declared.n++;
-		if (is_word(p, n, "deflate"))
+		if (is_word(p, n, "deflate") || is_word(p, n, "zlib"))
 			declared.deflate = true;
 		else if (is_word(p, n, "gzip") || is_word(p, n, "x-gzip"))
 			declared.gzip = true;
 		else if (is_word(p, n, "zstd"))
 			declared.zstd = true;
+		else
+			declared.unknown = true;
 	}
 	return declared;
 }
@@ -102,8 +105,11 @@ find_format(const Declared *declared, const unsigned char *b, size_t length)
 		return FORMAT_ZLIB;
 	if (length >= 4 && memcmp(b, "\x28\xB5\x2F\xFD", 4) == 0)
 		return FORMAT_ZSTD;
-	/* "x^" begins text as well: without a header only what no text begins with counts. */
-	if (zlib_header && (deflate || b[1] >= 0x80 || b[1] < 0x20))
+	/*
+	 * "x^" begins text as well: without a header only what no text begins with counts.  What is
+	 * said to be something else may begin with two such bytes.
+	 */
+	if (zlib_header && (deflate || (!declared->unknown && (b[1] >= 0x80 || b[1] < 0x20))))
 		return FORMAT_ZLIB;
 	if (declared->n == 0)
 		return FORMAT_PLAIN;

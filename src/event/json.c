@@ -162,14 +162,21 @@ move_scratch(WtJson *json, size_t used, size_t size)
 	return true;
 }
 
+bool
+wt_json_reserve(WtJson *json, size_t length)
+{
+	size_t needed = json->scratch_used + length;
+
+	return needed <= json->scratch_size ||
+		   move_scratch(json, json->scratch_used, needed + needed / 2 + 256);
+}
+
 char *
 wt_json_room(WtJson *json, size_t length)
 {
-	size_t needed = json->scratch_used + length;
 	char *room;
 
-	if (needed > json->scratch_size &&
-		!move_scratch(json, json->scratch_used, needed + needed / 2 + 256))
+	if (!wt_json_reserve(json, length))
 		return NULL;
 	room = json->scratch + json->scratch_used;
 	json->scratch_used += length;
@@ -772,8 +779,7 @@ wt_json_append(WtJson *json, const char *text, size_t length, int levels,
 	WtJsonResult r;
 
 	/* As above: it never has to grow while it is being read. */
-	if (json->scratch_size - used < length &&
-		!move_scratch(json, used, used + length + length / 2 + 256))
+	if (!wt_json_reserve(json, length))
 		return WT_JSON_OUT_OF_MEMORY;
 	r = read_tokens(&parse);
 	if (r == WT_JSON_OK)

@@ -146,6 +146,9 @@ extern WtJsonToken *wt_json_add(WtJson *json, WtJsonType type);
  */
 extern char *wt_json_room(WtJson *json, size_t length);
 
+/* Sees to it that the next so many bytes of that move nothing; false: out of memory. */
+extern bool wt_json_reserve(WtJson *json, size_t length);
+
 /*
  * As wt_json_parse, after the tokens that are there, which stay; levels is how deep it may be
  * nested.  Where it is not WT_JSON_OK nothing was added.

@@ -106,9 +106,8 @@ wt_build_string(WtBuild *build, const char *text, size_t length)
 	add_text(build, WT_JSON_STRING, text, length);
 }
 
-/* Room for so many bytes that last as long as the tokens; NULL: there is none. */
-static char *
-make_room(WtBuild *build, size_t length)
+char *
+wt_build_room(WtBuild *build, size_t length)
 {
 	char *room;
 
@@ -123,12 +122,23 @@ make_room(WtBuild *build, size_t length)
 void
 wt_build_copy(WtBuild *build, const char *text, size_t length)
 {
-	char *room = make_room(build, length);
+	char *room = wt_build_room(build, length);
 
 	if (!room)
 		return;
 	memcpy(room, text, length);
 	add_text(build, WT_JSON_STRING, room, length);
+}
+
+void
+wt_build_name_copy(WtBuild *build, const char *name, size_t length)
+{
+	char *room = wt_build_room(build, length);
+
+	if (!room)
+		return;
+	memcpy(room, name, length);
+	wt_build_name(build, room, length);
 }
 
 void
@@ -146,7 +156,7 @@ wt_build_bool(WtBuild *build, bool value)
 void
 wt_build_number(WtBuild *build, const char *text, size_t length)
 {
-	char *room = make_room(build, length);
+	char *room = wt_build_room(build, length);
 
 	if (!room)
 		return;
@@ -203,7 +213,7 @@ wt_build_hex(WtBuild *build, const void *bytes, size_t length)
 {
 	static const char digits[] = "0123456789abcdef";
 	const unsigned char *p = bytes;
-	char *room = make_room(build, 2 * length);
+	char *room = wt_build_room(build, 2 * length);
 
 	if (!room)
 		return;
@@ -222,7 +232,7 @@ wt_build_base64(WtBuild *build, const void *bytes, size_t length)
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *p = bytes;
 	size_t n = (length + 2) / 3 * 4;
-	char *room = make_room(build, n);
+	char *room = wt_build_room(build, n);
 	char *out = room;
 
 	if (!room)

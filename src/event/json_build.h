@@ -32,6 +32,7 @@ extern void wt_build_close(WtBuild *build);
 /* A member's name, before its value; the text is not copied. */
 extern void wt_build_name(WtBuild *build, const char *name, size_t length);
 extern void wt_build_key(WtBuild *build, const char *name); /* the same, a C string */
+extern void wt_build_name_copy(WtBuild *build, const char *name, size_t length);
 
 /* A string whose text outlives the tokens; a copy of one that does not. */
 extern void wt_build_string(WtBuild *build, const char *text, size_t length);
@@ -54,6 +55,9 @@ extern void wt_build_base64(WtBuild *build, const void *bytes, size_t length);
 
 /* A copy of the value, with all its children, that token i of the same json is. */
 extern void wt_build_token(WtBuild *build, uint32_t i);
+
+/* So many bytes that last as long as the tokens; NULL: out of memory. */
+extern char *wt_build_room(WtBuild *build, size_t length);
 
 /*
  * The JSON value that text holds, and nothing else; false: it is none, or cannot be stored, and

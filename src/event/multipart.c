@@ -321,8 +321,8 @@ read_parts(WtJson *json, const char *delimiter, size_t delimiter_length, const c
 	for (*n = 0;; (*n)++)
 	{
 		Part *part = &parts[*n];
-		const char *head;
-		const char *next;
+		const char *next; /* the end of the head */
+		const char *stop; /* and of the part */
 		const char *reason;
 
 		if (end - p >= 2 && p[0] == '-' && p[1] == '-')
@@ -333,23 +333,24 @@ read_parts(WtJson *json, const char *delimiter, size_t delimiter_length, const c
 			return "a boundary does not end its line";
 		if (*n == WT_MULTIPART_MAX_PARTS)
 			return "it has more than 1000 parts";
-		/* The line end of the boundary, for a head that is empty. */
-		head = p;
-		next = memmem(p, (size_t) (end - p), "\r\n\r\n", 4);
+		/*
+		 * A boundary in the head ends the part: else what is between would be lost.  The
+		 * line end before it may be that of the head.
+		 */
+		stop = memmem(p, (size_t) (end - p), delimiter, delimiter_length);
+		next = memmem(p, (size_t) ((stop ? stop + 2 : end) - p), "\r\n\r\n", 4);
 		if (!next)
 			return "the head of a part does not end";
+		if (!stop)
+			return "a part does not end with the boundary";
 		memset(part, 0, sizeof(*part));
 		part->order = *n;
-		if (next > head)
-			head += 2;
-		if ((reason = read_head(json, head, next, part)) != NULL)
+		/* An empty head ends with the line of the boundary. */
+		if ((reason = read_head(json, next > p ? p + 2 : p, next, part)) != NULL)
 			return reason;
-		/* The line end before an empty content is that of its head. */
 		part->content.p = next + 4;
-		p = memmem(next + 2, (size_t) (end - next - 2), delimiter, delimiter_length);
-		if (!p)
-			return "a part does not end with the boundary";
-		part->content.length = p > part->content.p ? (size_t) (p - part->content.p) : 0;
+		part->content.length = stop > next + 4 ? (size_t) (stop - next - 4) : 0;
+		p = stop;
 		p += delimiter_length;
 	}
 }

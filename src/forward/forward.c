@@ -23,7 +23,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -33,19 +32,14 @@
 #include "common/pg_prng.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "rewrite/rewriteHandler.h"
-#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "forward/forward.h"
@@ -54,6 +48,7 @@
 #include "store/insert.h"
 #include "store/log_table.h"
 #include "store/outbox.h"
+#include "base/process.h"
 #include "base/settings.h"
 #include "base/sql.h"
 
@@ -66,6 +61,9 @@ static char load_name[] = "windtrap_load";
 
 /* A load that takes longer than this, ms, makes the next one smaller; see adapt. */
 #define SLOW_LOAD 5000
+
+/* A transaction may take this long, ms. */
+#define TIMEOUT (30 * 1000)
 
 /* Waiting for a lock on the target. */
 #define LOCK_TIMEOUT "5s"
@@ -90,11 +88,7 @@ static char load_name[] = "windtrap_load";
 /* Counting what the outbox holds, ms. */
 #define MEASURE_INTERVAL 60000
 
-const int wt_forward_timeout = 30 * 1000;
-
-volatile bool wt_forward_in_progress = false;
-volatile bool wt_forward_stopping = false;
-void (*wt_forward_watch)(bool begin) = NULL;
+const WtWatch *wt_forward_watch;
 
 typedef enum EventResult
 {
@@ -165,67 +159,51 @@ note_failure(Failure *failure, const ErrorData *error)
 		failure->message = pstrdup(message);
 }
 
+/* What a transaction does, and with which load. */
+typedef struct Step
+{
+	void (*what)(Load *load);
+	Load *load;
+} Step;
+
+static void
+run_step(void *arg)
+{
+	const Step *step = arg;
+	MemoryContext context = CurrentMemoryContext;
+
+	if (wt_stop_requested)
+		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("stopping")));
+	SPI_connect();
+	MemoryContextSwitchTo(context);
+	step->what(step->load);
+	SPI_finish();
+}
+
 /*
  * Runs something in a transaction with SPI connected; false, and *failure, where it failed.
  * What is allocated by it stays in the current memory context.
+ *
+ * Each statement has to see what was committed before it.  What is lost when the machine stops
+ * is forwarded again; what is deleted from the outbox comes after it in the log, and so cannot
+ * be lost alone.
  */
 static bool
 transact(void (*what)(Load *), Load *load, const char *activity, Failure *failure)
 {
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool ok = true;
+	const WtTransaction how = {.activity = activity,
+							   .timeout = TIMEOUT,
+							   .may_be_lost = true,
+							   .read_committed = true,
+							   .watch = wt_forward_watch};
+	Step step = {what, load};
+	ErrorData *error = wt_transact_as(&how, run_step, &step);
 
-	PG_TRY();
-	{
-		wt_forward_in_progress = true;
-		SetCurrentStatementStartTimestamp();
-		pgstat_report_activity(STATE_RUNNING, activity);
-		StartTransactionCommand();
-		if (wt_forward_stopping)
-			ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("stopping")));
-		enable_timeout_after(STATEMENT_TIMEOUT, wt_forward_timeout);
-		wt_forward_watch(true);
-
-		/* Each statement has to see what was committed before it, whatever the default. */
-		XactIsoLevel = XACT_READ_COMMITTED;
-		XactReadOnly = false;
-
-		/*
-		 * What is lost when the machine stops is forwarded again.  What is deleted from the
-		 * outbox comes after it in the log, and so cannot be lost alone.
-		 */
-		wt_sql_set_local("synchronous_commit", "off");
-		PushActiveSnapshot(GetTransactionSnapshot());
-		SPI_connect();
-		MemoryContextSwitchTo(context);
-		what(load);
-		SPI_finish();
-		PopActiveSnapshot();
-		CommitTransactionCommand();
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		AbortCurrentTransaction();
-		MemoryContextSwitchTo(context);
-		note_failure(failure, error);
-		FreeErrorData(error);
-		ok = false;
-	}
-	PG_END_TRY();
-	wt_forward_watch(false);
-	disable_timeout(STATEMENT_TIMEOUT, false);
-	QueryCancelPending = false;
-	wt_forward_in_progress = false;
-	/* Those that the owner's code has taken would last as long as this process. */
-	LockReleaseSession(USER_LOCKMETHOD);
-	MemoryContextSwitchTo(context);
-	pgstat_report_activity(STATE_IDLE, NULL);
-	return ok;
+	if (!error)
+		return true;
+	note_failure(failure, error);
+	FreeErrorData(error);
+	return false;
 }
 
 /*
@@ -949,12 +927,12 @@ deliver(Load *load, Failure *failure)
 		with_conflict_clause = false;
 		ok = transact(deliver_straight, load, "forwarding events", failure);
 	}
-	if (ok || wt_forward_stopping || failure->blame == WT_BLAME_MOMENT ||
+	if (ok || wt_stop_requested || failure->blame == WT_BLAME_MOMENT ||
 		failure->blame == WT_BLAME_END)
 		return ok;
 	load->unclear = (failure->blame == WT_BLAME_UNCLEAR);
 	ok = transact(deliver_by_halves, load, "forwarding events", failure);
-	if (ok || wt_forward_stopping || failure->blame != WT_BLAME_ROW)
+	if (ok || wt_stop_requested || failure->blame != WT_BLAME_ROW)
 		return ok;
 	/* Only at the commit it turns out that one is at fault: halve the loads themselves. */
 	if (load->n > 1)
@@ -1012,7 +990,7 @@ wt_forward(WtForwarderStatus *forwarder, const char **error)
 	if (!transact(read_load, &load, "reading the outbox", &failure))
 	{
 		*error = failure.message;
-		return wt_forward_stopping ? WT_FORWARD_CANCELLED : WT_FORWARD_FAILED;
+		return wt_stop_requested ? WT_FORWARD_CANCELLED : WT_FORWARD_FAILED;
 	}
 	if (load.no_extension)
 	{
@@ -1028,7 +1006,7 @@ wt_forward(WtForwarderStatus *forwarder, const char **error)
 		if (!deliver(&load, &failure))
 		{
 			*error = failure.message;
-			if (wt_forward_stopping)
+			if (wt_stop_requested)
 				return WT_FORWARD_CANCELLED;
 			if (failure.sqlstate == ERRCODE_QUERY_CANCELED)
 				load_limit = Max(load.n / 4, 1);
@@ -1050,7 +1028,7 @@ wt_forward(WtForwarderStatus *forwarder, const char **error)
 	{
 		deleted = 0; /* others may have left something behind */
 		if (!transact(check_target, &load, "looking at the target", &failure) &&
-			failure.blame == WT_BLAME_UNCLEAR && !wt_forward_stopping)
+			failure.blame == WT_BLAME_UNCLEAR && !wt_stop_requested)
 		{
 			*error = failure.message;
 			return WT_FORWARD_FAILED;
@@ -1062,7 +1040,7 @@ wt_forward(WtForwarderStatus *forwarder, const char **error)
 		if (!transact(trim, &trimming, "deleting what is forwarded", &failure))
 			break; /* next time */
 		wt_outbox_trimmed();
-	} while (trimming.more && !wt_forward_stopping);
+	} while (trimming.more && !wt_stop_requested);
 	if (load.n == 0)
 		return WT_FORWARD_NOTHING;
 	return load.more ? WT_FORWARD_MORE : WT_FORWARD_SOME;

@@ -6,6 +6,7 @@
 #define WT_FORWARD_H
 
 #include "base/shared.h"
+#include "base/transact.h"
 
 typedef enum WtForwardResult
 {
@@ -21,22 +22,13 @@ typedef enum WtForwardResult
 /*
  * Forwards what can be forwarded by a statement or some to the target of forwarder `me`, and
  * deletes from the outbox what all targets have got.  Must be called outside of a
- * transaction; a statement takes at most wt_forward_timeout ms, and little more where the
+ * transaction; a statement takes at most half a minute, and little more where the
  * client library of its foreign server lets itself be interrupted.  Raises nothing but
  * FATAL.  *error, and what else it allocates, is in the current memory context.
  */
 extern WtForwardResult wt_forward(WtForwarderStatus *me, const char **error);
 
-/* How long a statement may take, ms. */
-extern const int wt_forward_timeout;
-
-/* Whether a transaction is being run right now; for signal handlers. */
-extern volatile bool wt_forward_in_progress;
-
-/* Set by SIGTERM's handler. */
-extern volatile bool wt_forward_stopping;
-
-/* Called before and after a transaction that speaks to a target: somebody watches it. */
-extern void (*wt_forward_watch)(bool begin);
+/* Who watches the transactions that speak to a target; must be set before. */
+extern const WtWatch *wt_forward_watch;
 
 #endif

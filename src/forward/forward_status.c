@@ -11,9 +11,9 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/datum.h"
 #include "forward/forward_status.h"
 
 PG_FUNCTION_INFO_V1(windtrap_forwarder_status);
@@ -101,12 +101,10 @@ wt_forwarders_read(WtForwarderStatus *copies, int64 *events, double *seconds)
 	return n;
 }
 
-static const char *
-state_name(const WtForwarderStatus *forwarder)
+const char *
+wt_forward_state_name(WtForwardState state)
 {
-	if (forwarder->pid == 0)
-		return "stopped";
-	switch (forwarder->state)
+	switch (state)
 	{
 		case WT_FORWARD_STARTING:
 			return "starting";
@@ -143,10 +141,11 @@ windtrap_forwarder_status(PG_FUNCTION_ARGS)
 		values[n++] = CStringGetTextDatum(f->target);
 		nulls[n] = (f->pid == 0);
 		values[n++] = Int32GetDatum(f->pid);
-		values[n++] = CStringGetTextDatum(state_name(f));
+		values[n++] = CStringGetTextDatum(f->pid == 0 ? "stopped"
+													  : wt_forward_state_name(f->state));
 		values[n++] = TimestampTzGetDatum(f->since);
-		nulls[n] = (f->error[0] == '\0');
-		values[n++] = CStringGetTextDatum(f->error);
+		values[n] = wt_text_or_null(f->error, &nulls[n]);
+		n++;
 		values[n++] = Int64GetDatum(lag[i]);
 		values[n++] = Float8GetDatum(seconds[i]);
 		values[n++] = Int64GetDatum((int64) f->delivered);

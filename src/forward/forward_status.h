@@ -22,4 +22,7 @@ extern void wt_forwarder_set_lag(int64 pending, uint64 written, TimestampTz olde
 /* How all of them do: gives copies of those there are, how many, and their lags now. */
 extern int wt_forwarders_read(WtForwarderStatus *copies, int64 *events, double *seconds);
 
+/* How a forwarder that lives does, in words. */
+extern const char *wt_forward_state_name(WtForwardState state);
+
 #endif

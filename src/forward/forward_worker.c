@@ -25,11 +25,11 @@
 #include "storage/latch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-#include "base/process.h"
 #include "base/identity.h"
+#include "base/process.h"
+#include "base/transact.h"
 #include "forward/forward.h"
 #include "forward/forward_status.h"
 #include "forward/forward_worker.h"
@@ -48,30 +48,10 @@
 /* While the extension is absent, ms. */
 #define EXTENSION_POLL 2000
 
-/* Looks at a transaction, ms; how many more it has once it is cancelled. */
-#define WATCH_INTERVAL 500
-#define WATCH_AFTER_TIMEOUT 10
-#define WATCH_AFTER_STOP 3
-
 /* Descriptors that a connection may have. */
 #define MAX_DESCRIPTORS 4096
 
-static TimeoutId watch = MAX_TIMEOUTS;
-static volatile int watch_left;
 static WtForwarderStatus *me;
-
-/* SIGTERM: a transaction that begins now ends at once. */
-static void
-on_stop(void)
-{
-	wt_forward_stopping = true;
-}
-
-static bool
-is_busy(void)
-{
-	return wt_forward_in_progress;
-}
 
 /*
  * Shuts every connection of this process.  All that has a peer belongs to foreign servers:
@@ -93,29 +73,12 @@ shut_connections(void)
 	errno = saved;
 }
 
-static void
-on_watch(void)
-{
-	watch_left--;
-	if (wt_forward_stopping && watch_left > WATCH_AFTER_STOP)
-		watch_left = WATCH_AFTER_STOP;
-	if (watch_left <= 0)
-		shut_connections();
-}
-
-static void
-watch_transaction(bool begin)
-{
-	if (!begin)
-	{
-		disable_timeout(watch, false);
-		return;
-	}
-	watch_left = wt_forward_timeout / WATCH_INTERVAL + WATCH_AFTER_TIMEOUT;
-	enable_timeout_every(
-		watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), WATCH_INTERVAL),
-		WATCH_INTERVAL);
-}
+static const WtWatch watch = {
+	.looks_after_timeout = 10,
+	.looks_after_stop = 3,
+	.until_undone = true,
+	.act = shut_connections,
+};
 
 /* Says once that the target fails, and once that it works again. */
 static void
@@ -190,16 +153,14 @@ rest(long ms)
 void
 windtrap_forward_main(Datum arg)
 {
-	static const WtProcess process = {.on_stop = on_stop, .is_busy = is_busy};
 	MemoryContext context;
 	WtWorkerArgs args;
 
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
-	wt_process_begin(&process);
+	wt_process_begin(NULL);
 	me = wt_forwarder_begin(DatumGetInt32(arg));
 	wt_connect(args.database);
-	watch = RegisterTimeout(USER_TIMEOUT, on_watch);
-	wt_forward_watch = watch_transaction;
+	wt_forward_watch = &watch;
 	context = AllocSetContextCreate(TopMemoryContext, "windtrap forwarder",
 									ALLOCSET_DEFAULT_SIZES);
 

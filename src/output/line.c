@@ -123,40 +123,35 @@ wt_line_append(StringInfo line, Jsonb *data, int32 status)
 
 	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
 	{
+		bool ends = (token == WJB_END_OBJECT || token == WJB_END_ARRAY);
+
+		if (comma && !ends)
+			appendStringInfoCharMacro(line, ',');
 		switch (token)
 		{
 			case WJB_BEGIN_OBJECT:
 			case WJB_BEGIN_ARRAY:
-				if (comma)
-					appendStringInfoCharMacro(line, ',');
 				appendStringInfoCharMacro(line, token == WJB_BEGIN_OBJECT ? '{' : '[');
-				comma = false;
 				depth++;
 				break;
 			case WJB_KEY:
-				if (comma)
-					appendStringInfoCharMacro(line, ',');
 				append_scalar(line, &value);
 				appendStringInfoCharMacro(line, ':');
-				comma = false;
 				break;
 			case WJB_VALUE:
 			case WJB_ELEM:
-				if (comma)
-					appendStringInfoCharMacro(line, ',');
 				append_scalar(line, &value);
-				comma = true;
 				break;
 			case WJB_END_OBJECT:
 			case WJB_END_ARRAY:
 				if (--depth == 0 && status != 0 && token == WJB_END_OBJECT)
 					appendStringInfo(line, "%s\"status\":%d", comma ? "," : "", status);
 				appendStringInfoCharMacro(line, token == WJB_END_OBJECT ? '}' : ']');
-				comma = true;
 				break;
 			case WJB_DONE:
 				break;
 		}
+		comma = (ends || token == WJB_VALUE || token == WJB_ELEM);
 	}
 	appendStringInfoCharMacro(line, '\n');
 }

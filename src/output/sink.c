@@ -2,12 +2,6 @@
  * sink.c
  *		Lines → a descriptor that others read, or do not read: never waits for them.
  *
- * O_NONBLOCK belongs to the open file description, which all processes of the server share
- * for standard output, so it is not set there: a pipe or terminal is opened once more by its
- * name in /proc, which makes a description of our own.  A pipe that may not be opened (as in
- * a container whose pipes are root's) is filled by splice(2), a socket by send(2), which can
- * be told for one call not to wait.
- *
  * Lines of several processes must not mix.  A write of up to PIPE_BUF bytes is taken by a pipe
  * whole or not at all, so whole lines are written in groups of up to that.  A longer line can be
  * torn; then its writer stays the holder until the rest is written, and the others keep theirs.
@@ -15,7 +9,6 @@
 #include "output/sink.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -23,10 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "output/target.h"
 
 /* What is kept of lines that the target does not take, bytes; a single line may be longer. */
 #define MAX_KEPT (8 * 1024 * 1024)
@@ -40,23 +33,11 @@
 /* A file is written in pieces of about this, bytes. */
 #define FILE_PIECE (1024 * 1024)
 
-/* What a pipe is asked to hold, bytes; the default is 64 kB. */
-#define PIPE_SIZE (1024 * 1024)
-
 /* Between two tries to open a target, or to write to a full disk, ms. */
 #define RETRY_INTERVAL 1000
 
 /* Until the next look whether another process has let go, ms. */
 #define HOLDER_INTERVAL 5
-
-typedef enum SinkKind
-{
-	SINK_NONE,	   /* it is not open */
-	SINK_FILE,	   /* never makes wait; what is written is appended */
-	SINK_OWN,	   /* a pipe or terminal, with a description of our own */
-	SINK_BORROWED, /* a pipe whose description is shared */
-	SINK_SOCKET	   /* likewise */
-} SinkKind;
 
 /* Since when, and until when, there is an error. */
 typedef enum SinkTrouble
@@ -77,17 +58,13 @@ struct WtSink
 	bool collector;
 	char *path; /* NULL: standard output */
 
-	SinkKind kind;
-	int fd;
-	dev_t device; /* of fd, to tell whether a path is still the same */
-	ino_t inode;
-	int pump[2];  /* SINK_BORROWED: a pipe of our own, empty but for a moment */
+	WtTarget target;
 	bool watched; /* epoll looks for room */
 	bool contended;
 	int64_t retry_at; /* ms; 0: now */
 
 	SinkTrouble trouble;
-	char error[192];
+	char error[WT_TARGET_ERROR_SIZE];
 
 	char *data;
 	size_t size;
@@ -223,9 +200,10 @@ watch(WtSink *sink, bool wanted)
 {
 	struct epoll_event event = {.events = EPOLLOUT};
 
-	if (wanted == sink->watched || sink->kind == SINK_FILE || sink->kind == SINK_NONE)
+	if (wanted == sink->watched || sink->target.kind == WT_TARGET_FILE ||
+		sink->target.kind == WT_TARGET_NONE)
 		return;
-	if (epoll_ctl(sink->epoll, wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, sink->fd,
+	if (epoll_ctl(sink->epoll, wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, sink->target.fd,
 				  &event) == 0)
 		sink->watched = wanted;
 }
@@ -235,14 +213,7 @@ close_target(WtSink *sink)
 {
 	/* Before it is closed: a description that others share would stay in the set. */
 	watch(sink, false);
-	if (sink->kind != SINK_NONE)
-		close(sink->fd);
-	if (sink->kind == SINK_BORROWED)
-	{
-		close(sink->pump[0]);
-		close(sink->pump[1]);
-	}
-	sink->kind = SINK_NONE;
+	wt_target_close(&sink->target);
 	sink->watched = false;
 }
 
@@ -259,225 +230,41 @@ leave_torn_line(WtSink *sink)
 	let_go(sink);
 }
 
+/* What is complete goes into the next target; the rest of a torn line would not be one. */
 static void
-take_target(WtSink *sink, SinkKind kind, int fd, const struct stat *status)
+drop_torn_line(WtSink *sink)
 {
-	sink->kind = kind;
-	sink->fd = fd;
-	sink->device = status->st_dev;
-	sink->inode = status->st_ino;
-	if (S_ISFIFO(status->st_mode) && fcntl(fd, F_GETPIPE_SZ) < PIPE_SIZE)
-		(void) fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
-}
-
-static bool
-refuse(WtSink *sink, const char *why)
-{
-	set_trouble(sink, TROUBLE_OPENING, "%s", why);
-	return false;
-}
-
-static bool
-refuse_by_errno(WtSink *sink)
-{
-	if (errno == ENXIO)
-		return refuse(sink, "nobody reads it");
-	set_trouble(sink, TROUBLE_OPENING, "could not open it: %s", strerror(errno));
-	return false;
-}
-
-/* A description of our own for what a descriptor of this process is; -1: errno. */
-static int
-open_again(int fd)
-{
-	char name[40];
-
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	return open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
-
-static bool
-borrow(WtSink *sink, SinkKind kind, const struct stat *status)
-{
-	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-
-	if (fd < 0)
-		return refuse_by_errno(sink);
-	if (kind == SINK_BORROWED)
-	{
-		struct pollfd poller = {.fd = fd, .events = POLLOUT};
-
-		if (poll(&poller, 1, 0) > 0 && (poller.revents & POLLERR))
-			errno = ENXIO;
-		else if (pipe2(sink->pump, O_NONBLOCK | O_CLOEXEC) == 0)
-		{
-			take_target(sink, kind, fd, status);
-			return true;
-		}
-		(void) refuse_by_errno(sink);
-		close(fd);
-		return false;
-	}
-	take_target(sink, kind, fd, status);
-	return true;
-}
-
-/*
- * Whether descriptor 1 is what the server was started with.  Where that was closed, the
- * number has been given to whatever was opened first since, a table's file perhaps; or in
- * every process its own signalfd, which all have the same name.
- */
-static bool
-stdout_is_inherited(void)
-{
-	char name[40];
-	char mine[PATH_MAX];
-	char parents[PATH_MAX];
-	ssize_t n;
-
-	snprintf(name, sizeof(name), "/proc/%d/fd/%d", (int) getppid(), STDOUT_FILENO);
-	n = readlink(name, parents, sizeof(parents));
-	if (n <= 0 || (n > 11 && memcmp(parents, "anon_inode:", 11) == 0))
-		return false;
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", STDOUT_FILENO);
-	return readlink(name, mine, sizeof(mine)) == n &&
-		   memcmp(mine, parents, (size_t) n) == 0;
-}
-
-static bool
-open_stdout(WtSink *sink)
-{
-	struct stat status;
-	int flags = fcntl(STDOUT_FILENO, F_GETFL);
-	int type = 0;
-	int listens = 1;
-	socklen_t length = sizeof(int);
-	int fd;
-
-	if (sink->collector)
-		return refuse(sink, "standard output belongs to the logging collector: set "
-							"windtrap.stdout to the absolute path of a fifo or file");
-	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || !stdout_is_inherited() ||
-		fstat(STDOUT_FILENO, &status) != 0)
-		return refuse(sink, "the server was started without a standard output: set "
-							"windtrap.stdout to the absolute path of a fifo or file");
-	switch (status.st_mode & S_IFMT)
-	{
-		case S_IFREG:
-			/* Its position is shared with all who write to it without O_APPEND. */
-			return borrow(sink, SINK_FILE, &status);
-		case S_IFSOCK:
-			if (getsockopt(STDOUT_FILENO, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
-				type == SOCK_STREAM &&
-				getsockopt(STDOUT_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) ==
-					0 &&
-				!listens)
-				return borrow(sink, SINK_SOCKET, &status);
-			return refuse(sink, "standard output is a socket that cannot be written to");
-		case S_IFCHR:
-			if (!isatty(STDOUT_FILENO))
-				return refuse(sink,
-							  "standard output is a device that nobody reads: set "
-							  "windtrap.stdout to the absolute path of a fifo or file");
-			break;
-		case S_IFIFO:
-			break;
-		default:
-			return refuse(sink,
-						  "standard output is not a pipe, file, socket or terminal");
-	}
-	fd = open_again(STDOUT_FILENO);
-	if (fd >= 0)
-	{
-		take_target(sink, SINK_OWN, fd, &status);
-		return true;
-	}
-	if (S_ISFIFO(status.st_mode) && errno != ENXIO)
-		return borrow(sink, SINK_BORROWED, &status);
-	return refuse_by_errno(sink);
-}
-
-static bool
-is_same(int fd, const struct stat *status)
-{
-	struct stat other;
-
-	return fstat(fd, &other) == 0 && other.st_dev == status->st_dev &&
-		   other.st_ino == status->st_ino;
-}
-
-static bool
-open_path(WtSink *sink)
-{
-	const int flags = O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	struct stat status;
-	const char *error = NULL;
-	SinkKind kind = SINK_OWN;
-	int fd;
-
-	/*
-	 * Made only where there is nothing: Linux refuses O_CREAT on others' fifos and files in
-	 * directories as /tmp.
-	 */
-	fd = open(sink->path, flags);
-	if (fd < 0 && errno == ENOENT)
-	{
-		fd = open(sink->path, flags | O_CREAT | O_EXCL, 0600);
-		/* Another worker was faster. */
-		if (fd < 0 && errno == EEXIST)
-			fd = open(sink->path, flags);
-	}
-	if (fd < 0 && errno == ENXIO && stat(sink->path, &status) == 0 &&
-		!S_ISFIFO(status.st_mode))
-		return refuse(sink, "it is not a fifo or a file");
-	if (fd < 0)
-		return refuse_by_errno(sink);
-	if (fstat(fd, &status) != 0)
-		error = strerror(errno);
-	else if (S_ISREG(status.st_mode))
-		kind = SINK_FILE;
-	else if (!S_ISFIFO(status.st_mode) && !isatty(fd))
-		error = "it is not a fifo or a file";
-	else if (sink->collector &&
-			 (is_same(STDOUT_FILENO, &status) || is_same(STDERR_FILENO, &status)))
-		error = "it is the pipe of the logging collector";
-	if (error)
-	{
-		close(fd);
-		return refuse(sink, error);
-	}
-	/* The same as before: a line that is torn in it can still be completed. */
-	if (sink->kind != SINK_NONE && status.st_dev == sink->device &&
-		status.st_ino == sink->inode)
-	{
-		close(fd);
-		return true;
-	}
-	/* What is complete goes into the new one. */
-	if (sink->torn > 0)
-	{
-		sink->counters->stdout_dropped++;
-		sink->start += sink->torn;
-		sink->torn = 0;
-		let_go(sink);
-	}
-	close_target(sink);
-	take_target(sink, kind, fd, &status);
-	return true;
+	if (sink->torn == 0)
+		return;
+	sink->counters->stdout_dropped++;
+	sink->start += sink->torn;
+	sink->torn = 0;
+	let_go(sink);
 }
 
 static void
 open_target(WtSink *sink)
 {
-	bool ok = sink->path ? open_path(sink) : open_stdout(sink);
+	WtTarget target;
 
-	if (!ok)
+	if (!wt_target_open(&target, sink->path, sink->collector, sink->error))
 	{
+		sink->trouble = TROUBLE_OPENING;
 		leave_torn_line(sink);
 		drop_left(sink, 0);
 		close_target(sink);
 		sink->retry_at = now_ms() + RETRY_INTERVAL;
 		return;
+	}
+	/* The same as before: a line that is torn in it can still be completed. */
+	if (sink->target.kind != WT_TARGET_NONE && target.device == sink->target.device &&
+		target.inode == sink->target.inode)
+		wt_target_close(&target);
+	else
+	{
+		drop_torn_line(sink);
+		close_target(sink);
+		sink->target = target;
 	}
 	sink->retry_at = 0;
 	if (sink->trouble == TROUBLE_OPENING)
@@ -487,65 +274,14 @@ open_target(WtSink *sink)
 bool
 wt_sink_is_open(WtSink *sink)
 {
-	if (sink->aimed && sink->kind == SINK_NONE && now_ms() >= sink->retry_at)
+	if (sink->aimed && sink->target.kind == WT_TARGET_NONE && now_ms() >= sink->retry_at)
 		open_target(sink);
-	return sink->kind != SINK_NONE;
+	return sink->target.kind != WT_TARGET_NONE;
 }
 
 /*
  * Writing
  */
-
-/*
- * By way of a pipe of our own, from which splice() moves pages without waiting.  Up to
- * PIPE_BUF bytes are one page, which it moves or does not.
- */
-static ssize_t
-write_spliced(WtSink *sink, const char *p, size_t length)
-{
-	char rest[PIPE_BUF];
-	size_t n = length < PIPE_BUF ? length : PIPE_BUF;
-	ssize_t moved;
-	int saved;
-
-	if (write(sink->pump[1], p, n) != (ssize_t) n)
-	{
-		errno = EAGAIN;
-		return -1;
-	}
-	moved = splice(sink->pump[0], NULL, sink->fd, NULL, n, SPLICE_F_NONBLOCK);
-	if (moved == (ssize_t) n)
-		return moved;
-	saved = errno;
-	while (read(sink->pump[0], rest, sizeof(rest)) > 0)
-		;
-	errno = saved;
-	return moved;
-}
-
-/* As write(2), which never waits and gives no signal. */
-static ssize_t
-write_some(WtSink *sink, const char *p, size_t length)
-{
-	ssize_t n;
-
-	do
-	{
-		switch (sink->kind)
-		{
-			case SINK_SOCKET:
-				n = send(sink->fd, p, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-				break;
-			case SINK_BORROWED:
-				n = write_spliced(sink, p, length);
-				break;
-			default:
-				n = write(sink->fd, p, length);
-				break;
-		}
-	} while (n < 0 && errno == EINTR);
-	return n;
-}
 
 /*
  * How much goes into one write: the rest of a torn line, as many whole lines as are not
@@ -554,7 +290,7 @@ write_some(WtSink *sink, const char *p, size_t length)
 static size_t
 next_piece(const WtSink *sink)
 {
-	size_t limit = sink->kind == SINK_FILE ? FILE_PIECE : PIPE_BUF;
+	size_t limit = sink->target.kind == WT_TARGET_FILE ? FILE_PIECE : PIPE_BUF;
 	const char *p = sink->data + sink->start;
 	const char *last;
 
@@ -586,7 +322,7 @@ static void
 fail_to_write(WtSink *sink)
 {
 	sink->retry_at = now_ms() + RETRY_INTERVAL;
-	if (sink->kind == SINK_FILE)
+	if (sink->target.kind == WT_TARGET_FILE)
 	{
 		/* The disk is full, most likely; what has been torn is completed when it is not. */
 		set_trouble(sink, TROUBLE_WRITING, "could not write to it: %s", strerror(errno));
@@ -596,7 +332,9 @@ fail_to_write(WtSink *sink)
 	if (errno != EPIPE)
 		set_trouble(sink, TROUBLE_WRITING, "could not write to it: %s", strerror(errno));
 	else
-		set_trouble(sink, sink->kind == SINK_SOCKET ? TROUBLE_WRITING : TROUBLE_OPENING,
+		set_trouble(sink,
+					sink->target.kind == WT_TARGET_SOCKET ? TROUBLE_WRITING
+														  : TROUBLE_OPENING,
 					"nobody reads it");
 	leave_torn_line(sink);
 	drop_left(sink, 0);
@@ -611,7 +349,7 @@ end_others_line(WtSink *sink)
 
 	if (sink->torn > 0 || __atomic_load_n(&sink->shared->torn, __ATOMIC_RELAXED) == 0)
 		return true;
-	n = write_some(sink, "\n", 1);
+	n = wt_target_write(&sink->target, "\n", 1);
 	if (n == 1)
 		__atomic_store_n(&sink->shared->torn, 0, __ATOMIC_RELAXED);
 	else if (n < 0 && errno != EAGAIN)
@@ -626,7 +364,8 @@ write_left(WtSink *sink)
 
 	while (left(sink) > 0 && !full)
 	{
-		ssize_t n = write_some(sink, sink->data + sink->start, next_piece(sink));
+		ssize_t n =
+			wt_target_write(&sink->target, sink->data + sink->start, next_piece(sink));
 
 		if (n > 0)
 			note_written(sink, (size_t) n);
@@ -676,7 +415,8 @@ wt_sink_put(WtSink *sink, const char *line, size_t length)
 	if (sink->new >= FLUSH_EACH || (left(sink) > 0 && left(sink) + length > MAX_KEPT))
 		wt_sink_flush(sink);
 	/* A disk that was full a moment ago. */
-	if (sink->kind == SINK_NONE || (sink->retry_at != 0 && now_ms() < sink->retry_at))
+	if (sink->target.kind == WT_TARGET_NONE ||
+		(sink->retry_at != 0 && now_ms() < sink->retry_at))
 	{
 		sink->counters->stdout_dropped++;
 		return false;
@@ -719,7 +459,7 @@ wt_sink_finish(WtSink *sink, int timeout)
 		rest = until - now_ms();
 		if (left(sink) == 0 || sink->retry_at != 0 || rest <= 0)
 			return;
-		poller.fd = sink->fd;
+		poller.fd = sink->target.fd;
 		if (sink->contended)
 			(void) poll(NULL, 0, HOLDER_INTERVAL);
 		else
@@ -783,7 +523,7 @@ wt_sink_aim(WtSink *sink, const char *path, bool collector)
 		sink->trouble = TROUBLE_NONE;
 		sink->aimed = !path || sink->path;
 	}
-	else if (!path && sink->kind != SINK_NONE)
+	else if (!path && sink->target.kind != WT_TARGET_NONE)
 		return; /* it is what it was */
 	if (sink->aimed)
 		open_target(sink);
@@ -802,7 +542,7 @@ wt_sink_timeout(const WtSink *sink)
 		return -1;
 	if (sink->contended)
 		return HOLDER_INTERVAL;
-	return sink->kind == SINK_NONE || (left(sink) > 0 && sink->retry_at != 0)
+	return sink->target.kind == WT_TARGET_NONE || (left(sink) > 0 && sink->retry_at != 0)
 			   ? RETRY_INTERVAL
 			   : -1;
 }

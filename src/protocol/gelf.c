@@ -30,9 +30,7 @@ refuse(const WtRequest *request, WtReason reason, const char *sentence, WtWords 
 {
 	(void) request;
 	(void) reason;
-	wt_buffer_text(&words->body, "{\"error\":");
-	wt_buffer_json(&words->body, sentence, strlen(sentence));
-	wt_buffer_text(&words->body, "}\n");
+	wt_words_error(words, sentence);
 }
 
 static void

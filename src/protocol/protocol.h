@@ -35,7 +35,9 @@ typedef struct WtProtocol
 
 	/*
 	 * Undoes what compression the protocol has of its own, after what Content-Encoding said has
-	 * been undone; as wt_inflate.  NULL: none.
+	 * been undone; as wt_inflate.  A body whose Content-Encoding wt_inflate does not know, or that
+	 * says none and only seemed to be compressed, comes as it was sent; the former is
+	 * WT_INFLATE_UNSUPPORTED where it is not known here either.  NULL: none.
 	 */
 	WtInflateResult (*unpack)(const WtRequest *request, const char *body, size_t length,
 							  size_t limit, WtInflated *out);
@@ -57,6 +59,12 @@ wt_protocol_of(const WtRequest *request)
 {
 	return (const WtProtocol *) request->endpoint;
 }
+
+/* An error as WindTrap itself has it: {"error":"…"}. */
+extern void wt_words_error(WtWords *words, const char *sentence);
+
+/* An answer as WindTrap itself has it: {"accepted":N}, with what was not stored as it is. */
+extern void wt_words_accepted(const WtOutcome *outcome, WtWords *words);
 
 /* Whether a path is exactly this, but for a slash at its end. */
 extern bool wt_path_is(const char *path, const char *exact);

@@ -2,18 +2,59 @@
  * protocols.c
  *		Which protocols there are, and what their files share.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "protocol/protocol.h"
 
+extern const WtProtocol wt_cloudevents;
+extern const WtProtocol wt_datadog;
 extern const WtProtocol wt_gelf;
+extern const WtProtocol wt_hec;
+extern const WtProtocol wt_journald;
+extern const WtProtocol wt_loki;
+extern const WtProtocol wt_otlp;
 
+/* clang-format off: one a line */
 const WtEndpoint *const wt_protocols[] = {
-	&wt_gelf.endpoint,
+	&wt_otlp.endpoint,		  &wt_loki.endpoint, &wt_hec.endpoint,
+	&wt_datadog.endpoint,	  &wt_gelf.endpoint, &wt_journald.endpoint,
+	&wt_cloudevents.endpoint,
 };
+/* clang-format on */
 
 const int wt_n_protocols = (int) (sizeof(wt_protocols) / sizeof(wt_protocols[0]));
+
+void
+wt_words_error(WtWords *words, const char *sentence)
+{
+	wt_buffer_text(&words->body, "{\"error\":");
+	wt_buffer_json(&words->body, sentence, strlen(sentence));
+	wt_buffer_text(&words->body, "}\n");
+}
+
+void
+wt_words_accepted(const WtOutcome *outcome, WtWords *words)
+{
+	int64_t n_rejected = outcome->n_quarantined + outcome->n_refused;
+
+	if (outcome->n_stored == 0 && outcome->n_quarantined == 0 && outcome->n_refused > 0)
+	{
+		words->status = 422;
+		wt_words_error(words, outcome->first_error);
+		return;
+	}
+	wt_buffer_print(&words->body, "{\"accepted\":%" PRId64, outcome->n_stored);
+	if (outcome->n_duplicates > 0)
+		wt_buffer_print(&words->body, ",\"duplicate\":%" PRId64, outcome->n_duplicates);
+	if (n_rejected > 0)
+	{
+		wt_buffer_print(&words->body, ",\"rejected\":%" PRId64 ",\"error\":", n_rejected);
+		wt_buffer_json(&words->body, outcome->first_error, strlen(outcome->first_error));
+	}
+	wt_buffer_text(&words->body, "}\n");
+}
 
 bool
 wt_path_is(const char *path, const char *exact)

@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -26,10 +25,10 @@
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 
 #include "base/compat.h"
 #include "base/identity.h"
+#include "base/transact.h"
 #include "event/json.h"
 #include "event/jsonb_writer.h"
 #include "store/log_table.h"
@@ -231,13 +230,21 @@ windtrap_quarantined(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/*
- * Parses an event again, or the text that is to take its place (NULL: there is none), and
- * stores it where that went well; gives the error or NULL.
- */
-static char *
-retry(const Scope *scope, HeapTuple row, TupleDesc desc, const Datum *raw)
+/* An event that is tried again. */
+typedef struct Retry
 {
+	const Scope *scope;
+	HeapTuple row;
+	TupleDesc desc;
+	const Datum *raw; /* the text that is to take its place; NULL: there is none */
+	char *error;	  /* what it is still refused for; NULL: nothing */
+} Retry;
+
+/* Parses it, and stores it where that went well. */
+static void
+retry(void *arg)
+{
+	Retry *again = arg;
 	Oid types[] = {TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID};
 	Datum values[6];
 	char nulls[7] = "     n";
@@ -246,12 +253,12 @@ retry(const Scope *scope, HeapTuple row, TupleDesc desc, const Datum *raw)
 
 	for (int i = 0; i < (int) lengthof(columns); i++)
 	{
-		values[i] = SPI_getbinval(row, desc, columns[i], &is_null);
+		values[i] = SPI_getbinval(again->row, again->desc, columns[i], &is_null);
 		nulls[i] = is_null ? 'n' : ' ';
 	}
-	if (raw)
+	if (again->raw)
 	{
-		values[2] = *raw;
+		values[2] = *again->raw;
 		nulls[2] = ' ';
 		nulls[3] = 'n';
 	}
@@ -262,48 +269,14 @@ retry(const Scope *scope, HeapTuple row, TupleDesc desc, const Datum *raw)
 		5, types, values, nulls, true);
 	values[5] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
 	nulls[5] = is_null ? 'n' : ' ';
-	if (SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2))
-		return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+	again->error = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+	if (again->error)
+		return;
 	run(psprintf(
 			"UPDATE %s SET status = 0, data = ($5 - 'raw' - 'error' - 'encoding') || $6 "
 			"WHERE event_timestamp = $1 AND status = 422 AND data->>'id' = $2",
-			wt_log_table_quote(scope->name)),
+			wt_log_table_quote(again->scope->name)),
 		6, types, values, nulls, false);
-	return NULL;
-}
-
-/* The same in a subtransaction: a trigger raises what it likes, and others go on. */
-static char *
-retry_safely(const Scope *scope, HeapTuple row, TupleDesc desc, const Datum *raw)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	char *volatile message = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		message = retry(scope, row, desc, raw);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		/* Who cancels means all of it. */
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		message = error->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return message;
 }
 
 /*
@@ -330,8 +303,11 @@ windtrap_retry_quarantined(PG_FUNCTION_ARGS)
 	rows = read_quarantined(&scope, PG_ARGISNULL(0) ? NULL : &ids, false);
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
-		char *error = retry_safely(&scope, rows->vals[i], rows->tupdesc,
-								   PG_NARGS() == 2 ? &raw : NULL);
+		Retry again = {&scope, rows->vals[i], rows->tupdesc,
+					   PG_NARGS() == 2 ? &raw : NULL, NULL};
+		/* A trigger raises what it likes, and others go on. */
+		ErrorData *raised = wt_attempt(retry, &again);
+		const char *error = raised ? raised->message : again.error;
 		Datum values[2];
 		bool nulls[2];
 

@@ -26,7 +26,6 @@
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "portability/instr_time.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
@@ -35,7 +34,6 @@
 #include "replication/walsender_private.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "storage/lwlock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -44,10 +42,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/timeout.h"
-#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/identity.h"
@@ -60,6 +55,7 @@
 #include "store/outbox.h"
 #include "base/settings.h"
 #include "base/shared.h"
+#include "base/transact.h"
 #include "store/store.h"
 
 /* The name under which the statement sees the batch. */
@@ -74,10 +70,6 @@ static char batch_name[] = "windtrap_batch";
 /* Looks for the table before it is too restless to be trusted. */
 #define MAX_LOOK_UPS 20
 
-/* Looks at how long a transaction lasts, ms; how many more it has once it is cancelled. */
-#define WATCH_INTERVAL 500
-#define WATCH_AFTER_STOP 4
-
 /* Rows of one statement; between two of them others are served. */
 #define MAX_STATEMENT_ROWS 1000
 
@@ -90,12 +82,6 @@ static char batch_name[] = "windtrap_batch";
  */
 #define MAX_LOOKS 3
 #define SLOW_FAILURE 500
-
-volatile bool wt_store_in_progress = false;
-volatile bool wt_store_stopping = false;
-
-static TimeoutId watch = MAX_TIMEOUTS; /* not registered yet */
-static volatile int watch_left;
 
 static struct
 {
@@ -127,22 +113,18 @@ forget_target_anyway(Datum arg, int cache, uint32 hash)
 
 /*
  * A trigger can catch a cancelled statement and go on for ever, which would take the worker
- * away from everybody, and from a shutdown.  So a transaction is watched: where it goes on
- * after it has been cancelled, the worker ends, and another one is started.
+ * away from everybody, and from a shutdown: so the worker ends, and another one is started.
  */
 static void
-on_watch(void)
+end_worker(void)
 {
-	watch_left--;
-	/* After SIGTERM there is less time. */
-	if (wt_store_stopping && watch_left > WATCH_AFTER_STOP)
-		watch_left = WATCH_AFTER_STOP;
-	if (watch_left > 0)
-		return;
 	ProcDiePending = true;
 	InterruptPending = true;
 	SetLatch(MyLatch);
 }
+
+static const WtWatch watch = {
+	.looks_after_timeout = 4, .looks_after_stop = 4, .act = end_worker};
 
 /* Things that last as long as the process. */
 static void
@@ -255,15 +237,6 @@ look_up_target(void)
 	target.plan = plan;
 	strlcpy(target.name, wt_table, sizeof(target.name));
 	wt_absence_over();
-}
-
-static void
-start_watch(int timeout)
-{
-	watch_left = timeout / WATCH_INTERVAL + WATCH_AFTER_STOP;
-	enable_timeout_every(
-		watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), WATCH_INTERVAL),
-		WATCH_INTERVAL);
 }
 
 static void
@@ -445,6 +418,38 @@ insert_once(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks,
 	wt_idempotency_settle(rows, n_rows);
 }
 
+/* What an attempt is given, and what has come out of it. */
+typedef struct Attempt
+{
+	WtRow *const *rows;
+	int n_rows;
+	const WtStoreCallbacks *callbacks;
+	const WtHalves *halves; /* NULL: straight */
+	WtFailure *error;
+	int level; /* of synchronous_commit, with which it was committed */
+} Attempt;
+
+static void
+run_attempt(void *arg)
+{
+	Attempt *a = arg;
+
+	initialize();
+	refuse_without_standby();
+	if (wt_outbox_is_used())
+		wt_outbox_make_room();
+	if (have_keys(a->rows, a->n_rows))
+		insert_once(a->rows, a->n_rows, a->callbacks, a->halves, a->error);
+	else if (a->halves)
+		wt_halves_insert(a->halves, a->rows, a->n_rows, a->error);
+	else
+		insert_straight(a->rows, a->n_rows, a->callbacks);
+	if (wt_outbox_is_used())
+		wt_outbox_write(a->rows, a->n_rows);
+	force_durable_commit();
+	a->level = synchronous_commit;
+}
+
 /*
  * One transaction over rows, all of them pending: straight, or, where that has just failed
  * for *error, by halves.  It writes the outbox too, since what is acknowledged must be durable
@@ -455,85 +460,22 @@ static bool
 attempt(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks, int timeout,
 		const WtHalves *halves, WtFailure *error)
 {
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool ok = true;
+	const WtTransaction how = {.activity = "storing events",
+							   .timeout = timeout,
+							   .lock_timeout = LOCK_TIMEOUT,
+							   /* Who waits for a key must see what has become of it. */
+							   .read_committed = have_keys(rows, n_rows),
+							   .watch = &watch};
+	Attempt a = {rows, n_rows, callbacks, halves, error, 0};
+	ErrorData *e;
 
 	taking_keys = false;
 	for (int i = 0; i < n_rows; i++)
 		rows[i]->result = WT_STORE_PENDING;
-	if (watch == MAX_TIMEOUTS)
-		watch = RegisterTimeout(USER_TIMEOUT, on_watch);
-	PG_TRY();
+	e = wt_transact_as(&how, run_attempt, &a);
+
+	if (e)
 	{
-		int level;
-
-		wt_store_in_progress = true;
-		SetCurrentStatementStartTimestamp();
-		pgstat_report_activity(STATE_RUNNING, "storing events");
-		StartTransactionCommand();
-		MemoryContextSwitchTo(context);
-		initialize();
-		/* Who waits for a key must see what has become of it. */
-		if (have_keys(rows, n_rows))
-			XactIsoLevel = XACT_READ_COMMITTED;
-		enable_timeout_after(STATEMENT_TIMEOUT, timeout);
-		start_watch(timeout);
-		(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_LOCAL, true, 0, false);
-		refuse_without_standby();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		if (wt_outbox_is_used())
-			wt_outbox_make_room();
-		if (have_keys(rows, n_rows))
-			insert_once(rows, n_rows, callbacks, halves, error);
-		else if (halves)
-			wt_halves_insert(halves, rows, n_rows, error);
-		else
-			insert_straight(rows, n_rows, callbacks);
-		if (wt_outbox_is_used())
-			wt_outbox_write(rows, n_rows);
-		PopActiveSnapshot();
-		force_durable_commit();
-		level = synchronous_commit;
-		CommitTransactionCommand();
-		disable_timeout(STATEMENT_TIMEOUT, false);
-		disable_timeout(watch, false);
-		QueryCancelPending = false;
-		wt_store_in_progress = false;
-		/* A trigger's advisory locks would last as long as this process. */
-		LockReleaseSession(USER_LOCKMETHOD);
-		MemoryContextSwitchTo(context);
-		if (wt_outbox_is_used())
-			wt_outbox_committed();
-		wt_absence_end(NULL);
-
-		if (!standbys_have(XactLastCommitEnd, level))
-		{
-			not_at_standbys = XactLastCommitEnd;
-			memset(error, 0, sizeof(*error));
-			error->committed = true;
-			error->sqlstate = ERRCODE_QUERY_CANCELED;
-			strlcpy(error->message,
-					"the event is committed here, but no synchronous standby has it yet",
-					sizeof(error->message));
-			ok = false;
-		}
-	}
-	PG_CATCH();
-	{
-		ErrorData *e;
-
-		MemoryContextSwitchTo(context);
-		e = CopyErrorData();
-		FlushErrorState();
-		disable_timeout(STATEMENT_TIMEOUT, false);
-		disable_timeout(watch, false);
-		QueryCancelPending = false;
-		AbortCurrentTransaction();
-		wt_store_in_progress = false;
-		LockReleaseSession(USER_LOCKMETHOD);
-		MemoryContextSwitchTo(context);
-
 		/* Whatever it was, look at the table again before the next try. */
 		target.valid = false;
 		wt_failure_note(error, e);
@@ -542,11 +484,21 @@ attempt(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 			error->blame = WT_BLAME_END;
 		inserting = false;
 		FreeErrorData(e);
-		ok = false;
+		return false;
 	}
-	PG_END_TRY();
-	pgstat_report_activity(STATE_IDLE, NULL);
-	return ok;
+	if (wt_outbox_is_used())
+		wt_outbox_committed();
+	wt_absence_end(NULL);
+	if (standbys_have(XactLastCommitEnd, a.level))
+		return true;
+	not_at_standbys = XactLastCommitEnd;
+	memset(error, 0, sizeof(*error));
+	error->committed = true;
+	error->sqlstate = ERRCODE_QUERY_CANCELED;
+	strlcpy(error->message,
+			"the event is committed here, but no synchronous standby has it yet",
+			sizeof(error->message));
+	return false;
 }
 
 static void

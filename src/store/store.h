@@ -52,10 +52,4 @@ extern void wt_store_prepare(int timeout);
  */
 extern const char *wt_store_failure(void);
 
-/* Whether a transaction is being run right now; for signal handlers. */
-extern volatile bool wt_store_in_progress;
-
-/* Set by SIGTERM's handler: a transaction that does not end is given little time more. */
-extern volatile bool wt_store_stopping;
-
 #endif

@@ -7,9 +7,9 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/datum.h"
 #include "base/shared.h"
 #include "upkeep/failures.h"
 
@@ -108,13 +108,6 @@ wt_failures_publish(WtUpkeepFailures *failures)
 	LWLockRelease(&wt_shared->lock);
 }
 
-static Datum
-text_or_null(const char *text, bool *is_null)
-{
-	*is_null = (text[0] == '\0');
-	return *is_null ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
 /* The rows of the view windtrap.upkeep_failures. */
 Datum
 windtrap_upkeep_failures(PG_FUNCTION_ARGS)
@@ -136,14 +129,14 @@ windtrap_upkeep_failures(PG_FUNCTION_ARGS)
 		int n = 0;
 
 		values[n++] = CStringGetTextDatum(f->action);
-		values[n] = text_or_null(f->partition, &nulls[n]);
+		values[n] = wt_text_or_null(f->partition, &nulls[n]);
 		n++;
 		/* A look is at all times. */
 		nulls[n] = nulls[n + 1] = (f->from == f->to);
 		values[n++] = TimestampTzGetDatum(f->from);
 		values[n++] = TimestampTzGetDatum(f->to);
 		values[n++] = CStringGetTextDatum(f->error);
-		values[n] = text_or_null(f->hint, &nulls[n]);
+		values[n] = wt_text_or_null(f->hint, &nulls[n]);
 		n++;
 		values[n++] = TimestampTzGetDatum(f->first_time);
 		values[n++] = TimestampTzGetDatum(f->last_time);

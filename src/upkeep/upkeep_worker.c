@@ -391,10 +391,9 @@ work(void)
 void
 windtrap_upkeep_main(Datum arg)
 {
-	static const WtProcess process = {NULL};
 	MemoryContext context;
 
-	wt_process_begin(&process);
+	wt_process_begin(NULL);
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	wt_shared->upkeep.pid = MyProcPid;
 	wt_shared->upkeep.database = DatumGetObjectId(arg);

@@ -179,6 +179,55 @@ newer_first(int64 time_a, uint64 serial_a, int64 time_b, uint64 serial_b)
 	return serial_a > serial_b ? -1 : serial_a < serial_b;
 }
 
+/* How one of the two parts of the record is shown; an entry is what they are made of. */
+typedef struct Part
+{
+	unsigned max;	   /* entries */
+	size_t entry_size; /* bytes */
+	bool (*read)(WtRefusedRecord *record, unsigned i, void *entry);
+	int (*compare)(const void *a, const void *b);
+	void (*fill)(const void *entry, Datum *values, bool *nulls);
+} Part;
+
+#define MAX_COLUMNS 9
+
+/* Gives the entries of a part as rows: all are copied before one is shown. */
+static void
+show(FunctionCallInfo fcinfo, const Part *part)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	WtRefusedRecord *record;
+	dsm_segment *segment;
+	char *entries;
+	size_t n = 0;
+
+	InitMaterializedSRF(fcinfo, 0);
+	record = attach_for_query(&segment);
+	if (!record)
+		return;
+	entries = palloc(part->max * part->entry_size);
+	for (unsigned i = 0; i < part->max; i++)
+		n += part->read(record, i, entries + n * part->entry_size);
+	if (segment)
+		dsm_detach(segment);
+
+	qsort(entries, n, part->entry_size, part->compare);
+	for (size_t i = 0; i < n; i++)
+	{
+		Datum values[MAX_COLUMNS];
+		bool nulls[MAX_COLUMNS] = {false};
+
+		part->fill(entries + i * part->entry_size, values, nulls);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}
+
+static bool
+read_request(WtRefusedRecord *record, unsigned i, void *entry)
+{
+	return wt_refused_request(record, i, entry);
+}
+
 static int
 compare_requests(const void *a, const void *b)
 {
@@ -186,6 +235,43 @@ compare_requests(const void *a, const void *b)
 	const WtRefusedRequest *y = b;
 
 	return newer_first(x->time_us, x->serial, y->time_us, y->serial);
+}
+
+static void
+fill_request(const void *entry, Datum *values, bool *nulls)
+{
+	const WtRefusedRequest *r = entry;
+
+	values[0] = time_datum(r->time_us);
+	values[1] = ip_datum(&r->address, &nulls[1]);
+	values[2] = text_datum(r->method, r->method_length, &nulls[2]);
+	values[3] = text_datum(r->path, r->path_length, &nulls[3]);
+	nulls[4] = (r->status == 0);
+	values[4] = Int32GetDatum(r->status);
+	values[5] = reason_datum(r->reason);
+	values[6] = text_datum(r->user_agent, r->user_agent_length, &nulls[6]);
+	nulls[7] = (r->line == 0);
+	if (r->line > 0)
+		values[7] =
+			CStringGetTextDatum(psprintf("line %u, column %u", r->line, r->column));
+	values[8] = Int64GetDatum(r->times);
+}
+
+/* The rows of the view windtrap.refused. */
+Datum
+windtrap_refused_requests(PG_FUNCTION_ARGS)
+{
+	static const Part requests = {WT_REFUSED_REQUESTS, sizeof(WtRefusedRequest),
+								  read_request, compare_requests, fill_request};
+
+	show(fcinfo, &requests);
+	return (Datum) 0;
+}
+
+static bool
+read_client(WtRefusedRecord *record, unsigned i, void *entry)
+{
+	return wt_refused_client(record, i, entry);
 }
 
 static int
@@ -197,84 +283,25 @@ compare_clients(const void *a, const void *b)
 	return newer_first(x->last_us, 0, y->last_us, 0);
 }
 
-/* The rows of the view windtrap.refused. */
-Datum
-windtrap_refused_requests(PG_FUNCTION_ARGS)
+static void
+fill_client(const void *entry, Datum *values, bool *nulls)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	WtRefusedRequest *requests;
-	WtRefusedRecord *record;
-	dsm_segment *segment;
-	int n = 0;
+	const WtRefusedClient *c = entry;
 
-	InitMaterializedSRF(fcinfo, 0);
-	record = attach_for_query(&segment);
-	if (!record)
-		return (Datum) 0;
-	requests = palloc(WT_REFUSED_REQUESTS * sizeof(*requests));
-	for (unsigned i = 0; i < WT_REFUSED_REQUESTS; i++)
-		n += wt_refused_request(record, i, &requests[n]);
-	if (segment)
-		dsm_detach(segment);
-
-	qsort(requests, (size_t) n, sizeof(*requests), compare_requests);
-	for (int i = 0; i < n; i++)
-	{
-		const WtRefusedRequest *r = &requests[i];
-		Datum values[9];
-		bool nulls[9] = {false};
-
-		values[0] = time_datum(r->time_us);
-		values[1] = ip_datum(&r->address, &nulls[1]);
-		values[2] = text_datum(r->method, r->method_length, &nulls[2]);
-		values[3] = text_datum(r->path, r->path_length, &nulls[3]);
-		nulls[4] = (r->status == 0);
-		values[4] = Int32GetDatum(r->status);
-		values[5] = reason_datum(r->reason);
-		values[6] = text_datum(r->user_agent, r->user_agent_length, &nulls[6]);
-		nulls[7] = (r->line == 0);
-		if (r->line > 0)
-			values[7] =
-				CStringGetTextDatum(psprintf("line %u, column %u", r->line, r->column));
-		values[8] = Int64GetDatum(r->times);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
-	return (Datum) 0;
+	values[0] = ip_datum(&c->address, &nulls[0]);
+	values[1] = reason_datum(c->reason);
+	values[2] = Int64GetDatum((int64) c->times);
+	values[3] = time_datum(c->first_us);
+	values[4] = time_datum(c->last_us);
 }
 
 /* The rows of the view windtrap.refused_clients. */
 Datum
 windtrap_refused_by_client(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	WtRefusedClient *clients;
-	WtRefusedRecord *record;
-	dsm_segment *segment;
-	int n = 0;
+	static const Part clients = {WT_REFUSED_CLIENTS, sizeof(WtRefusedClient), read_client,
+								 compare_clients, fill_client};
 
-	InitMaterializedSRF(fcinfo, 0);
-	record = attach_for_query(&segment);
-	if (!record)
-		return (Datum) 0;
-	clients = palloc(WT_REFUSED_CLIENTS * sizeof(*clients));
-	for (unsigned i = 0; i < WT_REFUSED_CLIENTS; i++)
-		n += wt_refused_client(record, i, &clients[n]);
-	if (segment)
-		dsm_detach(segment);
-
-	qsort(clients, (size_t) n, sizeof(*clients), compare_clients);
-	for (int i = 0; i < n; i++)
-	{
-		const WtRefusedClient *c = &clients[i];
-		Datum values[5];
-		bool nulls[5] = {false};
-
-		values[0] = ip_datum(&c->address, &nulls[0]);
-		values[1] = reason_datum(c->reason);
-		values[2] = Int64GetDatum((int64) c->times);
-		values[3] = time_datum(c->first_us);
-		values[4] = time_datum(c->last_us);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+	show(fcinfo, &clients);
 	return (Datum) 0;
 }

@@ -11,10 +11,11 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/datum.h"
 #include "base/shared.h"
+#include "forward/forward_status.h"
 #include "views/status.h"
 
 PG_FUNCTION_INFO_V1(windtrap_status);
@@ -66,23 +67,6 @@ state_name(WtState state)
 	return "stopped";
 }
 
-static const char *
-forward_state_name(WtForwardState state)
-{
-	switch (state)
-	{
-		case WT_FORWARD_STARTING:
-			return "starting";
-		case WT_FORWARD_WAITING:
-			return "waiting for the extension";
-		case WT_FORWARD_WORKING:
-			return "working";
-		case WT_FORWARD_FAILING:
-			break;
-	}
-	return "failed";
-}
-
 /* What the launcher says of a place, where there is no process to say more. */
 static void
 use_start_status(ProcessStatus *p, const WtStartStatus *start)
@@ -99,13 +83,6 @@ use_start_status(ProcessStatus *p, const WtStartStatus *start)
 		p->error = start->error;
 }
 
-static Datum
-text_or_null(const char *text, bool *is_null)
-{
-	*is_null = (text == NULL || text[0] == '\0');
-	return *is_null ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
 static void
 put(ReturnSetInfo *result, const ProcessStatus *p)
 {
@@ -116,14 +93,14 @@ put(ReturnSetInfo *result, const ProcessStatus *p)
 	values[n++] = CStringGetTextDatum(p->kind);
 	nulls[n] = (p->number == 0);
 	values[n++] = Int32GetDatum(p->number);
-	values[n] = text_or_null(p->name, &nulls[n]);
+	values[n] = wt_text_or_null(p->name, &nulls[n]);
 	n++;
 	nulls[n] = (p->pid == 0);
 	values[n++] = Int32GetDatum(p->pid);
-	values[n] = text_or_null(
+	values[n] = wt_text_or_null(
 		OidIsValid(p->database) ? get_database_name(p->database) : NULL, &nulls[n]);
 	n++;
-	values[n] = text_or_null(p->addresses, &nulls[n]);
+	values[n] = wt_text_or_null(p->addresses, &nulls[n]);
 	n++;
 	nulls[n] = (p->port == 0);
 	values[n++] = Int32GetDatum(p->port);
@@ -136,9 +113,9 @@ put(ReturnSetInfo *result, const ProcessStatus *p)
 	values[n++] = TimestampTzGetDatum(p->last_run);
 	nulls[n] = (p->next_start == 0);
 	values[n++] = TimestampTzGetDatum(p->next_start);
-	values[n] = text_or_null(p->error, &nulls[n]);
+	values[n] = wt_text_or_null(p->error, &nulls[n]);
 	n++;
-	values[n] = text_or_null(p->stdout_error, &nulls[n]);
+	values[n] = wt_text_or_null(p->stdout_error, &nulls[n]);
 	n++;
 	Assert(n == N_COLUMNS);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
@@ -280,7 +257,9 @@ windtrap_status(PG_FUNCTION_ARGS)
 						   .name = f->target,
 						   .pid = f->pid,
 						   .database = shared->database,
-						   .state = forward_state_name(f->state),
+						   .state = f->state == WT_FORWARD_FAILING
+										? "failed"
+										: wt_forward_state_name(f->state),
 						   .since = f->since,
 						   .error = f->error};
 

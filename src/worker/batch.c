@@ -57,6 +57,9 @@
 /* The second try of a batch when the worker is stopping, ms. */
 #define RETRY_TIMEOUT 2000
 
+/* Of the path in ?time_field=…, bytes. */
+#define TIME_FIELD_SIZE 128
+
 /* Errors that are listed in an answer. */
 #define MAX_LISTED 10
 
@@ -111,8 +114,9 @@ struct Job
 	bool checking;
 	bool checked; /* it is well-formed to its end, and not too long */
 	int64 n_checked;
-	bool decoded; /* all of it */
-	int status;	  /* of the answer, where that is known already; 0: it is not */
+	bool decoded;					  /* all of it */
+	char time_field[TIME_FIELD_SIZE]; /* the path to each event's own time; "": none */
+	int status; /* of the answer, where that is known already; 0: it is not */
 	WtReason reason;
 	const char *message;
 };
@@ -238,8 +242,8 @@ make_stand_in(Event *event, WtReason reason, const char *error)
 {
 	MemoryContext old = MemoryContextSwitchTo(event->job->piece);
 
-	event->row.data =
-		wt_enrich_quarantined(event->job->envelope, error, event->raw, event->raw_length);
+	event->row.data = wt_enrich_quarantined(event->job->envelope, event->row.data, error,
+											event->raw, event->raw_length);
 	event->row.status = 422;
 	event->quarantined = true;
 	list_error(event->job, event->row.index, reason, error);
@@ -394,6 +398,7 @@ begin_job(Job *job)
 {
 	const WtRequest *request = job->request;
 	WtDecoder *decoder = &job->decoder;
+	WtInflateResult inflated;
 
 	job->begun = true;
 	if (request->route != WT_ROUTE_EVENTS)
@@ -406,11 +411,14 @@ begin_job(Job *job)
 	decoder->length = request->body_length;
 	decoder->max_event_size = (size_t) wt_max_event_size;
 	decoder->request = request;
-	if (!take_inflated(job,
-					   wt_inflate(request->content_encoding, request->body,
-								  request->body_length, (size_t) wt_max_body_size,
-								  &job->inflated),
-					   &job->inflated))
+	inflated = wt_inflate(request->content_encoding, request->body, request->body_length,
+						  (size_t) wt_max_body_size, &job->inflated);
+	/* What is not known here may be the protocol's own. */
+	if (request->endpoint && wt_protocol_of(request)->unpack &&
+		(inflated == WT_INFLATE_UNSUPPORTED ||
+		 (inflated == WT_INFLATE_CORRUPT && !request->content_encoding)))
+		inflated = WT_INFLATE_PLAIN;
+	if (!take_inflated(job, inflated, &job->inflated))
 		return false;
 	if (request->endpoint)
 	{
@@ -419,6 +427,9 @@ begin_job(Job *job)
 	}
 	else if (!convert_body(job) || !take_key(job))
 		return false;
+	if (!request->endpoint && request->query)
+		(void) wt_query_value(request, "time_field", job->time_field,
+							  sizeof(job->time_field));
 	wt_my_counters()->bytes_decoded += decoder->length;
 	job->envelope = wt_enrich_request(request);
 	return true;
@@ -447,6 +458,8 @@ decode_event(Job *job)
 
 	if (result == WT_DECODE_EVENT || result == WT_DECODE_BAD)
 		take_context(job);
+	if (result == WT_DECODE_EVENT && job->time_field[0] != '\0')
+		wt_decode_time_field(decoder, &json, job->time_field);
 	switch (result)
 	{
 		case WT_DECODE_EVENT:

@@ -110,22 +110,6 @@ static bool sockets_failed;		 /* to open, when they were tried last */
 static bool
 	listening_elsewhere; /* or otherwise than the settings say: to be tried again */
 
-/*
- * SIGTERM: answer what is there, and leave.  A transaction that waits is cancelled, and gets
- * one more, shorter try.
- */
-static void
-on_stop(void)
-{
-	wt_store_stopping = true;
-}
-
-static bool
-is_busy(void)
-{
-	return wt_store_in_progress;
-}
-
 /* libmicrohttpd is beyond repair: leave without taking the server along. */
 static void
 on_panic(const char *reason)
@@ -824,13 +808,11 @@ wait_if_encoding_is_unfit(void)
 void
 windtrap_worker_main(Datum arg)
 {
-	static const WtProcess process = {
-		.on_stop = on_stop, .is_busy = is_busy, .on_reload = on_reload};
 	int number = DatumGetInt32(arg);
 	WtWorkerArgs args;
 
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
-	wt_process_begin(&process);
+	wt_process_begin(on_reload);
 	my_number = number;
 	wt_status_begin(number, args.database);
 	wt_connect(args.database);

@@ -17,16 +17,19 @@ CREATE ROLE windtrap_test_deploy;
 CREATE ROLE windtrap_test_keeper;
 CREATE SCHEMA windtrap_test_own;
 SELECT windtrap.create_log_table('windtrap_test_own.log');
-GRANT USAGE ON SCHEMA windtrap_test_own TO windtrap_test_dashboard;
+GRANT USAGE ON SCHEMA windtrap_test_own TO windtrap_test_dashboard, windtrap_test_keeper;
 GRANT SELECT ON windtrap_test_own.log TO windtrap_test_dashboard;
 GRANT EXECUTE ON FUNCTION windtrap.start, windtrap.stop, windtrap.create_token,
 	windtrap.revoke_token, windtrap.worker_status TO windtrap_test_deploy;
 GRANT SELECT ON windtrap.tokens, windtrap.status TO windtrap_test_deploy;
 GRANT pg_monitor TO windtrap_test_keeper;
-GRANT EXECUTE ON FUNCTION windtrap.upkeep, windtrap.redeliver, windtrap.reset_stats
-	TO windtrap_test_keeper;
+GRANT EXECUTE ON FUNCTION windtrap.reset_stats, windtrap.redeliver, windtrap.upkeep,
+	windtrap.adopt_partitions, windtrap.retry_quarantined(text[]),
+	windtrap.retry_quarantined(text, text), windtrap.discard_quarantined TO windtrap_test_keeper;
+GRANT SELECT, UPDATE (next_try, tries) ON windtrap.dead_letter TO windtrap_test_keeper;
+GRANT SELECT ON windtrap.outbox_position TO windtrap_test_keeper;
 
-SELECT plan(59);
+SELECT plan(68);
 
 -- Whatever functions there are.
 SELECT is_empty(
@@ -77,6 +80,43 @@ SELECT ok(
 	 WHERE name = 'windtrap' AND installed),
 	'only a superuser may create the extension');
 
+-- Function by function: who may call it, of the roles of docs/security.md.  A function that is
+-- new has to be put here.
+CREATE TEMPORARY TABLE expected (function text COLLATE "C", callers text[] COLLATE "C");
+INSERT INTO expected VALUES
+	('windtrap.start()', '{deploy,operator}'),
+	('windtrap.stop()', '{deploy,operator}'),
+	('windtrap.create_log_table(text,text)', '{operator}'),
+	('windtrap.create_token(text,text,text,text[],integer,timestamp with time zone)', '{deploy}'),
+	('windtrap.revoke_token(text)', '{deploy}'),
+	('windtrap.tokens_changed()', '{}'),
+	('windtrap.upkeep(timestamp with time zone,text,boolean)', '{keeper}'),
+	('windtrap.upkeep_failed()', '{keeper,monitor}'),
+	('windtrap.adopt_partitions()', '{keeper}'),
+	('windtrap.redeliver(text,text[])', '{keeper}'),
+	('windtrap.retry_quarantined(text[])', '{keeper}'),
+	('windtrap.retry_quarantined(text,text)', '{keeper}'),
+	('windtrap.discard_quarantined(text[])', '{keeper}'),
+	('windtrap.number_batch()', '{}'),
+	('windtrap.worker_status()', '{deploy,keeper,monitor}'),
+	('windtrap.worker_stats()', '{keeper,monitor}'),
+	('windtrap.all_metrics()', '{keeper,monitor}'),
+	('windtrap.reset_stats()', '{keeper}'),
+	('windtrap.refused_requests()', '{keeper,monitor}'),
+	('windtrap.refused_by_client()', '{keeper,monitor}'),
+	('windtrap.forwarder_status()', '{keeper,monitor}'),
+	-- These tell nothing that their caller could not find out in other ways.
+	('windtrap.log_table()', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.parse_event(bytea)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.quarantined()', '{dashboard,deploy,keeper,monitor,nobody,operator}');
+SELECT results_eq(
+	$$SELECT p.oid::regprocedure::text COLLATE "C",
+		ARRAY(SELECT r COLLATE "C" FROM unnest('{dashboard,deploy,keeper,monitor,nobody,operator}'::text[]) r
+			WHERE has_function_privilege('windtrap_test_' || r, p.oid, 'EXECUTE') ORDER BY 1)
+	  FROM pg_proc p WHERE pronamespace = 'windtrap'::regnamespace ORDER BY 1$$,
+	'SELECT function, callers FROM expected ORDER BY 1',
+	'each function may be called by these, and by nobody else');
+
 -- Role by role.
 SELECT function_privs_are('windtrap', 'start', '{}'::name[], 'windtrap_test_nobody', '{}'::name[]);
 SELECT function_privs_are('windtrap', 'stop', '{}'::name[], 'windtrap_test_nobody', '{}'::name[]);
@@ -108,6 +148,10 @@ SELECT throws_ok('SELECT FROM windtrap.idempotency_key', '42501', NULL, 'an ordi
 SELECT throws_ok('SELECT windtrap.start()', '42501', NULL, 'an ordinary role may not start');
 SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'nor stop');
 SELECT throws_ok('SELECT windtrap.create_log_table()', '42501', NULL, 'nor make a log table');
+SELECT throws_ok($$SELECT windtrap.retry_quarantined('{x}')$$, '42501', NULL, 'nor retry what is in quarantine');
+SELECT throws_ok($$SELECT windtrap.retry_quarantined('x', '{}')$$, '42501', NULL, 'nor put something else in its place');
+SELECT throws_ok($$SELECT windtrap.discard_quarantined('{x}')$$, '42501', NULL, 'nor discard it');
+SELECT throws_ok('SELECT windtrap.adopt_partitions()', '42501', NULL, 'nor take strays back');
 SELECT throws_ok('SELECT * FROM windtrap.status', '42501', NULL, 'nor read the status');
 SELECT throws_ok('SELECT * FROM windtrap.refused', '42501', NULL, 'nor what was refused');
 SELECT throws_ok('SELECT * FROM windtrap.refused_clients', '42501', NULL, 'nor whom');
@@ -131,6 +175,11 @@ SELECT throws_ok('SELECT * FROM windtrap.token', '42501', NULL, 'but nothing tha
 SET LOCAL ROLE windtrap_test_keeper;
 SELECT lives_ok('SELECT * FROM windtrap.stats, windtrap.forwarding', 'an operator sees what there is');
 SELECT lives_ok('SELECT windtrap.reset_stats()', 'and resets the counters');
+SELECT lives_ok('SELECT windtrap.redeliver()', 'has dead letters sent again');
+SELECT throws_ok($$SELECT windtrap.redeliver('nosuch')$$, '42704', NULL, 'or those for one target');
+SELECT throws_ok($$SELECT * FROM windtrap.upkeep(name => 'windtrap_test_own.log')$$, '42501',
+	'must be owner of table log', 'keeps up no table that is not his');
+SELECT throws_ok('UPDATE windtrap.dead_letter SET data = NULL', '42501', NULL, 'and changes no event');
 RESET ROLE;
 
 -- Rights on the function are not rights on a schema.
