@@ -107,6 +107,7 @@ OBJS = \
 	src/views/stats.o \
 	src/views/status.o \
 	src/worker/batch.o \
+	src/worker/condition.o \
 	src/worker/control.o \
 	src/worker/launcher.o \
 	src/worker/tokens.o \

@@ -65,6 +65,34 @@ SQL
 	is(event($port), 200, 'and events are stored');
 }
 
+# Whatever the trigger does, and however far making the table has come, nothing is left of it.
+query(<<'SQL');
+CREATE SCHEMA e;
+CREATE SEQUENCE e.s;
+CREATE FUNCTION e.late() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity ~ '_2') THEN RAISE EXCEPTION 'no partitions today'; END IF; END $$;
+CREATE FUNCTION e.types() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+	EXECUTE format('CREATE TYPE e.t%s AS (a int)', nextval('e.s'));
+	EXECUTE format('CREATE TABLE e.u%s (a e.t%s, b public.log[])', currval('e.s'), currval('e.s'));
+	RAISE EXCEPTION 'no types today'; END $$;
+SQL
+for my $case ([ late => 'CREATE TABLE', 'no partitions today' ], [ types => 'COMMENT', 'no types today' ])
+{
+	my ($function, $tag, $reason) = @$case;
+	my $load = start_load($port, connections => 8, pause => 0.01);
+	my $mark = log_mark($node);
+	query("BEGIN; DROP TABLE log; CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('$tag') EXECUTE FUNCTION e.$function(); COMMIT");
+	ok(wait_for(sub { count_in_log($node, qr/cannot be made: $reason/, $mark) }), "$reason: it cannot be made");
+	# The first pause is over, and there is another try.
+	ok(wait_for(sub { count_in_log($node, qr/could not store events: $reason/, $mark) >= 2 }), "$reason: it is tried again");
+	query('DROP EVENT TRIGGER refuse');
+	ok(wait_for(sub { event($port) == 200 }, 5), "$reason: it is made once it can be");
+	my $codes = $load->stop;
+	is(join(' ', grep { !/^(200|503)$/ } keys %$codes), '', "$reason: all are answered");
+	is(query(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'e'::regnamespace AND relname ~ '^[tu]'}), 0, "$reason: nothing half made is left");
+	unlike(log_since($node, $mark), qr/concurrently dropped|cache lookup failed/, "$reason: nothing stale is in the way");
+}
+
 #
 # A table that was there until just now
 #
@@ -95,7 +123,7 @@ SQL
 	query(q{CREATE TABLE log_20200230 (LIKE log); CREATE TABLE log_20200301 (i int)});
 	my $before = query('SELECT count(*) FROM log');
 	is( query('SELECT partition, action, rows FROM windtrap.adopt_partitions() ORDER BY 1'),
-		"public.log_20200229|attached|\npublic.log_$today|moved|$rows\npublic.log_default|moved|0", 'and taken back');
+		"public.log_20200229|attached|\npublic.log_20200230|left alone|\npublic.log_20200301|left alone|\npublic.log_$today|moved|$rows\npublic.log_default|moved|0", 'and taken back');
 	is(query('SELECT count(*) FROM log'), $before + $rows + 1, 'with all rows');
 	is(query('SELECT count(*) FROM windtrap.stray_partitions'), 0, 'once');
 	is(query(q{SELECT count(*) FROM pg_class WHERE relname IN ('log_20200230', 'log_20200301')}), 2, 'others stay');

@@ -84,6 +84,75 @@ ok(wait_for(sub { status('pid IS NOT NULL', 'upkeep') eq 't' }, 5), 'the upkeep 
 ok(ready($port, 8), 'and it comes back');
 
 #
+# The launcher is ended: those that it has started go on, and the next one takes them over
+#
+sub end_launcher
+{
+	my ($what) = @_;
+	my $before = status('pid', 'launcher');
+	query("SELECT pg_terminate_backend($before)");
+	ok(wait_for(sub { my $now = status('pid', 'launcher'); $now ne '' && $now ne $before && status('state', 'launcher') eq 'working' }, 10),
+		"$what: another launcher comes");
+	return;
+}
+
+sub pids { return query(q{SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE backend_type ~ '^windtrap (worker|upkeep|forwarder)'}); }
+
+sub take_over
+{
+	my ($what) = @_;
+	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE pid IS NOT NULL AND kind <> 'launcher'}) == 4 }), "$what: two workers, the upkeep, a forwarder");
+	wait_for(sub { event($port) == 200 });
+	my $pids = pids();
+	my $load = start_load($port, connections => 8);
+	$load->wait_for_more(100);
+	for my $round (1 .. 3)
+	{
+		end_launcher("$what, round $round");
+		is(pids(), $pids, "$what, round $round: the others are those that were");
+		$load->wait_for_more(100);
+	}
+	sleep 1.5;    # should it start any of them once more
+	is(pids(), $pids, "$what: and stay");
+	my $codes = $load->stop;
+	is(join(' ', keys %$codes), '200', "$what: $codes->{200} events, all answered 200");
+	is($load->audit($node), $load->nothing_wrong, "$what: all of them are there");
+
+	# What it has taken over it looks after.
+	for my $kind (qw(worker upkeep forwarder))
+	{
+		my ($pid) = split /\n/, status('pid', $kind);
+		query("SELECT pg_terminate_backend($pid)");
+		ok(wait_for(sub { my $now = status(q{string_agg(pid::text, ' ')}, $kind); $now !~ /\b$pid\b/ && ($now =~ tr/ //) == ($kind eq 'worker') && $now ne '' }, 5),
+			"$what: a $kind that is ended is started again within 5 s");
+	}
+	ok(wait_for(sub { event($port) == 200 }), "$what: it serves");
+	return;
+}
+
+query('CREATE TABLE target (event_timestamp timestamptz, data jsonb, status int)');
+alter_system($node, 'windtrap.workers' => 2, 'windtrap.forward_to' => 'target');
+take_over('static');
+end_launcher('static, again');
+alter_system($node, 'windtrap.workers' => undef, 'windtrap.forward_to' => undef);
+ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind <> 'launcher'}) == 2 }), 'static: what it has taken over and is not wanted any more goes');
+{
+	# Stopped, in the moment in which there is none.
+	my $before = status('pid', 'launcher');
+	query("SELECT pg_terminate_backend($before)");
+	is(query('SELECT windtrap.stop()'), 't', 'static: stopped meanwhile');
+	is(pids(), '', 'static: none is left');
+	ok(wait_for(sub { my $now = status('pid', 'launcher'); $now ne '' && $now ne $before }), 'static: the launcher is back');
+	sleep 1.5;
+	is(pids(), '', 'static: it starts nobody');
+	$before = status('pid', 'launcher');
+	query("SELECT pg_terminate_backend($before)");
+	like(query('SELECT windtrap.start()'), qr/:$port/, 'static: started, when there is none');
+	is(event($port), 200, 'static: it serves');
+	is(query(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'windtrap launcher'}), 1, 'static: there is one launcher');
+}
+
+#
 # No slot, no database
 #
 $node->append_conf('postgresql.conf', 'max_worker_processes = 3');
@@ -133,7 +202,7 @@ reload($node);
 ok(wait_for(sub { status('last_error', 'launcher') eq '' }), 'and with the settings');
 
 # Without preload.
-$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\nmax_worker_processes = 8\n");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\nmax_worker_processes = 12\n");
 changing_conf("windtrap.auth = 'tokens'\n");
 $node->restart;
 my ($code, $out, $err) = $node->psql('postgres', 'SELECT windtrap.start()');
@@ -146,6 +215,10 @@ like($err, qr/windtrap\.auth by ALTER DATABASE has no effect/, 'as of a setting 
 query(q{ALTER DATABASE postgres RESET windtrap.auth});
 query('SELECT windtrap.start()');
 is(event($port), 200, 'taken back, it serves');
+alter_system($node, 'windtrap.workers' => 2, 'windtrap.forward_to' => 'target');
+take_over('dynamic');
+is(query('SELECT windtrap.stop()'), 't', 'dynamic: what it has taken over is stopped');
+is(query(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ '^windtrap'}), 0, 'dynamic: and itself');
 
 $node->stop;
 unlike(log_since($node), qr/terminated by signal|PANIC|TRAP/, 'nothing has crashed');

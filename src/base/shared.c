@@ -82,6 +82,8 @@ wt_counters_attend(void)
 static void
 end_status(int code, Datum arg)
 {
+	int launcher_pid;
+
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	/* The launcher may have given the place to a successor. */
 	if (my_status->pid == MyProcPid)
@@ -96,7 +98,10 @@ end_status(int code, Datum arg)
 			my_status->since = GetCurrentTimestamp();
 		}
 	}
+	launcher_pid = wt_shared->launcher_pid;
 	LWLockRelease(&wt_shared->lock);
+	/* One that has adopted us is not told by the server. */
+	wt_wake(launcher_pid);
 }
 
 void

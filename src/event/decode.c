@@ -861,6 +861,23 @@ wt_decode_time(WtDecoder *decoder, const WtJsonToken *t)
 				 "the event's own time cannot be read");
 }
 
+/* What surrounds an event is stored, be it good or bad: it is made fit in any case. */
+static WtDecodeResult
+next_of_protocol(WtDecoder *decoder, WtJson *json)
+{
+	WtDecodeResult result = decoder->protocol(decoder, json);
+	const bool repair = json->repair;
+	const WtJsonToken *unfit;
+
+	if (result != WT_DECODE_BAD || !decoder->decoded.has_context)
+		return result;
+	json->repair = true;
+	if (!wt_json_repair(json, &unfit))
+		result = WT_DECODE_OUT_OF_MEMORY;
+	json->repair = repair;
+	return result;
+}
+
 WtDecodeResult
 wt_decode_next(WtDecoder *decoder, WtJson *json)
 {
@@ -870,7 +887,7 @@ wt_decode_next(WtDecoder *decoder, WtJson *json)
 	{
 		memset(&decoder->decoded, 0, sizeof(decoder->decoded));
 		decoder->batch = true;
-		return decoder->protocol(decoder, json);
+		return next_of_protocol(decoder, json);
 	}
 	switch (decoder->form)
 	{

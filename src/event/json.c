@@ -174,8 +174,11 @@ wt_json_reserve(WtJson *json, size_t length)
 char *
 wt_json_room(WtJson *json, size_t length)
 {
+	static char nothing[1];
 	char *room;
 
+	if (length == 0)
+		return nothing;
 	if (!wt_json_reserve(json, length))
 		return NULL;
 	room = json->scratch + json->scratch_used;

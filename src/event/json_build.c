@@ -281,6 +281,16 @@ wt_build_token(WtBuild *build, uint32_t i)
 	}
 }
 
+void
+wt_build_undo(WtBuild *build, uint32_t i)
+{
+	if (has_failed(build))
+		return;
+	build->json->n_tokens = i;
+	if (build->depth > 0)
+		build->json->tokens[build->open[build->depth - 1]].length--;
+}
+
 bool
 wt_build_parse(WtBuild *build, const char *text, size_t length)
 {

@@ -65,6 +65,9 @@ extern char *wt_build_room(WtBuild *build, size_t length);
  */
 extern bool wt_build_parse(WtBuild *build, const char *text, size_t length);
 
+/* Takes back the last value, which is token i. */
+extern void wt_build_undo(WtBuild *build, uint32_t i);
+
 /* Where the next value will be. */
 static inline uint32_t
 wt_build_next(const WtBuild *build)

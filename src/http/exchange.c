@@ -512,6 +512,7 @@ count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 					: r->status == MHD_HTTP_CONTENT_TOO_LARGE ? WT_REASON_BODY_TOO_LARGE
 															  : WT_REASON_MALFORMED;
 	}
+	wt_holding_note(listener, r);
 	wt_count_request(listener->counters, r->status, r->reason);
 	wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
 					 (uint64_t) (monotonic_us() - r->begun_us));

@@ -12,6 +12,22 @@
 /* Bodies up to here find room when larger ones do not, bytes. */
 #define MODEST_BODY (64 * 1024)
 
+/* That the system had no memory for an event is shown for so long, ms. */
+#define SHORTAGE_TIME 5000
+
+static const char overload[] = "too many events are waiting to be stored, try again";
+
+/*
+ * Whether bodies fill the memory up to a limit, bytes, so that requests are held; now: ms.
+ * Where nobody is favoured the next one will be, so there is room for him.
+ */
+static bool
+is_crowded(const WtListener *listener, size_t limit, int64_t now)
+{
+	return listener->inflight >= limit && listener->favoured &&
+		   listener->favoured_at + FAVOUR_TIMEOUT > now;
+}
+
 /*
  * One request at a time always has room: else all could wait for each other, each with half
  * of its body received.
@@ -25,7 +41,7 @@ wt_holding_has_room(WtListener *listener, Request *r)
 		limit += limit / 2;
 	if (listener->inflight < limit || listener->favoured == r)
 		return true;
-	if (listener->favoured && listener->favoured_at + FAVOUR_TIMEOUT > listener->now)
+	if (is_crowded(listener, limit, listener->now))
 		return false;
 	listener->favoured = r;
 	listener->favoured_at = listener->now;
@@ -35,12 +51,10 @@ wt_holding_has_room(WtListener *listener, Request *r)
 enum MHD_Result
 wt_holding_refuse(Request *r, size_t length)
 {
-	static const char sentence[] = "too many events are waiting to be stored, try again";
-
 	if (r->public.body_length == 0 && length == 0)
-		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, sentence,
+		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_OVERLOAD, overload,
 						 true);
-	wt_refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD, sentence);
+	wt_refuse_in_body(r, 503, "Service Unavailable", WT_REASON_OVERLOAD, overload);
 	return MHD_NO;
 }
 
@@ -96,4 +110,35 @@ wt_holding_leave(WtListener *listener, const Request *r)
 {
 	listener->inflight -= r->public.body_length;
 	wt_holding_complete(listener, r);
+}
+
+void
+wt_holding_note(WtListener *listener, const Request *r)
+{
+	if (r->public.route != WT_ROUTE_EVENTS)
+		return;
+	if (r->reason == WT_REASON_OVERLOAD || r->reason == WT_REASON_MEMORY)
+	{
+		listener->shortage = r->reason;
+		listener->shortage_at = listener->now;
+	}
+	else if (r->status >= 200 && r->status < 300)
+		listener->shortage = WT_REASON_NONE;
+}
+
+const char *
+wt_holding_shortage(const WtListener *listener)
+{
+	int64_t now = monotonic_ms();
+
+	switch (listener->shortage)
+	{
+		case WT_REASON_OVERLOAD:
+			return is_crowded(listener, listener->settings.max_inflight, now) ? overload
+																			  : NULL;
+		case WT_REASON_MEMORY:
+			return now - listener->shortage_at < SHORTAGE_TIME ? "out of memory" : NULL;
+		default:
+			return NULL;
+	}
 }

@@ -29,4 +29,10 @@ extern void wt_holding_count(Request *r, size_t length);
 extern void wt_holding_complete(WtListener *listener, const Request *r);
 extern void wt_holding_leave(WtListener *listener, const Request *r);
 
+/* Notes, when a request is over, whether there was memory for its events. */
+extern void wt_holding_note(WtListener *listener, const Request *r);
+
+/* As wt_listener_shortage. */
+extern const char *wt_holding_shortage(const WtListener *listener);
+
 #endif

@@ -404,8 +404,13 @@ wt_listener_answer_probe(WtListener *listener, WtRequest *request)
 void
 wt_listener_set_health(WtListener *listener, const char *reason)
 {
-	free(listener->health);
-	listener->health = reason ? strdup(reason) : NULL;
+	snprintf(listener->health, sizeof(listener->health), "%s", reason ? reason : "");
+}
+
+const char *
+wt_listener_shortage(const WtListener *listener)
+{
+	return wt_holding_shortage(listener);
 }
 
 int
@@ -461,6 +466,5 @@ wt_listener_destroy(WtListener *listener)
 	wt_request_free_all(listener);
 	if (listener->poll_fd >= 0)
 		close(listener->poll_fd);
-	free(listener->health);
 	free(listener);
 }

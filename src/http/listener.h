@@ -113,6 +113,13 @@ extern void wt_listener_answer_probe(WtListener *listener, WtRequest *request);
  */
 extern void wt_listener_set_health(WtListener *listener, const char *reason);
 
+/*
+ * Why events are refused for want of memory; NULL: they are not, that is, one has been
+ * accepted since the last that was refused for that, or there is room again.  What the
+ * system has no memory for is told by trying alone: it is forgotten after some seconds.
+ */
+extern const char *wt_listener_shortage(const WtListener *listener);
+
 /* Requests that were received in part or in full and have no answer yet. */
 extern int wt_listener_unanswered(const WtListener *listener);
 

@@ -39,6 +39,7 @@
 #include "base/compat.h"
 #include "base/counters.h"
 #include "http/addresses.h"
+#include "http/answer.h"
 #include "http/arrivals.h"
 #include "http/auth.h"
 #include "http/lingering.h"
@@ -190,6 +191,8 @@ struct WtListener
 	size_t inflight;	 /* bytes of bodies */
 	Request *favoured;	 /* it has room whatever there is, as long as it goes on */
 	int64_t favoured_at; /* when its last piece came, ms */
+	WtReason shortage;	 /* of memory, by which the last event was refused; or none */
+	int64_t shortage_at; /* ms */
 
 	uint64_t n_callbacks; /* of MHD's */
 	uint64_t last_n_callbacks;
@@ -199,7 +202,7 @@ struct WtListener
 	struct MHD_Response *accepted_and_close;
 	struct MHD_Response *healthy;
 	struct MHD_Response *healthy_and_close;
-	char *health; /* reason for not being well; NULL: well */
+	char health[WT_ANSWER_SIZE]; /* reason for not being well; "": well */
 };
 
 /* Clocks: of those that only go on, and of the calendar's, since 1970-01-01 UTC. */

@@ -241,7 +241,7 @@ wt_answer_options(Request *r, const char *allow)
 enum MHD_Result
 wt_answer_health(WtListener *listener, Request *r, bool may_read)
 {
-	if (listener->health)
+	if (listener->health[0] != '\0')
 		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_UNAVAILABLE,
 						 may_read ? listener->health : "events cannot be stored now",
 						 false);
@@ -266,7 +266,8 @@ wt_make_probe(const WtListener *listener, Request *r)
 	WtWords words = {.status = MHD_HTTP_OK};
 	WtAnswer answer;
 
-	r->public.endpoint->probe(&r->public, listener->health, &words);
+	r->public.endpoint->probe(&r->public, listener->health[0] ? listener->health : NULL,
+							  &words);
 	answer = (WtAnswer){.status = words.status,
 						.type = words.type,
 						.body = words.body.data ? words.body.data : "",

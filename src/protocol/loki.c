@@ -89,7 +89,8 @@ unpack(const WtRequest *request, const char *body, size_t length, size_t limit,
 
 /*
  * Adds the line; what is an object as text becomes that, its token then being the event's.
- * The text may lie in the tokens' own memory, and must not move while it is being read.
+ * The text may lie in the tokens' own memory, and must not move while it is being read: each
+ * byte of it may have become three, by repair, and is to be read twice.
  */
 static bool
 add_line(WtBuild *build, const WtLokiFormat *format, const WtLokiEntry *entry,
@@ -98,7 +99,7 @@ add_line(WtBuild *build, const WtLokiFormat *format, const WtLokiEntry *entry,
 	const WtJsonToken *t;
 	uint32_t object;
 
-	if (!wt_json_reserve(build->json, 2 * entry->line.length))
+	if (!wt_json_reserve(build->json, 6 * entry->line.length))
 	{
 		build->out_of_memory = true;
 		return true;

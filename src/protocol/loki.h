@@ -20,7 +20,6 @@ typedef struct WtLokiState
 	WtJsonText entries; /* of the current stream */
 	WtJsonText labels;	/* of the current stream, as they were sent */
 	bool begun;
-	bool in_stream;
 	bool old_form; /* of JSON: {"labels":"…","entries":[{"ts":…,"line":…}]} */
 	bool
 		same_context; /* the last event had the labels of this stream, and nothing else */

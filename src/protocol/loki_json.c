@@ -32,6 +32,7 @@ begin(WtLokiState *state, const char *body, size_t length)
 	if (!wt_json_walk_whole(body, length, &whole) ||
 		!wt_json_walk_into(&members, whole, '{'))
 		return false;
+	state->entries = (WtJsonText){body, 0};
 	while (wt_json_walk_member(&members, &name, &value))
 	{
 		if (!wt_json_walk_is(name, "streams") || !wt_json_walk_into(&streams, value, '['))
@@ -124,7 +125,7 @@ next(WtLokiState *state, WtLokiEntry *entry)
 		WtJsonText text;
 		WtLokiResult result;
 
-		if (state->in_stream && wt_json_walk_element(&entries, &text))
+		if (wt_json_walk_element(&entries, &text))
 		{
 			state->entries = left_of(&entries);
 			*entry = (WtLokiEntry){.raw = text};
@@ -132,12 +133,11 @@ next(WtLokiState *state, WtLokiEntry *entry)
 					   ? WT_LOKI_ENTRY
 					   : WT_LOKI_BAD_ENTRY;
 		}
-		if (state->in_stream && entries.broken)
+		if (entries.broken)
 			return WT_LOKI_BROKEN;
 		result = next_stream(state);
 		if (result != WT_LOKI_ENTRY)
 			return result;
-		state->in_stream = true;
 	}
 }
 
@@ -153,14 +153,14 @@ add_labels(WtBuild *build, const WtLokiState *state)
 	uint32_t i = wt_build_next(build);
 	const WtJsonToken *t;
 
-	/* For labels that are text, which must not move while they are read. */
-	if (!wt_json_reserve(build->json, 2 * state->labels.length) ||
+	/* For labels that are text, which must not move while they are read, see loki.c. */
+	if (!wt_json_reserve(build->json, 6 * state->labels.length) ||
 		!wt_build_parse(build, state->labels.text, state->labels.length))
 		return false;
 	t = &build->json->tokens[i];
 	if (t->type != WT_JSON_STRING)
 		return true;
-	build->json->n_tokens = i;
+	wt_build_undo(build, i);
 	return wt_loki_add_labels(build, t->u.text, t->length);
 }
 

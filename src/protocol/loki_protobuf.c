@@ -12,6 +12,7 @@ static bool
 begin(WtLokiState *state, const char *body, size_t length)
 {
 	state->streams = (WtJsonText){body, length};
+	state->entries = (WtJsonText){body, 0};
 	return true;
 }
 

@@ -63,8 +63,8 @@ static struct
 	bool all; /* it is the table's fault */
 } refused;
 
-static bool
-is_raised_by_hand(const ErrorData *error)
+bool
+wt_is_raised_by_hand(const ErrorData *error)
 {
 	return error->funcname && strcmp(error->funcname, "exec_stmt_raise") == 0;
 }
@@ -77,6 +77,15 @@ is_filled(const char *column)
 		   strcmp(column, "status") == 0;
 }
 
+/* The server gives out no ids, until it is vacuumed; with the code of an index row too long. */
+static bool
+is_out_of_ids(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED && error->funcname &&
+		   (strcmp(error->funcname, "GetNewTransactionId") == 0 ||
+			strcmp(error->funcname, "GetNewMultiXactId") == 0);
+}
+
 static WtBlame
 blame_of(const ErrorData *error, bool no_partition)
 {
@@ -84,6 +93,8 @@ blame_of(const ErrorData *error, bool no_partition)
 
 	if (no_partition)
 		return WT_BLAME_MOMENT; /* the table is not ready for it yet */
+	if (is_out_of_ids(error))
+		return WT_BLAME_END;
 	/* Row-level security says no with the code of a missing privilege. */
 	if (sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && error->funcname &&
 		strcmp(error->funcname, "ExecWithCheckOptions") == 0)
@@ -99,11 +110,11 @@ blame_of(const ErrorData *error, bool no_partition)
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_SYSTEM_ERROR:
-			if (is_raised_by_hand(error))
+			if (wt_is_raised_by_hand(error))
 				return WT_BLAME_UNCLEAR;
 			return sqlstate == ERRCODE_QUERY_CANCELED ? WT_BLAME_END : WT_BLAME_MOMENT;
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-			return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE && !is_raised_by_hand(error)
+			return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE && !wt_is_raised_by_hand(error)
 					   ? WT_BLAME_MOMENT
 					   : WT_BLAME_UNCLEAR;
 		case ERRCODE_FEATURE_NOT_SUPPORTED:
@@ -130,8 +141,8 @@ reason_of(const ErrorData *error)
 {
 	const char *text = error->constraint_name ? error->constraint_name
 					   : error->column_name	  ? error->column_name
-					   : is_raised_by_hand(error) && error->context ? error->context
-																	: error->message;
+					   : wt_is_raised_by_hand(error) && error->context ? error->context
+																	   : error->message;
 
 	return hash_combine(
 		(uint32) error->sqlerrcode,

@@ -35,6 +35,9 @@ typedef struct WtFailure
 	char message[256];
 } WtFailure;
 
+/* Whether PL/pgSQL's RAISE has raised it: somebody means it. */
+extern bool wt_is_raised_by_hand(const ErrorData *error);
+
 /* Says what an error is. */
 extern void wt_failure_note(WtFailure *failure, const ErrorData *error);
 

@@ -53,6 +53,7 @@
 #include "store/insert.h"
 #include "store/log_table.h"
 #include "store/outbox.h"
+#include "store/restoring.h"
 #include "base/settings.h"
 #include "base/shared.h"
 #include "base/transact.h"
@@ -204,8 +205,13 @@ static void
 look_up_target(void)
 {
 	RangeVar *name = wt_log_table_name(wt_table);
+	const char *restoring = wt_restore_in_progress(true);
 	SPIPlanPtr plan;
 
+	/* Its partitions may be going one by one, with all that is put into them. */
+	if (restoring)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg_internal("%s", restoring)));
 	if (target.plan)
 	{
 		SPI_freeplan(target.plan);

@@ -11,6 +11,7 @@
 
 #include "base/datum.h"
 #include "base/shared.h"
+#include "store/fault.h"
 #include "upkeep/failures.h"
 
 PG_FUNCTION_INFO_V1(windtrap_upkeep_failures);
@@ -41,9 +42,21 @@ wt_failure_remedy(const ErrorData *error)
 				   "keeps a transaction open.";
 		case ERRCODE_DISK_FULL:
 			return "Make room on that disk.";
-		default:
-			return error->hint;
+		case ERRCODE_UNDEFINED_FILE:
+		case ERRCODE_IO_ERROR:
+			return "Bring back the disk of that tablespace; or, for partitions to come, "
+				   "give "
+				   "the log table another one by ALTER TABLE ... SET TABLESPACE.";
 	}
+	if (error->hint)
+		return error->hint;
+	/* Its context begins with the function that has raised it. */
+	if (wt_is_raised_by_hand(error) && error->context)
+		return psprintf(
+			"Have the trigger or event trigger let the log's partitions pass, or "
+			"disable it: it is raised by %.*s.",
+			(int) strcspn(error->context, "\n"), error->context);
+	return NULL;
 }
 
 static void
@@ -70,6 +83,28 @@ find(WtUpkeepFailures *failures, const WtUpkeepFailure *like)
 			return failure;
 	}
 	return NULL;
+}
+
+static bool
+has_text(const WtUpkeepFailures *failures, const char *text)
+{
+	for (int i = 0; i < failures->n; i++)
+		if (strcmp(failures->failures[i].error, text) == 0)
+			return true;
+	return false;
+}
+
+bool
+wt_failures_are_news(const WtUpkeepFailures *failures, const ErrorData *error)
+{
+	char text[sizeof(failures->failures[0].error)];
+	bool known;
+
+	set_text(text, sizeof(text), wt_failure_text(error));
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	known = has_text(&wt_shared->upkeep_failures, text);
+	LWLockRelease(&wt_shared->lock);
+	return !known && !has_text(failures, text);
 }
 
 void

@@ -20,6 +20,13 @@ extern const char *wt_failure_remedy(const ErrorData *error);
 extern void wt_failures_note(WtUpkeepFailures *failures, const WtTask *task,
 							 const ErrorData *error);
 
+/*
+ * Whether neither the round before nor this one so far has failed in that way, that is, with
+ * that text.
+ */
+extern bool wt_failures_are_news(const WtUpkeepFailures *failures,
+								 const ErrorData *error);
+
 /* Has others see the failures of a round that is over, in place of the last one's. */
 extern void wt_failures_publish(WtUpkeepFailures *failures);
 

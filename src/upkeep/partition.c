@@ -114,16 +114,16 @@ lock_gently(const Oid *relations, int n)
 
 /*
  * Runs a statement over a range of the default partition's blocks: $1 and $2 are the
- * tuple ids that it begins at and ends before, $3 and $4 the times.
+ * tuple ids that it begins at and ends before, $3 and $4 the times, $5 how many rows.
  */
 static int64
 run_over_blocks(const char *command, BlockNumber first, BlockNumber end, TimestampTz from,
-				TimestampTz to)
+				TimestampTz to, int64 rows)
 {
-	Oid types[] = {TIDOID, TIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Oid types[] = {TIDOID, TIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
 	ItemPointerData begin_tid;
 	ItemPointerData end_tid;
-	Datum values[4];
+	Datum values[5];
 
 	ItemPointerSet(&begin_tid, first, 0);
 	ItemPointerSet(&end_tid, end, 0);
@@ -131,7 +131,8 @@ run_over_blocks(const char *command, BlockNumber first, BlockNumber end, Timesta
 	values[1] = PointerGetDatum(&end_tid);
 	values[2] = TimestampTzGetDatum(from);
 	values[3] = TimestampTzGetDatum(to);
-	wt_scope_run(command, 4, types, values);
+	values[4] = Int64GetDatum(rows);
+	wt_scope_run(command, 5, types, values);
 	return (int64) SPI_processed;
 }
 
@@ -238,10 +239,12 @@ delete_rows(const WtSpans *table, WtTask *task, const WtScope *scope)
 		return;
 	partition = wt_scope_name(table->default_partition);
 	task->rows = run_over_blocks(
-		psprintf("DELETE FROM ONLY %s WHERE ctid >= $1 AND ctid < $2 "
-				 "AND event_timestamp >= $3 AND event_timestamp < $4",
-				 partition),
-		task->block, task->block + WT_BLOCKS_AT_ONCE, task->from, task->to);
+		psprintf("DELETE FROM ONLY %s WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY %s "
+				 "WHERE ctid >= $1 AND ctid < $2 "
+				 "AND event_timestamp >= $3 AND event_timestamp < $4 LIMIT $5))",
+				 partition, partition),
+		task->block, task->block + WT_BLOCKS_AT_ONCE, task->from, task->to,
+		task->max_rows);
 	if (task->rows > 0)
 		task->done_to = MemoryContextStrdup(scope->caller, partition);
 }
@@ -351,10 +354,14 @@ wt_upkeep_do(Oid relation, WtTask *task)
 
 	if (!wt_scope_enter(relation, &scope))
 		return;
+	/*
+	 * Against other upkeeps, and partitions made by hand; events are not affected.  Before
+	 * any weaker lock: two that had those would wait for each other's to go.
+	 */
+	if (task->kind == WT_TASK_MAKE || task->kind == WT_TASK_DROP)
+		LockRelationOid(relation, ShareUpdateExclusiveLock);
 	if (task->kind == WT_TASK_MAKE)
 	{
-		/* Against other upkeeps, and partitions made by hand; events are not affected. */
-		LockRelationOid(relation, ShareUpdateExclusiveLock);
 		if (OidIsValid(get_rel_namespace(relation)))
 			wt_hold_schema(get_rel_namespace(relation));
 	}

@@ -25,6 +25,9 @@
 #define SHARE_AT_ONCE 4
 #define FEWEST_AT_ONCE 2
 
+/* The same share of the default partition's rows, or so many. */
+#define FEWEST_ROWS_AT_ONCE 1000
+
 /*
  * Partitions for days gone by, where senders' own times have scattered events, are made
  * up to so many partitions in all, and not for times that only a broken clock has.
@@ -102,6 +105,47 @@ has_changed(const WtSpans *table, TimestampTz today, TimestampTz oldest, WtGlanc
 	return true;
 }
 
+/* Plans the deletion of the default partition's rows before oldest, or of the share that may go. */
+static void
+plan_deletes(WtPlan *plan, char *name, TimestampTz oldest, MemoryContext caller)
+{
+	Oid types[] = {TIMESTAMPTZOID, INT4OID};
+	Datum values[] = {TimestampTzGetDatum(oldest), Int32GetDatum(WT_BLOCKS_AT_ONCE)};
+	int64 allowed = PG_INT64_MAX;
+	MemoryContext spi_context;
+
+	if (!plan->force)
+	{
+		wt_scope_run(psprintf("SELECT count(*) FROM ONLY %s", name), 0, NULL, NULL);
+		allowed = Max(FEWEST_ROWS_AT_ONCE, wt_scope_int64(0, 1) / SHARE_AT_ONCE);
+	}
+	/* A ctid is seen as a point: (block, line). */
+	wt_scope_run(psprintf("SELECT floor((ctid::text::point)[0] / $2)::bigint AS piece, "
+						  "count(*) FROM ONLY %s WHERE event_timestamp < $1 "
+						  "GROUP BY piece ORDER BY piece",
+						  name),
+				 2, types, values);
+	spi_context = MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		int64 rows = wt_scope_int64(i, 2);
+		WtTask *task;
+
+		plan->left_rows += Max(rows - allowed, 0);
+		rows = Min(rows, allowed);
+		if (rows == 0)
+			continue;
+		task = new_task(WT_TASK_DELETE, DT_NOBEGIN, oldest);
+		task->block = (BlockNumber) (wt_scope_int64(i, 1) * WT_BLOCKS_AT_ONCE);
+		task->max_rows = plan->force ? PG_INT64_MAX : rows;
+		task->name = name;
+		plan->tasks = lappend(plan->tasks, task);
+		if (!plan->force)
+			allowed -= rows;
+	}
+	MemoryContextSwitchTo(spi_context);
+}
+
 /* What the rows in the default partition need: partitions, or to be deleted. */
 static void
 plan_default(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz oldest,
@@ -111,6 +155,7 @@ plan_default(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz 
 	char *name = wt_scope_name(table->default_partition);
 	Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Datum values[] = {TimestampTzGetDatum(oldest), TimestampTzGetDatum(today)};
+	bool has_old = false;
 	MemoryContext spi_context;
 
 	/* Days from today on have their partitions by now, or their time has not come. */
@@ -128,24 +173,15 @@ plan_default(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz 
 
 		if (day >= FIRST_DAY && table->n_spans + list_length(tasks) < MAX_PARTITIONS)
 			tasks = fill_gaps(tasks, table, day, day + USECS_PER_DAY);
-		if (day != DT_NOBEGIN || oldest == DT_NOBEGIN)
-			continue;
-		if (!plan->believed)
-		{
-			plan->held++;
-			continue;
-		}
-		for (BlockNumber b = 0; b < table->default_blocks; b += WT_BLOCKS_AT_ONCE)
-		{
-			WtTask *task = new_task(WT_TASK_DELETE, DT_NOBEGIN, oldest);
-
-			task->block = b;
-			task->name = name;
-			tasks = lappend(tasks, task);
-		}
+		if (day == DT_NOBEGIN && oldest != DT_NOBEGIN)
+			has_old = true;
 	}
 	MemoryContextSwitchTo(spi_context);
 	plan->tasks = tasks;
+	if (has_old && plan->believed)
+		plan_deletes(plan, name, oldest, caller);
+	else if (has_old)
+		plan->held++;
 }
 
 /* A foreign partition's rows are somewhere else, and so is their end. */
@@ -179,6 +215,7 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 		const WtSpan *span = &table->spans[i];
 		WtTask *task;
 		bool filled;
+		bool spare = false;
 
 		if (!can_be_dropped(span->partition))
 			continue;
@@ -200,17 +237,15 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 				allowed = Max(FEWEST_AT_ONCE,
 							  wt_upkeep_count_filled(table->relation, InvalidOid) /
 								  SHARE_AT_ONCE);
-			if (allowed == 0)
-			{
-				plan->left++;
-				continue;
-			}
-			allowed--;
+			spare = allowed == 0;
+			if (!spare)
+				allowed--;
 		}
 		task = new_task(WT_TASK_DROP, span->from, span->to);
 		task->partition = span->partition;
 		task->name = wt_scope_name(span->partition);
 		task->if_empty = !plan->believed;
+		task->spare = spare;
 		plan->tasks = lappend(plan->tasks, task);
 	}
 	MemoryContextSwitchTo(spi_context);
@@ -281,4 +316,27 @@ wt_upkeep_plan(WtPlan *plan, WtPlanPart part)
 			plan_part(plan, part, &table, &scope);
 	}
 	wt_scope_leave(&scope);
+}
+
+bool
+wt_upkeep_is_due(WtPlan *plan, const WtTask *task)
+{
+	if (!task->spare)
+		return true;
+	if (plan->vacant == 0)
+	{
+		plan->left++;
+		return false;
+	}
+	plan->vacant--;
+	return true;
+}
+
+void
+wt_upkeep_failed(WtPlan *plan, const WtTask *task, int sqlstate)
+{
+	/* Whoever holds a lock on the table would have the others fail as slowly. */
+	if (task->kind == WT_TASK_DROP && sqlstate != ERRCODE_LOCK_NOT_AVAILABLE &&
+		sqlstate != ERRCODE_QUERY_CANCELED)
+		plan->vacant++;
 }

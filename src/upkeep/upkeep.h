@@ -15,7 +15,7 @@ typedef enum WtTaskKind
 {
 	WT_TASK_LOOK,	/* never planned: what a failed part of the plan is called */
 	WT_TASK_MAKE,	/* a partition for from..to, with the default's rows of that time */
-	WT_TASK_DELETE, /* the default's rows before to, in the blocks from block on */
+	WT_TASK_DELETE, /* the default's rows before to, in the blocks from block on, or some */
 	WT_TASK_DROP	/* the partition that covers from..to */
 } WtTaskKind;
 
@@ -28,7 +28,9 @@ typedef struct WtTask
 	Oid partition; /* WT_TASK_DROP */
 	char *name;	   /* its name, or the default one's; NULL: WT_TASK_MAKE */
 	BlockNumber block;
-	bool if_empty; /* WT_TASK_DROP: only where it holds nothing */
+	int64 max_rows; /* WT_TASK_DELETE */
+	bool if_empty;	/* WT_TASK_DROP: only where it holds nothing */
+	bool spare;		/* WT_TASK_DROP: beyond the share, see wt_upkeep_is_due */
 
 	char *done_to; /* the partition's quoted name; NULL: nothing was left to do */
 	int64 rows;	   /* moved or deleted; dropped: PostgreSQL's estimate, -1: it has none */
@@ -67,8 +69,10 @@ typedef struct WtPlan
 	List *tasks;		/* of WtTask */
 	const char *reason; /* why the table is left alone; NULL: it is not */
 	bool believed;		/* as_of is, so that things may be dropped */
-	int held; /* partitions that would be dropped if it were, and rows: one more */
-	int left; /* partitions for the next rounds, since too many are old */
+	int held;		 /* partitions that would be dropped if it were, and rows: one more */
+	int left;		 /* partitions for the next rounds, since too many are old */
+	int64 left_rows; /* the same of the default partition's rows */
+	int vacant;		 /* of the share, since their drops have failed */
 } WtPlan;
 
 /* Raises unless a plan can be made as of that time. */
@@ -80,7 +84,8 @@ extern void wt_upkeep_check_time(TimestampTz as_of);
  * the last time, which glance remembers.
  *
  * Of the partitions that hold data at most a quarter, or two, are planned to be dropped at
- * once, unless force: what was told wrongly then leaves somebody time to see it.
+ * once, and of the default partition's rows a quarter, or a thousand, to be deleted, unless
+ * force: what was told wrongly then leaves somebody time to see it.
  *
  * Needs a transaction with an active snapshot, as the next one does; allocates in the
  * current memory context.  Raises.
@@ -92,6 +97,16 @@ extern void wt_upkeep_plan(WtPlan *plan, WtPlanPart part);
  * transaction ends, which therefore should be soon.
  */
 extern void wt_upkeep_do(Oid relation, WtTask *task);
+
+/*
+ * Whether a task of the plan is to be done now: those beyond the share are only in the place
+ * of drops that have failed, or what is never dropped would keep the others for ever.  One
+ * that is not is counted in left.
+ */
+extern bool wt_upkeep_is_due(WtPlan *plan, const WtTask *task);
+
+/* Notes that a task has failed. */
+extern void wt_upkeep_failed(WtPlan *plan, const WtTask *task, int sqlstate);
 
 /* What a task is called when it is done ("created", "deleted", "dropped"), and to be done. */
 extern const char *wt_upkeep_action(WtTaskKind kind);

@@ -61,7 +61,7 @@
 #define FIRST_RETRY 2000
 #define LAST_RETRY INTERVAL
 
-/* After a round that has left partitions to be dropped for the next one, ms. */
+/* After a round that has left partitions, or rows, to be dropped for the next one, ms. */
 #define NEXT_SHARE (60 * 1000)
 
 /* A task may take this long, ms. */
@@ -81,7 +81,6 @@ typedef struct Round
 } Round;
 
 static WtGlance glance;
-static char reported[256]; /* the failure that was logged last */
 
 static void
 on_exit_clear_pid(int code, Datum arg)
@@ -97,7 +96,7 @@ on_exit_clear_pid(int code, Datum arg)
 
 /*
  * Runs something in a transaction; false: it failed, and the log says so, once for as
- * long as it fails in the same way.
+ * long as something fails in the same way.
  */
 static bool
 transact(void (*what)(void *round), Round *round, const char *activity)
@@ -107,16 +106,15 @@ transact(void (*what)(void *round), Round *round, const char *activity)
 
 	if (!e)
 		return true;
-	if (!wt_stop_requested && strncmp(reported, e->message, sizeof(reported) - 1) != 0)
-	{
+	if (!wt_stop_requested && wt_failures_are_news(&round->failures, e))
 		ereport(LOG, (errcode(e->sqlerrcode),
 					  errmsg("windtrap: the upkeep of %s could not finish: %s", wt_table,
 							 e->message),
 					  e->detail ? errdetail_internal("%s", e->detail) : 0,
 					  errhint("%s", wt_failure_remedy(e) ? wt_failure_remedy(e)
 														 : "It will try again.")));
-		strlcpy(reported, e->message, sizeof(reported));
-	}
+	if (round->task)
+		wt_upkeep_failed(&round->plan, round->task, e->sqlerrcode);
 	wt_failures_note(&round->failures, round->task ? round->task : &look, e);
 	FreeErrorData(e);
 	return false;
@@ -353,6 +351,8 @@ work(void)
 		if (wt_restore_in_progress(false))
 			return RESTORE_POLL;
 		round.task = lfirst(cell);
+		if (!wt_upkeep_is_due(&round.plan, round.task))
+			continue;
 		if (!transact(do_task, &round, "maintaining partitions"))
 		{
 			ok = false;
@@ -372,13 +372,12 @@ work(void)
 	pgstat_report_stat(true);
 	report(&round);
 	/* What was to be done to the default partition may not have been. */
-	if (!ok || !round.plan.believed)
+	if (!ok || !round.plan.believed || round.plan.left_rows > 0)
 		memset(&glance, 0, sizeof(glance));
 	if (ok)
 	{
 		pause = 0;
-		reported[0] = '\0';
-		if (round.plan.left > 0)
+		if (round.plan.left > 0 || round.plan.left_rows > 0)
 			return NEXT_SHARE;
 		if (round.plan.held > 0)
 			return Min(INTERVAL, Max(TABLE_POLL, wt_retention_grace * 1000L));

@@ -25,6 +25,7 @@
 
 #include "http/answer.h"
 #include "worker/batch.h"
+#include "worker/condition.h"
 #include "event/charset.h"
 #include "event/decode.h"
 #include "event/enrich.h"
@@ -1019,28 +1020,16 @@ end_job(WtListener *listener, Job *job)
 		MemoryContextDelete(job->context);
 }
 
-/* Says in the log, once each, that storing fails and that it works again. */
+/* Says, and in the log once each, that storing fails and that it works again. */
 static void
-report_failure(WtListener *listener, const char *reason)
+report_failure(const char *reason)
 {
-	static char reported[WT_ERROR_SIZE];
-
+	if (!wt_condition_set(WT_CONDITION_STORE, reason))
+		return;
 	if (reason)
-	{
-		if (strcmp(reason, reported) == 0)
-			return;
-		strlcpy(reported, reason, sizeof(reported));
 		ereport(LOG, (errmsg("windtrap: could not store events: %s", reason)));
-	}
 	else
-	{
-		if (reported[0] == '\0')
-			return;
-		reported[0] = '\0';
 		ereport(LOG, (errmsg("windtrap: storing events again")));
-	}
-	wt_status_set_error(reason);
-	wt_listener_set_health(listener, reason);
 }
 
 static void
@@ -1061,7 +1050,7 @@ run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
 	else if (turn->n_rows > 0)
 	{
 		store_turn(listener, turn, timeout, stopping);
-		report_failure(listener, wt_store_failure());
+		report_failure(wt_store_failure());
 	}
 }
 
@@ -1102,10 +1091,10 @@ fail_turn(WtListener *listener, Turn *turn)
 }
 
 void
-wt_batch_prepare(WtListener *listener, int timeout)
+wt_batch_prepare(int timeout)
 {
 	wt_store_prepare(timeout);
-	report_failure(listener, wt_store_failure());
+	report_failure(wt_store_failure());
 }
 
 bool

@@ -23,7 +23,7 @@ extern bool wt_batch_process(WtListener *listener, const char *unavailable, int 
 							 const volatile sig_atomic_t *stopping);
 
 /* Sees to it that there is a table to store events in, and says so if there is not. */
-extern void wt_batch_prepare(WtListener *listener, int timeout);
+extern void wt_batch_prepare(int timeout);
 
 /* Whether there is work left for another turn, beside what the listener has. */
 extern bool wt_batch_is_pending(void);

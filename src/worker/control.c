@@ -25,6 +25,9 @@ PG_FUNCTION_INFO_V1(windtrap_stop);
 #define START_TIMEOUT 15000
 #define STOP_TIMEOUT 15000
 
+/* Within so long, ms, the server starts a launcher again; it takes a second. */
+#define RESTART_TIMEOUT 3000
+
 /* A worker that does not see the extension for so long, ms, will not see it soon. */
 #define VISIBILITY_TIMEOUT 3000
 
@@ -51,19 +54,20 @@ launcher_is_static(void)
 	return is_static;
 }
 
-/* Asks the launcher to end its workers, a dynamic one itself too; gives its pid. */
-static int
+/*
+ * Asks the launcher to end its workers, a dynamic one itself too, or to have them; one that
+ * is just being started again will see it.
+ */
+static void
 ask_to_stop(bool stop)
 {
 	int pid;
 
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	pid = wt_shared->launcher_pid;
-	if (pid != 0)
-		wt_shared->stop = stop;
+	wt_shared->stop = stop;
 	LWLockRelease(&wt_shared->lock);
 	wt_wake(pid);
-	return pid;
 }
 
 /* What wt_start waits for: how far all workers are. */
@@ -96,7 +100,7 @@ stop_and_wait(void)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
 
-	(void) ask_to_stop(true);
+	ask_to_stop(true);
 	for (;;)
 	{
 		bool running = false;
@@ -147,6 +151,25 @@ fail_to_start(int code, const char *message, const char *hint)
 			(errcode(code), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
 }
 
+/* One that somebody has ended is started again by the server: there must not be another one. */
+static void
+wait_for_restart(void)
+{
+	TimestampTz until =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESTART_TIMEOUT);
+	bool restarting;
+
+	do
+	{
+		LWLockAcquire(&wt_shared->lock, LW_SHARED);
+		restarting = wt_shared->launcher_pid == 0 &&
+					 wt_shared->launcher.state == WT_STATE_RESTARTING;
+		LWLockRelease(&wt_shared->lock);
+		if (restarting)
+			look_again_later();
+	} while (restarting && GetCurrentTimestamp() < until);
+}
+
 /* Makes sure that there is a launcher for this database, and that it is not stopped. */
 static void
 ensure_launcher(void)
@@ -154,8 +177,10 @@ ensure_launcher(void)
 	BackgroundWorkerHandle *handle;
 	pid_t pid;
 	Oid database;
-	bool is_static = launcher_is_static();
+	bool is_static;
 
+	wait_for_restart();
+	is_static = launcher_is_static();
 	LWLockAcquire(&wt_shared->lock, LW_SHARED);
 	pid = wt_shared->launcher_pid;
 	database = wt_shared->database;
@@ -171,11 +196,9 @@ ensure_launcher(void)
 				 is_static
 					 ? errhint("Set windtrap.database, and reload the configuration.")
 					 : errhint("Call windtrap.stop() there first.")));
+	ask_to_stop(false);
 	if (pid != 0)
-	{
-		(void) ask_to_stop(false);
 		return;
-	}
 	if (!wt_launcher_start(MyDatabaseId, &handle))
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

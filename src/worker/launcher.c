@@ -10,7 +10,10 @@
  *
  * Words: a *static* launcher was started by preload and lives as long as the server; a
  * *dynamic* one by windtrap.start(), for one database, until windtrap.stop(), or until
- * the database or the extension is gone.
+ * the database or the extension is gone.  What a launcher finds running when it begins it
+ * *adopts*: somebody has ended the one before, and no event waits for the server to start
+ * another one.  PostgreSQL gives no handle for these, so they are known by the pid in
+ * their place, which each of them clears before it is gone.
  */
 #include "postgres.h"
 
@@ -70,6 +73,7 @@
 typedef struct Worker
 {
 	BackgroundWorkerHandle *handle; /* NULL: none was started, or it has ended */
+	int adopted;					/* pid of one that was running already; 0: none */
 	TimestampTz started;
 	TimestampTz not_before; /* of the next start */
 	long pause;				/* ms, the last one of those that grow */
@@ -158,6 +162,64 @@ worker_state(int number)
 	state = wt_shared->workers[number].state;
 	LWLockRelease(&wt_shared->lock);
 	return state;
+}
+
+/* The process in a place, as it says itself; 0: none.  Needs the lock. */
+static int
+pid_in(int place)
+{
+	if (place < WT_MAX_WORKERS)
+		return wt_shared->workers[place].pid;
+	if (place == WT_PLACE_UPKEEP)
+		return wt_shared->upkeep.pid;
+	return wt_shared->forwarders[place - WT_PLACE_FORWARDERS].pid;
+}
+
+static bool
+is_running(int place)
+{
+	return workers[place].handle || workers[place].adopted != 0;
+}
+
+/* Whether what was running in a place has ended; then there is nothing any more. */
+static bool
+has_ended(int place)
+{
+	Worker *w = &workers[place];
+	bool ended;
+	pid_t pid;
+
+	if (w->adopted != 0)
+	{
+		LWLockAcquire(&wt_shared->lock, LW_SHARED);
+		ended = pid_in(place) != w->adopted;
+		LWLockRelease(&wt_shared->lock);
+		if (ended)
+			w->adopted = 0;
+		return ended;
+	}
+	if (!w->handle || GetBackgroundWorkerPid(w->handle, &pid) != BGWH_STOPPED)
+		return false;
+	pfree(w->handle);
+	w->handle = NULL;
+	return true;
+}
+
+/* Asks what is running in a place to end. */
+static void
+terminate(int place)
+{
+	const Worker *w = &workers[place];
+
+	if (w->handle)
+		TerminateBackgroundWorker(w->handle);
+	if (w->adopted == 0)
+		return;
+	/* It needs the lock before it can be gone, so this is nobody else's pid. */
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	if (pid_in(place) == w->adopted)
+		(void) kill(w->adopted, SIGTERM);
+	LWLockRelease(&wt_shared->lock);
 }
 
 /* Says of a place how it is with it while there is no process. */
@@ -299,8 +361,8 @@ place_forwarders(void)
 
 		if (f->target[0] == '\0' || is_target(f->target))
 			continue;
-		if (w->handle)
-			TerminateBackgroundWorker(w->handle);
+		if (is_running(WT_PLACE_FORWARDERS + i))
+			terminate(WT_PLACE_FORWARDERS + i);
 		else
 		{
 			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
@@ -355,12 +417,9 @@ collect_workers(void)
 	{
 		Worker *w = &workers[i];
 		long pause;
-		pid_t pid;
 
-		if (!w->handle || GetBackgroundWorkerPid(w->handle, &pid) != BGWH_STOPPED)
+		if (!has_ended(i))
 			continue;
-		pfree(w->handle);
-		w->handle = NULL;
 		if (TimestampDifferenceExceeds(w->started, now, GOOD_LIFE))
 		{
 			w->pause = 0;
@@ -385,7 +444,7 @@ count_running(void)
 	int n = 0;
 
 	for (int i = 0; i < WT_MAX_WORKERS; i++)
-		n += (workers[i].handle != NULL);
+		n += is_running(i);
 	return n;
 }
 
@@ -396,15 +455,14 @@ stop_workers(int first, int end)
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
 
 	for (int i = first; i < end; i++)
-		if (workers[i].handle)
-			TerminateBackgroundWorker(workers[i].handle);
+		terminate(i);
 	for (;;)
 	{
 		int running = 0;
 
 		collect_workers();
 		for (int i = first; i < end; i++)
-			running += (workers[i].handle != NULL);
+			running += is_running(i);
 		if (running == 0 || GetCurrentTimestamp() >= until)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100,
@@ -423,21 +481,32 @@ stop_workers(int first, int end)
 	}
 }
 
+/*
+ * Unless it goes for good, the server starts it again, and it takes over those that run;
+ * but not who has been started and is not to be seen yet.
+ */
 static void
 leave(int code, Datum arg)
 {
-	/* Should we end for some error, nobody would look after the workers. */
+	bool for_good = code == 0 || wt_shared->stop;
+
 	for (int i = 0; i < WT_PLACES; i++)
-		if (workers[i].handle)
-			TerminateBackgroundWorker(workers[i].handle);
-	/* Unless it goes for good, the server starts it again, and it the others. */
+	{
+		bool seen;
+
+		LWLockAcquire(&wt_shared->lock, LW_SHARED);
+		seen = pid_in(i) != 0;
+		LWLockRelease(&wt_shared->lock);
+		if (for_good || !seen)
+			terminate(i);
+	}
 	set_launcher_status(code == 0 ? WT_STATE_NONE : WT_STATE_RESTARTING,
 						code == 0 ? ""
 								  : "the process has ended: the server starts it again");
 	for (int i = 0; i < WT_PLACES; i++)
 	{
 		bool wanted =
-			code != 0 && !wt_shared->stop && (i < wt_workers || i == WT_PLACE_UPKEEP);
+			!for_good && (i < wt_workers || i == WT_PLACE_UPKEEP || is_running(i));
 
 		workers[i].not_before = 0;
 		set_start_status(i, wanted ? WT_STATE_RESTARTING : WT_STATE_NONE,
@@ -447,15 +516,20 @@ leave(int code, Datum arg)
 	if (wt_shared->launcher_pid == MyProcPid)
 	{
 		wt_shared->launcher_pid = 0;
-		wt_shared->database = InvalidOid;
+		if (for_good)
+			wt_shared->database = InvalidOid;
 	}
 	LWLockRelease(&wt_shared->lock);
 }
 
-/* There is one launcher; who comes second goes. */
+/*
+ * There is one launcher; who comes second goes.  *served: the database of those that it has
+ * adopted; InvalidOid: nobody was there.
+ */
 static bool
-become_launcher(Oid database)
+become_launcher(Oid database, Oid *served)
 {
+	bool any = false;
 	bool first;
 
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
@@ -464,14 +538,23 @@ become_launcher(Oid database)
 	{
 		wt_shared->launcher_pid = MyProcPid;
 		wt_shared->launcher_static = !OidIsValid(database);
-		wt_shared->database = database;
-		wt_shared->stop = false;
+		for (int i = 0; i < WT_PLACES; i++)
+		{
+			workers[i].adopted = pid_in(i);
+			workers[i].started = GetCurrentTimestamp();
+			any = any || workers[i].adopted != 0;
+		}
+		*served = any ? wt_shared->database : InvalidOid;
+		wt_shared->database = any ? *served : database;
 	}
 	LWLockRelease(&wt_shared->lock);
 	if (first)
 	{
 		before_shmem_exit(leave, 0);
 		set_launcher_status(WT_STATE_STARTING, "");
+		for (int i = 0; i < WT_PLACES; i++)
+			if (is_running(i))
+				set_start_status(i, WT_STATE_STARTING, "");
 	}
 	return first;
 }
@@ -571,11 +654,15 @@ start_workers(Oid database)
 	long next = REST;
 	bool all_work;
 
+	/* Of the end of these the server does not tell. */
+	for (int i = 0; i < WT_PLACES; i++)
+		if (workers[i].adopted != 0)
+			next = POLL;
 	for (int i = 0; i < wt_workers; i++)
 	{
 		long left;
 
-		if (workers[i].handle)
+		if (is_running(i))
 		{
 			/* It may have failed to fork: look soon. */
 			if (worker_state(i) == WT_STATE_STARTING)
@@ -590,7 +677,7 @@ start_workers(Oid database)
 	}
 	/* Where slots are few, events come first. */
 	all_work = count_running() >= wt_workers;
-	if (!workers[WT_PLACE_UPKEEP].handle)
+	if (!is_running(WT_PLACE_UPKEEP))
 	{
 		long left = time_to_start(&workers[WT_PLACE_UPKEEP]);
 
@@ -607,7 +694,8 @@ start_workers(Oid database)
 		Worker *w = &workers[WT_PLACE_FORWARDERS + i];
 		long left;
 
-		if (w->handle || wt_shared->forwarders[i].target[0] == '\0')
+		if (is_running(WT_PLACE_FORWARDERS + i) ||
+			wt_shared->forwarders[i].target[0] == '\0')
 			continue;
 		left = time_to_start(w);
 		if (!all_work)
@@ -624,7 +712,7 @@ void
 windtrap_launcher_main(Datum arg)
 {
 	Oid wanted = DatumGetObjectId(arg); /* InvalidOid: static */
-	Oid served = InvalidOid;
+	Oid served;
 	bool said_missing = false;
 
 	pqsignal(SIGTERM, on_sigterm);
@@ -632,7 +720,7 @@ windtrap_launcher_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	wt_shared_attach();
-	if (!become_launcher(wanted))
+	if (!become_launcher(wanted, &served))
 		proc_exit(0);
 	pgstat_report_activity(STATE_IDLE, NULL);
 
@@ -694,6 +782,6 @@ windtrap_launcher_main(Datum arg)
 		next = start_workers(database);
 		rest(next);
 	}
-	stop_workers(0, WT_PLACES);
+	/* Where the server is stopping it tells the others itself. */
 	proc_exit(1);
 }

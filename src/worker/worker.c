@@ -37,6 +37,7 @@
 
 #include "http/auth.h"
 #include "worker/batch.h"
+#include "worker/condition.h"
 #include "base/compat.h"
 #include "base/identity.h"
 #include "http/listener.h"
@@ -60,6 +61,9 @@
 
 /* Looking whether events are taken again, ms. */
 #define REFUSAL_POLL 1000
+
+/* Since events could not be stored, looking whether the table would take some, ms. */
+#define STORE_POLL 10000
 
 /* After the extension is gone, requests are answered 503 for so long, ms. */
 #define EXTENSION_GRACE 10000
@@ -103,10 +107,8 @@ static const char extension_missing[] =
 static char database_name[NAMEDATALEN];
 static char listening_addresses[1024]; /* the settings that the sockets were opened by */
 static int listening_port;
-static bool restoring;		  /* the database is; it has been said */
 static bool settings_checked; /* since the last reload, and nothing keeps the door shut */
-static bool destination_missing; /* by the settings; it has been said */
-static bool sockets_failed;		 /* to open, when they were tried last */
+static bool sockets_failed;	  /* to open, when they were tried last */
 static bool
 	listening_elsewhere; /* or otherwise than the settings say: to be tried again */
 
@@ -235,7 +237,7 @@ report_failure(const char *message, const char *hint, bool speak)
 {
 	static char reported[WT_ERROR_SIZE];
 
-	wt_status_set_error(message);
+	(void) wt_condition_set(WT_CONDITION_SOCKETS, message);
 	listening_elsewhere = message != NULL;
 	if (message && speak && strncmp(message, reported, sizeof(reported) - 1) != 0)
 		ereport(LOG, (errmsg("windtrap: %s", message), hint ? errhint("%s", hint) : 0));
@@ -578,6 +580,7 @@ stop_serving(void)
 	wt_batch_abandon(listener);
 	FreeWaitEventSet(wait_events);
 	wait_events = NULL;
+	wt_condition_show(NULL);
 	wt_listener_destroy(listener);
 	listener = NULL;
 	wt_auth_destroy(auth);
@@ -621,6 +624,7 @@ start_serving(int number)
 	if (!listener)
 		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
 						errmsg("windtrap: could not start libmicrohttpd")));
+	wt_condition_show(listener);
 	/* Before the first request is let in. */
 	attend_auth(true);
 	wt_listener_remember(listener, wt_refused_attach());
@@ -636,80 +640,99 @@ start_serving(int number)
 		pause = Min(pause * 2, LAST_RETRY);
 	}
 	make_wait_events();
-	restoring = false;
+	/* They are said anew. */
+	(void) wt_condition_set(WT_CONDITION_DATABASE, NULL);
+	(void) wt_condition_set(WT_CONDITION_RESTORE, NULL);
+	(void) wt_condition_set(WT_CONDITION_DESTINATION, NULL);
 	if (!wt_restore_in_progress(true))
-		wt_batch_prepare(listener, store_timeout());
+		wt_batch_prepare(store_timeout());
 	wt_status_set_state(WT_STATE_LISTENING);
-	destination_missing = false;
 	return true;
 }
 
-/* Says once that the settings leave events no place to go to, and that they do again. */
+/*
+ * Says why a source lets no events be taken, and, in the log, that it does and that it does
+ * not any more; gives whether that is news.
+ */
+static bool
+say(WtConditionSource source, const char *reason)
+{
+	bool before = wt_condition_stands(source);
+
+	if (!wt_condition_set(source, reason) || before == (reason != NULL))
+		return false;
+	if (reason)
+		ereport(LOG, (errmsg("windtrap: no events are taken: %s", reason)));
+	else
+		ereport(LOG, (errmsg("windtrap: events are taken again")));
+	return true;
+}
+
+/* Says that the settings leave events no place to go to, and that they do again. */
 static void
 check_destination(void)
 {
 	const char *reason = wt_no_destination();
 
-	if (destination_missing == (reason != NULL))
-		return;
-	destination_missing = (reason != NULL);
-	if (destination_missing)
-		ereport(LOG, (errmsg("windtrap: no events are taken: %s", reason)));
-	else
-		ereport(LOG, (errmsg("windtrap: events are taken again")));
-	wt_status_set_error(reason);
-	wt_status_set_state(destination_missing ? WT_STATE_FAILED : WT_STATE_LISTENING);
-	wt_listener_set_health(listener, reason);
+	if (say(WT_CONDITION_DESTINATION, reason))
+		wt_status_set_state(reason ? WT_STATE_FAILED : WT_STATE_LISTENING);
 }
 
 /*
  * Takes no events while the database is being restored, and goes on when it has been; tries
  * again what could not be made ready then, whether events come or not.
+ *
+ * Where events could not be stored and no more of them come it looks now and then whether
+ * the table would take some: who asks /health before he sends would never send again.
  */
 static void
 check_table(void)
 {
 	static TimestampTz last_try;
-	const char *reason = wt_restore_in_progress(false);
-	TimestampTz now = GetCurrentTimestamp();
-	bool over = restoring && !reason;
+	const char *reason;
+	TimestampTz now;
+	bool over;
 
 	if (!extension_is_present())
 		return;
-	if (reason && !restoring)
-	{
-		ereport(LOG, (errmsg("windtrap: no events are taken: %s", reason)));
-		wt_status_set_error(reason);
-		wt_listener_set_health(listener, reason);
-	}
-	restoring = reason != NULL;
-	if (over)
-	{
-		ereport(LOG, (errmsg("windtrap: events are taken again")));
-		wt_status_set_error(wt_no_destination());
-		wt_listener_set_health(listener, wt_no_destination());
-	}
-	if (restoring || destination_missing ||
-		!(over || (wt_absence_lasts() &&
-				   TimestampDifferenceExceeds(last_try, now, REFUSAL_POLL))))
+	reason = wt_restore_in_progress(false);
+	over = say(WT_CONDITION_RESTORE, reason) && !reason;
+	if (reason || wt_condition_stands(WT_CONDITION_DESTINATION))
+		return;
+	now = GetCurrentTimestamp();
+	if (!over &&
+		!(wt_absence_lasts() &&
+		  TimestampDifferenceExceeds(last_try, now, REFUSAL_POLL)) &&
+		wt_condition_age(WT_CONDITION_STORE) < STORE_POLL)
 		return;
 	last_try = now;
-	wt_batch_prepare(listener, store_timeout());
+	wt_batch_prepare(store_timeout());
 }
 
 /* Whoever needs a token is answered 503 while they cannot be read: says so, too. */
 static void
 check_tokens(void)
 {
-	static bool said = false;
-	const char *reason =
-		wt_auth_mode == WT_AUTH_NONE || wt_auth_knows(auth) ? NULL : wt_tokens_failure();
+	(void) wt_condition_set(
+		WT_CONDITION_TOKENS,
+		wt_auth_mode == WT_AUTH_NONE || wt_auth_knows(auth) ? NULL : wt_tokens_failure());
+}
 
-	if (!reason && !said)
-		return;
-	said = (reason != NULL);
-	wt_status_set_error(reason);
-	wt_listener_set_health(listener, reason);
+/* Says so where there is no memory for more events. */
+static void
+check_memory(void)
+{
+	(void) wt_condition_set(WT_CONDITION_MEMORY, wt_listener_shortage(listener));
+}
+
+/* Whether something is to be looked at again soon, though nothing comes. */
+static bool
+is_refusing(void)
+{
+	return listening_elsewhere || wt_absence_lasts() ||
+		   wt_condition_stands(WT_CONDITION_RESTORE) ||
+		   wt_condition_stands(WT_CONDITION_STORE) ||
+		   wt_condition_stands(WT_CONDITION_MEMORY);
 }
 
 /* Receives events until it is time to stop or the extension has been dropped. */
@@ -729,6 +752,7 @@ serve(void)
 		/* Before the listener answers who asks for its health. */
 		AcceptInvalidationMessages();
 		check_table();
+		check_memory();
 		if (work(store_timeout()))
 		{
 			last_work = GetCurrentTimestamp();
@@ -740,19 +764,17 @@ serve(void)
 		AcceptInvalidationMessages();
 		check_destination();
 		check_tokens();
+		check_memory();
 		if (extension_is_present())
 		{
 			if (missing_since != 0)
-			{
-				wt_listener_set_health(listener, NULL);
-				restoring = false; /* so that it is said anew */
 				wt_absence_forget();
-			}
 			missing_since = 0;
+			(void) wt_condition_set(WT_CONDITION_DATABASE, NULL);
 		}
 		else if (missing_since == 0)
 		{
-			wt_listener_set_health(listener, extension_missing);
+			(void) wt_condition_set(WT_CONDITION_DATABASE, extension_missing);
 			missing_since = now;
 		}
 		else if (TimestampDifferenceExceeds(missing_since, now, EXTENSION_GRACE))
@@ -776,10 +798,8 @@ serve(void)
 			shorter(shorter(wt_listener_timeout(listener), wt_stdout_timeout()),
 					IDLE_SHRINK),
 			shorter(stats_due > 0 ? stats_due : -1,
-					shorter(wt_tokens_timeout(), missing_since || listening_elsewhere ||
-														 restoring || wt_absence_lasts()
-													 ? REFUSAL_POLL
-													 : -1))));
+					shorter(wt_tokens_timeout(),
+							missing_since || is_refusing() ? REFUSAL_POLL : -1))));
 		if (stats_due > 0 &&
 			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
 			stats_due = pgstat_report_stat(true);
@@ -792,7 +812,8 @@ wait_if_encoding_is_unfit(void)
 {
 	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
 		return;
-	wt_status_set_error(
+	(void) wt_condition_set(
+		WT_CONDITION_DATABASE,
 		psprintf("the encoding of database \"%s\" is %s: WindTrap needs UTF8 "
 				 "or SQL_ASCII",
 				 database_name, GetDatabaseEncodingName()));
