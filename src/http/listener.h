@@ -81,11 +81,8 @@ extern WtRequest *wt_listener_next(WtListener *listener);
 /* The same one, without taking it. */
 extern const WtRequest *wt_listener_peek(const WtListener *listener);
 
-/*
- * For how long, ms, a request's sender has waited for the answer: since the last byte came, and
- * while it was held before that for want of memory.
- */
-extern int64_t wt_listener_waited(const WtRequest *request);
+/* The clock of WtRequest.waits_since. */
+extern int64_t wt_listener_clock(void);
 
 /* For how long, ms, the one has waited longest that wt_listener_next has not given yet. */
 extern int64_t wt_listener_longest_wait(const WtListener *listener);

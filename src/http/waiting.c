@@ -73,21 +73,22 @@ wt_waiting_since(const Request *r)
 }
 
 int64_t
-wt_listener_waited(const WtRequest *request)
+wt_listener_clock(void)
 {
-	return monotonic_ms() - request->waits_since;
+	return monotonic_ms();
 }
 
 int64_t
 wt_listener_longest_wait(const WtListener *listener)
 {
-	const Connection *held_longest = listener->phases[PHASE_HELD].first;
-	int64_t waited = 0;
+	const Connection *longest_held = listener->phases[PHASE_HELD].first;
+	int64_t now = monotonic_ms();
+	int64_t since = now;
 
 	/* Of the queue the first one was complete first, and has waited longest, nearly. */
 	if (listener->queue_first)
-		waited = wt_listener_waited(&listener->queue_first->public);
-	if (held_longest && monotonic_ms() - held_longest->since > waited)
-		waited = monotonic_ms() - held_longest->since;
-	return waited;
+		since = listener->queue_first->public.waits_since;
+	if (longest_held && longest_held->since < since)
+		since = longest_held->since;
+	return now - since;
 }

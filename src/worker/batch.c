@@ -135,7 +135,8 @@ typedef struct Turn
 static MemoryContext turn_context;
 static MemoryContext small_context; /* of all small jobs of a turn */
 static dlist_head large_jobs = DLIST_STATIC_INIT(large_jobs);
-static WtJson json; /* the parser's memory, kept between events */
+static WtJson json;		 /* the parser's memory, kept between events */
+static int64 turn_clock; /* wt_listener_clock, as of this turn or its storing */
 
 static double
 decoding_ms(const Turn *turn)
@@ -171,7 +172,7 @@ time_left(const Job *job)
 	/* What is stored in part goes on: to break it off would be of use to nobody. */
 	if (job->request->route != WT_ROUTE_EVENTS || job->n_accepted + job->n_rejected > 0)
 		return LONGEST_WAIT;
-	return LONGEST_WAIT - (int) Min(wt_listener_waited(job->request), LONGEST_WAIT);
+	return LONGEST_WAIT - (int) Min(turn_clock - job->request->waits_since, LONGEST_WAIT);
 }
 
 /* Answers a job for which it is too late to be stored; false: it is not. */
@@ -746,6 +747,7 @@ store_turn(WtListener *listener, Turn *turn, int timeout,
 	wt_store_rows(rows, n, &callbacks, time_to_store(listener, turn, timeout));
 	if (*stopping && wt_store_failure())
 	{
+		turn_clock = wt_listener_clock();
 		/* SIGTERM cancels a transaction that may have been about to end: one more try. */
 		for (int i = 0; i < n; i++)
 			if (rows[i]->result == WT_STORE_CANCELLED)
@@ -1038,8 +1040,10 @@ run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
 {
 	INSTR_TIME_SET_CURRENT(turn->begun);
 	json.repair = wt_repair;
+	turn_clock = wt_listener_clock();
 	take_requests(listener, turn);
 	take_large_jobs(turn);
+	turn_clock = wt_listener_clock();
 	refuse_late_ones(turn);
 	if (unavailable)
 	{
