@@ -71,6 +71,9 @@ OBJS = \
 	src/output/target.o \
 	src/protocol/cloudevents.o \
 	src/protocol/datadog.o \
+	src/protocol/elastic.o \
+	src/protocol/elastic_bulk.o \
+	src/protocol/elastic_probes.o \
 	src/protocol/gelf.o \
 	src/protocol/hec.o \
 	src/protocol/journald.o \
@@ -79,6 +82,7 @@ OBJS = \
 	src/protocol/loki_labels.o \
 	src/protocol/loki_protobuf.o \
 	src/protocol/otlp.o \
+	src/protocol/otlp_decode.o \
 	src/protocol/otlp_json.o \
 	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
