@@ -65,6 +65,7 @@ OBJS = \
 	src/http/sockets.o \
 	src/http/tls.o \
 	src/http/unanswered.o \
+	src/http/waiting.o \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
@@ -89,6 +90,7 @@ OBJS = \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \
+	src/store/idempotency.o \
 	src/store/insert.o \
 	src/store/log_table.o \
 	src/store/move_rows.o \
@@ -152,7 +154,8 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 $(OBJS) windtrap--1.0.sql: Makefile
 
 # The extension's script, of pieces by subject in this order.
-SQL_PIECES = schema processes log_table events upkeep stats refused tokens quarantine forwarding installed
+SQL_PIECES = schema processes log_table events upkeep stats refused tokens quarantine idempotency \
+	forwarding installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
 

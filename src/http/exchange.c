@@ -15,6 +15,7 @@
 #include "http/response.h"
 #include "http/router.h"
 #include "http/unanswered.h"
+#include "http/waiting.h"
 
 /* The first piece of memory for a body. */
 #define MIN_BODY 1024
@@ -335,6 +336,7 @@ on_complete(WtListener *listener, Request *r)
 						 wt_stopping, true);
 	r->public.body = r->body ? r->body : "";
 	r->public.received_us = wall_clock_us();
+	r->public.waits_since = wt_waiting_since(r);
 	wt_connection_set_phase(r->connection, PHASE_NONE);
 	if (listener->queue_last)
 		listener->queue_last->next = r;

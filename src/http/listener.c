@@ -27,6 +27,7 @@
 #include "http/listener.h"
 #include "http/request_pool.h"
 #include "http/response.h"
+#include "http/waiting.h"
 
 /* Runs in which MHD may do nothing but ask for the next one, and those of them that follow
  * each other at once; to the others there is a pause, ms. */
@@ -326,7 +327,7 @@ end_stalled(WtListener *listener)
 void
 wt_listener_run(WtListener *listener)
 {
-	listener->now = monotonic_ms();
+	wt_waiting_run(listener);
 	wt_admission_run(listener);
 	wt_holding_release(listener, false);
 	run_daemons(listener);

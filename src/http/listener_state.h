@@ -8,6 +8,7 @@
  *	exchange.c		requests, from their first line to their end: MHD's callbacks
  *	request_pool.c	the memory of requests
  *	holding.c		memory of bodies: who has room, who waits for it
+ *	waiting.c		how long senders have waited for their answers
  *	head.c			the head of a request: what it says, and whether it is well-formed
  *	unanswered.c	what MHD refuses without an answer
  *	response.c		answers, as MHD or the socket is given them
@@ -166,10 +167,12 @@ struct WtListener
 	WtAuth *auth;
 	WtRefused *refused; /* NULL: they are not remembered */
 	WtSockets sockets;
-	bool closing;		  /* no request is suspended any more */
-	bool polling_sockets; /* the listening sockets are in poll_fd */
-	int64_t accept_after; /* ms; 0: at once */
-	int64_t now;		  /* ms, as of this run */
+	bool closing;			   /* no request is suspended any more */
+	bool polling_sockets;	   /* the listening sockets are in poll_fd */
+	int64_t accept_after;	   /* ms; 0: at once */
+	int64_t now;			   /* ms, as of this run */
+	int64_t before;			   /* what this run reads came after that */
+	int64_t catching_up_until; /* what is read until then may have come long before */
 
 	int n_connections;
 	int n_doomed;

@@ -151,7 +151,7 @@ SELECT table_privs_are('windtrap', v, 'windtrap_test_monitor', '{SELECT}'::name[
 FROM unnest(ARRAY['refused', 'refused_clients']) AS v;
 
 SELECT table_privs_are('windtrap', t, r, '{}'::name[], t || ' is not for ' || r)
-FROM unnest(ARRAY['outbox', 'dead_letter']) t,
+FROM unnest(ARRAY['outbox', 'dead_letter', 'idempotency_key']) t,
 	unnest(ARRAY['windtrap_test_nobody', 'windtrap_test_monitor']) r;
 SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_monitor', '{SELECT}'::name[]);
 SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_nobody', '{}'::name[]);
@@ -159,6 +159,7 @@ SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_nobody', '{}'::n
 -- And in deed.
 SET LOCAL ROLE windtrap_test_nobody;
 SELECT throws_ok('SELECT windtrap.redeliver()', '42501', NULL, 'an ordinary role may not have events sent again');
+SELECT throws_ok('SELECT FROM windtrap.idempotency_key', '42501', NULL, 'an ordinary role may not see keys');
 SELECT throws_ok('SELECT windtrap.start()', '42501', NULL, 'an ordinary role may not start');
 SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'nor stop');
 SELECT throws_ok('SELECT windtrap.create_log_table()', '42501', NULL, 'nor make a log table');

@@ -81,7 +81,7 @@ SELECT lives_ok('SELECT * FROM windtrap.status', 'it can be read when nothing ru
 SELECT columns_are('windtrap', 'metrics', ARRAY['name', 'label', 'label_value', 'value']);
 SELECT columns_are('windtrap', 'stats', ARRAY[
 	'worker', 'since', 'requests', 'requests_by_code', 'requests_refused', 'events_accepted',
-	'events_quarantined', 'events_refused', 'bytes_received', 'bytes_decoded', 'transactions',
+	'events_quarantined', 'duplicates', 'events_refused', 'bytes_received', 'bytes_decoded', 'transactions',
 	'batch_events_avg', 'batch_events_max', 'commit_ms_avg', 'commit_ms_max', 'request_ms_avg',
 	'connections', 'connections_max', 'bytes_in_flight', 'stdout_written', 'stdout_dropped']);
 SELECT columns_are('windtrap', 'quarantine', ARRAY[
