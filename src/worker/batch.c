@@ -332,8 +332,8 @@ take_inflated(Job *job, WtInflateResult result, const WtInflated *inflated)
 		case WT_INFLATE_UNSUPPORTED:
 			set_answer(
 				job, 415, WT_REASON_ENCODING,
-				"this Content-Encoding is not supported: send gzip, deflate, zstd, or "
-				"the body as it is");
+				"this Content-Encoding is not supported: send gzip, deflate, zstd, "
+				"snappy, or the body as it is");
 			return false;
 		case WT_INFLATE_CORRUPT:
 			set_answer(job, 400, WT_REASON_CORRUPT,
