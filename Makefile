@@ -63,6 +63,7 @@ OBJS = \
 	src/http/response.o \
 	src/http/router.o \
 	src/http/sockets.o \
+	src/http/streaming.o \
 	src/http/tls.o \
 	src/output/line.o \
 	src/output/sink.o \
