@@ -14,6 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Batch;
 use Protocol;
+use Tls;
 use WindTrap;
 
 my $timeout = 3;    # s
@@ -253,6 +254,25 @@ sub upload
 	cmp_ok($codes{202} // 0, '>', 0, 'and some are done');
 	memory_ok(peak_memory($watch), 32 * 1024, 'with bounded memory');
 	ok(wait_for(sub { in_flight() == 0 }), 'and none is left');
+
+	# Where storing takes its time, whoever has begun waits for his turn.
+	query(q{CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END';
+		CREATE TRIGGER slow AFTER INSERT ON log FOR EACH STATEMENT EXECUTE FUNCTION slow()});
+	my @begun = map { begin() } 1 .. 12;
+	chunk($begun[ $_ - 1 ], entries("slowly$_", 1, 1)) for 1 .. 12;
+	sleep 1.1;
+	chunk($begun[ $_ - 1 ], substr entries("slowly$_", 2, 2), 0, 100) for 1 .. 12;
+	ok(wait_for(sub { count_of($node, "data->'json'->>'RUN' LIKE 'slowly%'") == 12 }), 'twelve have begun');
+	@senders = map {
+		my $i = $_;
+		in_background(sub {
+			chunk($begun[ $i - 1 ], substr(entries("slowly$i", 2, 2), 100) . entries("slowly$i", 3, 6000));
+			return end_of($begun[ $i - 1 ]);
+		})
+	} 1 .. 12;
+	is(join(' ', map { $_->()->{status} } @senders), join(' ', (202) x 12), 'none of them is sent away');
+	is(count_of($node, "data->'json'->>'RUN' LIKE 'slowly%'"), 12 * 6000, 'and all is stored');
+	query('DROP FUNCTION slow CASCADE');
 	alter_system($node, 'windtrap.max_inflight' => undef);
 }
 
@@ -294,6 +314,27 @@ SKIP:
 	ok($sent, 'systemd-journal-upload sends a backlog') or diag $err;
 	is(stored('real'), $n, 'all of which is stored');
 	like(slurp_file("$directory/state"), qr/^LAST_CURSOR=/m, 'and it knows how far it is');
+}
+
+# By TLS.
+{
+	my $ca = authority('authority');
+	install($node, issue($ca, 'server'));
+	alter_system($node, 'windtrap.tls_cert_file' => 'server.crt', 'windtrap.tls_key_file' => 'server.key');
+	my $directory = PostgreSQL::Test::Utils::tempdir();
+	append_to_file("$directory/good", entries('tls', 1, 20_000));
+	append_to_file("$directory/large", entries('tls2', 1, 5000) . "DATA\n" . pack('Q<', 20_000_000) . 'x' x 20_000_000);
+	my $send = sub {
+		return tls_curl('--cacert', $ca, '-H', 'Transfer-Encoding: chunked', '-H', 'Content-Type: application/vnd.fdo.journal',
+			'--data-binary', "\@$directory/$_[0]", "https://localhost:$port/upload");
+	};
+	my $answer;
+	ok(wait_for(sub { ($answer = $send->('good')) =~ /^202/ }), 'by TLS') or diag $answer;
+	is(stored('tls'), 20_000, 'it is stored');
+	like($send->('large'), qr/^413 an event is larger/, 'and refused');
+	is(stored('tls2'), 5000, 'in part');
+	alter_system($node, 'windtrap.tls_cert_file' => undef, 'windtrap.tls_key_file' => undef);
+	ok(wait_for(sub { event($port) == 200 }), 'plain again');
 }
 
 # Stopping the server.

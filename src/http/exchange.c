@@ -443,7 +443,7 @@ wt_on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char
 	if (r->held)
 	{
 		r->held = false;
-		if (r->held_too_long)
+		if (r->held_too_long && !wt_streaming_may_wait(r))
 			return wt_holding_refuse(r, length);
 		if (length == 0) /* the body is still to come */
 			return MHD_YES;

@@ -82,6 +82,18 @@ wt_streaming_take(Request *r, size_t length)
 	return length < limit - have ? length : limit - have;
 }
 
+bool
+wt_streaming_may_wait(Request *r)
+{
+	const WtListener *listener = r->connection->listener;
+
+	if (!r->streams || r->public.progress.n_pieces == 0 ||
+		r->begun + listener->settings.request_timeout <= listener->now)
+		return false;
+	r->held_since = 0;
+	return true;
+}
+
 void
 wt_streaming_continue(Request *r, size_t used)
 {
