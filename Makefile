@@ -65,12 +65,17 @@ OBJS = \
 	src/http/sockets.o \
 	src/http/streaming.o \
 	src/http/tls.o \
+	src/http/unanswered.o \
+	src/http/waiting.o \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
 	src/output/target.o \
 	src/protocol/cloudevents.o \
 	src/protocol/datadog.o \
+	src/protocol/elastic.o \
+	src/protocol/elastic_bulk.o \
+	src/protocol/elastic_probes.o \
 	src/protocol/gelf.o \
 	src/protocol/hec.o \
 	src/protocol/journald.o \
@@ -79,12 +84,14 @@ OBJS = \
 	src/protocol/loki_labels.o \
 	src/protocol/loki_protobuf.o \
 	src/protocol/otlp.o \
+	src/protocol/otlp_decode.o \
 	src/protocol/otlp_json.o \
 	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \
+	src/store/idempotency.o \
 	src/store/insert.o \
 	src/store/log_table.o \
 	src/store/move_rows.o \
@@ -95,14 +102,17 @@ OBJS = \
 	src/upkeep/adopt.o \
 	src/upkeep/clock.o \
 	src/upkeep/failures.o \
+	src/upkeep/log_rows.o \
 	src/upkeep/partition.o \
 	src/upkeep/plan.o \
 	src/upkeep/scope.o \
 	src/upkeep/spans.o \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
+	src/views/fields.o \
 	src/views/metrics.o \
 	src/views/refused_view.o \
+	src/views/severity.o \
 	src/views/stats.o \
 	src/views/status.o \
 	src/worker/batch.o \
@@ -112,7 +122,7 @@ OBJS = \
 	src/worker/tokens.o \
 	src/worker/worker.o
 
-REGRESS = extension settings log_table privileges tokens upkeep
+REGRESS = extension settings log_table privileges tokens events upkeep
 ISOLATION = create_log_table
 TAP_TESTS = 1
 
@@ -145,7 +155,8 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 $(OBJS) windtrap--1.0.sql: Makefile
 
 # The extension's script, of pieces by subject in this order.
-SQL_PIECES = schema processes log_table upkeep stats refused tokens quarantine forwarding installed
+SQL_PIECES = schema processes log_table events upkeep stats refused tokens quarantine idempotency \
+	forwarding installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
 

@@ -57,7 +57,7 @@ CREATE VIEW windtrap.stray_partitions AS
 SELECT c.oid::regclass AS name,
        CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END AS rows,
        pg_table_size(c.oid) AS bytes,
-       to_timestamp(d.digits, 'YYYYMMDD')::date AS day
+       to_date(d.digits, 'YYYYMMDD') AS day
   FROM pg_class l
   JOIN pg_class c ON c.relnamespace = l.relnamespace AND c.relowner = l.relowner
  CROSS JOIN LATERAL (
@@ -92,13 +92,14 @@ CREATE FUNCTION windtrap.adopt_partitions()
 RETURNS TABLE (
     partition text,
     action text,
-    rows bigint)
+    rows bigint,
+    error text)
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'windtrap_adopt_partitions'
 SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.adopt_partitions() IS
-'takes the tables of windtrap.stray_partitions back into the log table: attaches those that fit, moves the rows of the others and drops them; for the log table''s owner';
+'takes the tables of windtrap.stray_partitions back into the log table: attaches those that fit, moves the rows of the others and drops them; says what was left alone or failed, and why; for the log table''s owner';
 
 REVOKE ALL ON FUNCTION windtrap.upkeep(timestamptz, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.adopt_partitions() FROM PUBLIC;

@@ -9,13 +9,15 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use Test::More;
+use Time::HiRes qw(time);
+use Time::Local qw(timegm);
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
 
 my $source = wt_node('source');
-my $target = wt_node('target', create => 0, conf => "windtrap.database = 'shop'\n");
+my $target = wt_node('target', create => 0, conf => "windtrap.database = 'shop'\nlog_timezone = 'UTC'\n");
 my $port = wt_port($target);
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
@@ -54,7 +56,8 @@ $source->command_ok([ 'pg_dump', '-f', "$dir/plain.sql", $source->connstr('postg
 $source->command_ok([ 'pg_dump', '--clean', '--if-exists', '-f', "$dir/clean.sql", $source->connstr('postgres') ], 'pg_dump --clean');
 $source->command_ok([ 'pg_dump', '-t', 'log*', '--clean', '--if-exists', '-f', "$dir/log.sql", $source->connstr('postgres') ], 'pg_dump -t log*');
 
-# Posts an event after the other until it is told to stop; a line each in a ledger.
+# Posts an event after the other until it is told to stop; a line each in a ledger: the answer's
+# code, when it was sent, and what it is called.
 sub start_sender
 {
 	my ($name) = @_;
@@ -67,8 +70,9 @@ sub start_sender
 	open my $out, '>', $ledger or die "$ledger: $!";
 	for (my $i = 1; !$stop; $i++)
 	{
+		my $sent = time;
 		my $code = post_json($port, { id => "$name $i" }, headers => { Authorization => "Bearer $token" }, timeout => 10)->{status};
-		syswrite $out, "$code $name $i\n";
+		syswrite $out, "$code $sent $name $i\n";
 		Time::HiRes::sleep(0.01);
 	}
 	POSIX::_exit(0);
@@ -80,13 +84,29 @@ sub stop_sender
 
 	kill 'TERM', $sender->{pid};
 	waitpid $sender->{pid}, 0;
-	return map { /^(\d+) (.*)$/ ? [ $1, $2 ] : () } split /\n/, slurp_file($sender->{ledger});
+	return map { /^(\d+) (\S+) (.*)$/ ? [ $1, $3, $2 ] : () } split /\n/, slurp_file($sender->{ledger});
 }
 
 sub new_database
 {
 	$target->safe_psql('postgres', 'DROP DATABASE IF EXISTS shop WITH (FORCE)');
 	$target->safe_psql('postgres', 'CREATE DATABASE shop TEMPLATE template0');
+	return;
+}
+
+# When, by the server's log, a command that matches had been done: before the session's next one.
+sub done_at
+{
+	my ($log, $command) = @_;
+	my $session;
+
+	for my $line (split /\n/, $log)
+	{
+		my ($y, $mon, $d, $h, $min, $s, $pid, $statement) =
+		  $line =~ /^(\d+)-(\d+)-(\d+) (\d+):(\d+):([\d.]+) UTC \[(\d+)\].* statement: (.*)/ or next;
+		return timegm(int $s, $min, $h, $d, $mon - 1, $y) + $s - int $s if defined $session && $pid == $session;
+		$session = $pid if $statement =~ $command;
+	}
 	return;
 }
 
@@ -101,17 +121,35 @@ sub restores
 	my $sender = start_sender($name);
 	my ($out, $err) = ('', '');
 
+	# pg_restore is known by its name, unless somebody has given it another one.
+	local %ENV = %ENV;
+	delete $ENV{PGAPPNAME} if !$o{nameless};
 	IPC::Run::run($command, '<', '/dev/null', '>', \$out, '2>', \$err);
 	is(join("\n", grep { /ERROR|error:/ } split /\n/, $err), '', "$way: no error");
 	ok(wait_for(sub { post_json($port, { id => "after $name" }, headers => { Authorization => "Bearer $token" })->{status} == 200 }, 20),
 		"$way: events are taken again");
+	ok(wait_for(sub { slurp_file($sender->{ledger}) =~ /(?:^200 .*\n){5}\z/m }, 20), "$way: one after the other");
 	my @sent = stop_sender($sender);
 	is(to($facts), $before, "$way: all is there");
 	my %stored = map { $_ => 1 } split /\n/, to(qq{SELECT data->'json'->>'id' FROM log WHERE data->'json'->>'id' LIKE '$name %'});
 	my @acknowledged = map { $_->[1] } grep { $_->[0] == 200 } @sent;
 	my @lost = grep { !$stored{$_} } @acknowledged;
-	# What was in the table that a --clean drops is meant to go.
-	is(join(', ', $o{clean} ? () : @lost), '', "$way: no acknowledged event is lost");
+	if ($o{dropped})
+	{
+		# What was in the table that it drops is meant to go; what was sent afterwards is not.
+		my $dropped = done_at(log_since($target, $mark), $o{dropped});
+		ok($dropped, "$way: the log is dropped") or return;
+		my %lost = map { $_ => 1 } @lost;
+		my @sent_later = grep { $_->[2] > $dropped } @sent;
+
+		note scalar(@lost), ' were dropped with it, ', scalar(grep { $_->[0] == 200 } @sent_later), ' acknowledged after that';
+		is(join(', ', grep { $lost{$_} } map { $_->[1] } @sent_later), '', "$way: no event that is acknowledged after that is lost");
+		cmp_ok(scalar(grep { $_->[0] == 200 } @sent_later), '>', 0, "$way: there were some");
+	}
+	else
+	{
+		is(join(', ', @lost), '', "$way: no acknowledged event is lost");
+	}
 	is(join(' ', grep { !/^(200|401|503|599)$/ } map { $_->[0] } @sent), '', "$way: others were told to try again");
 	ok(scalar(grep { $_->[0] == 503 } @sent), "$way: while it was restored they were");
 	is(to(q{SELECT count(*) FROM pg_class WHERE relname ~ '^log_.*_1$'}), 0, "$way: nothing was made beside it");
@@ -123,11 +161,15 @@ my $to = $target->connstr('shop');
 
 new_database();
 restores('pg_restore', [ 'pg_restore', '-d', $to, "$dir/dump" ]);
-restores('pg_restore --clean', [ 'pg_restore', '--clean', '--if-exists', '-d', $to, "$dir/dump" ], clean => 1);
-restores('psql of pg_dump --clean', [ 'psql', '-qX', '-d', $to, '-f', "$dir/clean.sql" ], clean => 1);
+restores('pg_restore --clean', [ 'pg_restore', '--clean', '--if-exists', '-d', $to, "$dir/dump" ],
+	# It is known by its name, so nothing is taken from its first command to the log on.
+	dropped => qr/DROP INDEX IF EXISTS public\.log|DETACH PARTITION public\.log|DROP TABLE IF EXISTS public\.log/);
+restores('pg_restore --clean, by another name', [ 'pg_restore', '--clean', '--if-exists', '-d', $to, "$dir/dump" ],
+	dropped => qr/DROP TABLE IF EXISTS public\.log;/, nameless => 1);
+restores('psql of pg_dump --clean', [ 'psql', '-qX', '-d', $to, '-f', "$dir/clean.sql" ], dropped => qr/DROP TABLE IF EXISTS public\.log;/);
 new_database();
 restores('pg_restore -j', [ 'pg_restore', '-j', '2', '-d', $to, "$dir/dump" ]);
-restores('psql of pg_dump -t', [ 'psql', '-qX', '-d', $to, '-f', "$dir/log.sql" ], clean => 1);
+restores('psql of pg_dump -t', [ 'psql', '-qX', '-d', $to, '-f', "$dir/log.sql" ], dropped => qr/DROP TABLE IF EXISTS public\.log;/);
 new_database();
 restores('psql', [ 'psql', '-qX', '-d', $to, '-f', "$dir/plain.sql" ]);
 

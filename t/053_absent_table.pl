@@ -123,7 +123,7 @@ for my $case ([ late => 'CREATE TABLE', 'no partitions today' ], [ types => 'COM
 	query(q{CREATE TABLE log_20200230 (LIKE log); CREATE TABLE log_20200301 (i int)});
 	my $before = query('SELECT count(*) FROM log');
 	is( query('SELECT partition, action, rows FROM windtrap.adopt_partitions() ORDER BY 1'),
-		"public.log_20200229|attached|\npublic.log_$today|moved|$rows\npublic.log_default|moved|0", 'and taken back');
+		"public.log_20200229|attached|\npublic.log_20200230|left alone|\npublic.log_20200301|left alone|\npublic.log_$today|moved|$rows\npublic.log_default|moved|0", 'and taken back');
 	is(query('SELECT count(*) FROM log'), $before + $rows + 1, 'with all rows');
 	is(query('SELECT count(*) FROM windtrap.stray_partitions'), 0, 'once');
 	is(query(q{SELECT count(*) FROM pg_class WHERE relname IN ('log_20200230', 'log_20200301')}), 2, 'others stay');

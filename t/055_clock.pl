@@ -7,33 +7,16 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use Test::More;
+use Time::HiRes qw(sleep);
+use Time::Local qw(timegm);
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
-
-my $directory = PostgreSQL::Test::Utils::tempdir();
-my $library = "$directory/clock_shift.so";
-my $file = "$directory/shift";
-
-plan skip_all => 'a sanitizer wants to be loaded first' if $ENV{WT_SANITIZE};
-plan skip_all => 'there is no gcc to build the movable clock with'
-  if system("gcc -shared -fPIC -O2 -o $library $FindBin::RealBin/clock_shift.c 2>/dev/null") != 0;
-
-sub shift_clock
-{
-	my ($seconds) = @_;
-	open my $out, -e $file ? '+<' : '>', $file or die "$file: $!";
-	binmode $out;
-	print $out pack('q<', $seconds);
-	close $out;
-	return;
-}
+use Clock;
 
 use constant { DAY => 86400, YEARS => 10 * 365 * 86400 };
-shift_clock(0);
-local $ENV{CLOCK_SHIFT_FILE} = $file;
-local $ENV{LD_PRELOAD} = $library;
+movable_clock();
 my $node = wt_node('clock', conf => "windtrap.retention = '90 days'\n");
 my $port = wt_port($node);
 
@@ -81,6 +64,28 @@ ok(next_round(), 'a round after the clock is right again');
 is(query('SELECT count(*) FROM log'), $kept, 'everything is there');
 is(doubted(), 0, 'and it is believed');
 
+# Ten years back: nothing is old by that time, and events have partitions of theirs.
+shift_clock(-(YEARS));
+ok(next_round(), 'a round after the clock has been set back ten years');
+is(event($port), 200, 'events are taken');
+$kept++;
+ok(next_round(), 'another round');
+is(query(q{SELECT tableoid::regclass FROM log ORDER BY event_timestamp LIMIT 1}),
+	query(q{SELECT to_char(now() AT TIME ZONE 'UTC', '"log_"YYYYMMDD')}), 'into a partition of that day');
+is(query('SELECT count(*) FROM log'), $kept, 'everything is there');
+shift_clock(0);
+ok(next_round(), 'a round after the clock is right again');
+is(event($port), 200, 'events are taken');
+is(query('SELECT count(*) FROM log'), ++$kept, 'everything is there, what came by the wrong time too');
+is(doubted(), 1, 'until the time is confirmed');
+# What bears a wrong time can be given the right one meanwhile.
+query(q{UPDATE log SET event_timestamp = event_timestamp + interval '3650 days' WHERE event_timestamp < now() - interval '9 years'});
+query('SELECT windtrap.upkeep(force => true)');
+ok(wait_for(sub { doubted() eq 0 }), 'which it is by hand');
+is(query('SELECT count(*) FROM log'), $kept, 'everything is there still');
+is(query(q{SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname < to_char(now() - interval '9 years', '"log_"YYYYMMDD') AND relname ~ '^log_[0-9]+$'}),
+	0, 'the partitions of the wrong time are gone');
+
 # Confirmed by events: so many seconds of them are enough.
 alter_system($node, 'windtrap.retention_grace' => '2s');
 shift_clock(200 * DAY);
@@ -113,5 +118,44 @@ is(doubted(), 1, 'a rehearsal confirms nothing');
 query('SELECT windtrap.upkeep(force => true)');
 ok(wait_for(sub { doubted() eq 0 }), 'windtrap.upkeep(force => true) does');
 is(query(q{SELECT count(*) FROM log WHERE event_timestamp < now() - interval '100 days'}), 0, 'and drops what is old');
+
+# Over borders of days and of local time, beginning with a table that is made just before: events
+# are taken all the while, each into the partition of its day, and days are 24 hours in UTC.
+for my $case (
+	[ 'UTC', 'leap day', 2028, 2, 29 ], [ 'UTC', 'the day after it', 2028, 3, 1 ],
+	[ 'Europe/Berlin', 'an hour is left out', 2027, 3, 28, 1 ], [ 'Europe/Berlin', 'an hour is twice', 2027, 10, 31, 1 ],
+	[ 'America/Sao_Paulo', 'midnight is left out', 2018, 11, 4, 3 ], [ 'America/Sao_Paulo', 'midnight is twice', 2018, 2, 18, 2 ],
+	[ 'Pacific/Apia', 'a day is left out', 2011, 12, 30, 10 ])
+{
+	my ($zone, $what, $year, $month, $day, $hour) = @$case;
+	my $border = timegm(0, 0, $hour // 0, $day, $month - 1, $year);
+	my %codes;
+
+	query('SELECT windtrap.stop(); DROP TABLE log');
+	set_clock($border - 2);
+	alter_system($node, timezone => $zone);
+	query('SELECT windtrap.start()');
+	my ($before, $after) = (0, 0);
+	ok( wait_for(
+			sub {
+				$codes{ event($port) }++;
+				my $passed = query("SELECT now() > to_timestamp($border)");
+				$passed eq 't' ? $after++ : $before++;
+				$after > 3;
+			}),
+		"$zone, $what: time goes on");
+	cmp_ok($before, '>', 0, "$zone, $what: over the border");
+	is(join(' ', keys %codes), 200, "$zone, $what: all events are taken");
+	is(query(q{SELECT count(*) FROM log}), $codes{200}, "$zone, $what: and are there");
+	is( query(q{SELECT count(*) FROM log WHERE tableoid::regclass::text <> to_char(event_timestamp AT TIME ZONE 'UTC', '"log_"YYYYMMDD')}),
+		0, "$zone, $what: each in the partition of its day");
+	query('SELECT windtrap.upkeep()');
+	is( query(q{SET timezone = 'UTC'; SELECT count(*), count(DISTINCT bound), sum((bound = format('FOR VALUES FROM (%L) TO (%L)',
+				to_date(right(relname, 8), 'YYYYMMDD') || ' 00:00:00+00', to_date(right(relname, 8), 'YYYYMMDD') + 1 || ' 00:00:00+00'))::int)
+			FROM (SELECT relname, pg_get_expr(relpartbound, oid) AS bound FROM pg_class WHERE relname ~ '^log_[0-9]+$' AND relispartition AND relkind = 'r') p}),
+		$hour ? '9|9|9' : '10|10|10', "$zone, $what: days have 24 hours");
+}
+
+unlike(log_since($node), qr/terminated by signal|PANIC/, 'nothing has crashed');
 $node->stop;
 done_testing();

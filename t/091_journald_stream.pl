@@ -291,6 +291,7 @@ sub upload
 	cmp_ok($kept, '<', $n, 'it was in the middle');
 	is(upload('killed', $n, seconds => 120)->{status}, 202, 'it is sent again');
 	is(stored('killed'), $n, 'and all is there');
+	is(count_of($node, "data->'json'->>'RUN' = 'killed'"), $n, 'each of them once');
 }
 
 # The real one.

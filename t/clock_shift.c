@@ -1,8 +1,9 @@
 /*
  * clock_shift.c
- *		A wall clock that a test moves: preloaded into a server by LD_PRELOAD, it adds the
- *		seconds that stand in the file CLOCK_SHIFT_FILE, 8 bytes, to what the clock shows.
- *		The steady clocks go on as they are.
+ *		Clocks that a test moves: preloaded into a server by LD_PRELOAD, it adds the seconds
+ *		that stand in the file CLOCK_SHIFT_FILE to what the clocks show: 8 bytes for the wall
+ *		clock, and, where the file has them, 8 for the steady ones, as if so long had passed.
+ *		What sleeps is not woken by it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -25,7 +26,8 @@ map_file(void)
 
 	if (fd < 0)
 		return;
-	map = mmap(NULL, sizeof(*shift), PROT_READ, MAP_SHARED, fd, 0);
+	/* Behind the end of a shorter file are zeros. */
+	map = mmap(NULL, 2 * sizeof(*shift), PROT_READ, MAP_SHARED, fd, 0);
 	if (map != MAP_FAILED)
 		shift = map;
 	close(fd);
@@ -37,7 +39,9 @@ clock_gettime(clockid_t clock, struct timespec *t)
 	int rc = (int) syscall(SYS_clock_gettime, clock, t);
 
 	if (rc == 0 && shift && clock == CLOCK_REALTIME)
-		t->tv_sec += *shift;
+		t->tv_sec += shift[0];
+	else if (rc == 0 && shift && (clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME))
+		t->tv_sec += shift[1];
 	return rc;
 }
 

@@ -21,6 +21,7 @@ typedef struct Parse
 	const char *p; /* the next byte to read */
 	const char *end;
 	int levels;			/* of nesting that it may have */
+	size_t before;		/* bytes of scratch that are of what was there before */
 	size_t number_text; /* what the numbers so far would print as */
 	bool unfit;			/* error says why it cannot be stored; parse on for its end */
 	bool ran_out;		/* what is wrong is that the text ends */
@@ -366,7 +367,7 @@ repair_utf8(Parse *parse, const char *run, const char *p, char **out, size_t *ou
 	size_t n = (size_t) (p - run);
 
 	if (!move_scratch(json, json->scratch_used + *out_length,
-					  3 * (size_t) (parse->end - parse->text)))
+					  parse->before + 3 * (size_t) (parse->end - parse->text)))
 		return 0;
 	*out = json->scratch + json->scratch_used;
 	memcpy(*out + *out_length, run, n);
@@ -778,6 +779,7 @@ wt_json_append(WtJson *json, const char *text, size_t length, int levels,
 				   .p = text,
 				   .end = text + length,
 				   .levels = levels,
+				   .before = used,
 				   .error = error};
 	WtJsonResult r;
 
@@ -823,6 +825,30 @@ wt_json_find(const WtJson *json, uint32_t i, const char *name, uint32_t *value)
 	return found;
 }
 
+/* The first quote or backslash from p on; end: there is none. */
+static const char *
+find_end_of_text(const char *p, const char *end)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+
+	while (end - p >= 8)
+	{
+		uint64_t w;
+		uint64_t quote;
+		uint64_t backslash;
+
+		memcpy(&w, p, 8);
+		quote = w ^ (ones * '"');
+		backslash = w ^ (ones * '\\');
+		if ((((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & (ones << 7))
+			break;
+		p += 8;
+	}
+	while (p < end && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
+
 const char *
 wt_json_skip_value(const char *text, size_t length)
 {
@@ -837,8 +863,7 @@ wt_json_skip_value(const char *text, size_t length)
 			case '"':
 				for (;;)
 				{
-					while (p < end && *p != '"' && *p != '\\')
-						p++;
+					p = find_end_of_text(p, end);
 					if (p >= end)
 						return NULL;
 					if (*p++ == '"')

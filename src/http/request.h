@@ -52,8 +52,9 @@ typedef struct WtProgress
 	int64_t n_pieces;
 	int64_t n_events;
 	int64_t n_accepted;
-	int64_t n_rejected; /* not stored as they are */
-	int64_t n_refused;	/* of these: they are nowhere */
+	int64_t n_rejected;	  /* not stored as they are */
+	int64_t n_refused;	  /* of these: they are nowhere */
+	int64_t n_duplicates; /* of the accepted and the rejected */
 	char first_error[128];
 } WtProgress;
 
@@ -80,6 +81,9 @@ typedef struct WtRequest
 	int64_t received_us; /* when the last byte came, µs since 1970-01-01 UTC */
 	bool more;			 /* the body is a piece, and not the last one */
 	WtProgress progress; /* the stages' own */
+	/* For its answer, ms of the monotonic clock: since the last byte came, or, where it was held
+	 * before that for want of memory, as much earlier. */
+	int64_t waits_since;
 } WtRequest;
 
 #endif

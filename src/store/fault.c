@@ -77,6 +77,15 @@ is_filled(const char *column)
 		   strcmp(column, "status") == 0;
 }
 
+/* The server gives out no ids, until it is vacuumed; with the code of an index row too long. */
+static bool
+is_out_of_ids(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED && error->funcname &&
+		   (strcmp(error->funcname, "GetNewTransactionId") == 0 ||
+			strcmp(error->funcname, "GetNewMultiXactId") == 0);
+}
+
 static WtBlame
 blame_of(const ErrorData *error, bool no_partition)
 {
@@ -84,6 +93,8 @@ blame_of(const ErrorData *error, bool no_partition)
 
 	if (no_partition)
 		return WT_BLAME_MOMENT; /* the table is not ready for it yet */
+	if (is_out_of_ids(error))
+		return WT_BLAME_END;
 	/* Row-level security says no with the code of a missing privilege. */
 	if (sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && error->funcname &&
 		strcmp(error->funcname, "ExecWithCheckOptions") == 0)

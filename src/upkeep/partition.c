@@ -354,10 +354,14 @@ wt_upkeep_do(Oid relation, WtTask *task)
 
 	if (!wt_scope_enter(relation, &scope))
 		return;
+	/*
+	 * Against other upkeeps, and partitions made by hand; events are not affected.  Before
+	 * any weaker lock: two that had those would wait for each other's to go.
+	 */
+	if (task->kind == WT_TASK_MAKE || task->kind == WT_TASK_DROP)
+		LockRelationOid(relation, ShareUpdateExclusiveLock);
 	if (task->kind == WT_TASK_MAKE)
 	{
-		/* Against other upkeeps, and partitions made by hand; events are not affected. */
-		LockRelationOid(relation, ShareUpdateExclusiveLock);
 		if (OidIsValid(get_rel_namespace(relation)))
 			wt_hold_schema(get_rel_namespace(relation));
 	}

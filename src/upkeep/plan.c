@@ -215,6 +215,7 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 		const WtSpan *span = &table->spans[i];
 		WtTask *task;
 		bool filled;
+		bool spare = false;
 
 		if (!can_be_dropped(span->partition))
 			continue;
@@ -236,17 +237,15 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 				allowed = Max(FEWEST_AT_ONCE,
 							  wt_upkeep_count_filled(table->relation, InvalidOid) /
 								  SHARE_AT_ONCE);
-			if (allowed == 0)
-			{
-				plan->left++;
-				continue;
-			}
-			allowed--;
+			spare = allowed == 0;
+			if (!spare)
+				allowed--;
 		}
 		task = new_task(WT_TASK_DROP, span->from, span->to);
 		task->partition = span->partition;
 		task->name = wt_scope_name(span->partition);
 		task->if_empty = !plan->believed;
+		task->spare = spare;
 		plan->tasks = lappend(plan->tasks, task);
 	}
 	MemoryContextSwitchTo(spi_context);
@@ -317,4 +316,27 @@ wt_upkeep_plan(WtPlan *plan, WtPlanPart part)
 			plan_part(plan, part, &table, &scope);
 	}
 	wt_scope_leave(&scope);
+}
+
+bool
+wt_upkeep_is_due(WtPlan *plan, const WtTask *task)
+{
+	if (!task->spare)
+		return true;
+	if (plan->vacant == 0)
+	{
+		plan->left++;
+		return false;
+	}
+	plan->vacant--;
+	return true;
+}
+
+void
+wt_upkeep_failed(WtPlan *plan, const WtTask *task, int sqlstate)
+{
+	/* Whoever holds a lock on the table would have the others fail as slowly. */
+	if (task->kind == WT_TASK_DROP && sqlstate != ERRCODE_LOCK_NOT_AVAILABLE &&
+		sqlstate != ERRCODE_QUERY_CANCELED)
+		plan->vacant++;
 }

@@ -21,10 +21,10 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "commands/tablecmds.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -131,6 +131,8 @@ take(Step *step, ReturnSetInfo *result)
 			put_row(result, step->task, NULL);
 		return;
 	}
+	if (step->task)
+		wt_upkeep_failed(step->plan, step->task, error->sqlerrcode);
 	remedy = wt_failure_remedy(error);
 	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s", error->message),
 					  error->detail ? errdetail_internal("%s", error->detail) : 0,
@@ -180,9 +182,8 @@ windtrap_upkeep(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	/* What follows runs as the owner: only who can become that may cause it. */
-	plan.relation = RangeVarGetRelid(name, AccessShareLock, false);
-	if (!wt_owns_relation(plan.relation, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name->relname);
+	plan.relation = RangeVarGetRelidExtended(name, ShareUpdateExclusiveLock, 0,
+											 RangeVarCallbackOwnsRelation, NULL);
 	wt_upkeep_check_time(plan.as_of);
 	plan.by_clock = (plan.as_of == now);
 	plan.force = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
@@ -195,7 +196,8 @@ windtrap_upkeep(PG_FUNCTION_ARGS)
 	foreach (cell, plan.tasks)
 	{
 		step.task = lfirst(cell);
-		take(&step, result);
+		if (wt_upkeep_is_due(&plan, step.task))
+			take(&step, result);
 	}
 	tell_rest(&plan);
 	/* The clock is the process's concern, and that of who owns the table that it keeps. */

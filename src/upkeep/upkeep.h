@@ -30,6 +30,7 @@ typedef struct WtTask
 	BlockNumber block;
 	int64 max_rows; /* WT_TASK_DELETE */
 	bool if_empty;	/* WT_TASK_DROP: only where it holds nothing */
+	bool spare;		/* WT_TASK_DROP: beyond the share, see wt_upkeep_is_due */
 
 	char *done_to; /* the partition's quoted name; NULL: nothing was left to do */
 	int64 rows;	   /* moved or deleted; dropped: PostgreSQL's estimate, -1: it has none */
@@ -71,6 +72,7 @@ typedef struct WtPlan
 	int held;		 /* partitions that would be dropped if it were, and rows: one more */
 	int left;		 /* partitions for the next rounds, since too many are old */
 	int64 left_rows; /* the same of the default partition's rows */
+	int vacant;		 /* of the share, since their drops have failed */
 } WtPlan;
 
 /* Raises unless a plan can be made as of that time. */
@@ -95,6 +97,16 @@ extern void wt_upkeep_plan(WtPlan *plan, WtPlanPart part);
  * transaction ends, which therefore should be soon.
  */
 extern void wt_upkeep_do(Oid relation, WtTask *task);
+
+/*
+ * Whether a task of the plan is to be done now: those beyond the share are only in the place
+ * of drops that have failed, or what is never dropped would keep the others for ever.  One
+ * that is not is counted in left.
+ */
+extern bool wt_upkeep_is_due(WtPlan *plan, const WtTask *task);
+
+/* Notes that a task has failed. */
+extern void wt_upkeep_failed(WtPlan *plan, const WtTask *task, int sqlstate);
 
 /* What a task is called when it is done ("created", "deleted", "dropped"), and to be done. */
 extern const char *wt_upkeep_action(WtTaskKind kind);
