@@ -118,6 +118,10 @@ OBJS = \
 	src/worker/batch.o \
 	src/worker/condition.o \
 	src/worker/control.o \
+	src/worker/job.o \
+	src/worker/job_answer.o \
+	src/worker/job_body.o \
+	src/worker/job_events.o \
 	src/worker/launcher.o \
 	src/worker/tokens.o \
 	src/worker/worker.o
