@@ -30,6 +30,7 @@ OBJS = \
 	src/base/uuid.o \
 	src/event/charset.o \
 	src/event/decode.o \
+	src/event/decoder.o \
 	src/event/enrich.o \
 	src/event/form.o \
 	src/event/inflate.o \
@@ -38,6 +39,7 @@ OBJS = \
 	src/event/json_walk.o \
 	src/event/jsonb_writer.o \
 	src/event/multipart.o \
+	src/event/own_time.o \
 	src/event/protobuf.o \
 	src/event/snappy.o \
 	src/event/when.o \

@@ -35,6 +35,7 @@
 #include "worker/job_events.h"
 #include "worker/tokens.h"
 #include "base/settings.h"
+#include "event/decode.h"
 #include "output/stdout.h"
 #include "store/store.h"
 

@@ -14,7 +14,7 @@
 
 #include "lib/ilist.h"
 
-#include "event/decode.h"
+#include "event/decoder.h"
 #include "event/enrich.h"
 #include "event/inflate.h"
 #include "event/row.h"

@@ -7,6 +7,8 @@
 
 #include "worker/job_events.h"
 #include "base/settings.h"
+#include "event/decode.h"
+#include "event/own_time.h"
 #include "store/idempotency.h"
 
 static WtJobEvent *
