@@ -36,6 +36,7 @@ OBJS = \
 	src/event/inflate.o \
 	src/event/json.o \
 	src/event/json_build.o \
+	src/event/json_tokens.o \
 	src/event/json_walk.o \
 	src/event/jsonb_writer.o \
 	src/event/multipart.o \
