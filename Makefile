@@ -30,14 +30,17 @@ OBJS = \
 	src/base/uuid.o \
 	src/event/charset.o \
 	src/event/decode.o \
+	src/event/decoder.o \
 	src/event/enrich.o \
 	src/event/form.o \
 	src/event/inflate.o \
 	src/event/json.o \
 	src/event/json_build.o \
+	src/event/json_tokens.o \
 	src/event/json_walk.o \
 	src/event/jsonb_writer.o \
 	src/event/multipart.o \
+	src/event/own_time.o \
 	src/event/protobuf.o \
 	src/event/snappy.o \
 	src/event/when.o \
@@ -118,6 +121,10 @@ OBJS = \
 	src/worker/batch.o \
 	src/worker/condition.o \
 	src/worker/control.o \
+	src/worker/job.o \
+	src/worker/job_answer.o \
+	src/worker/job_body.o \
+	src/worker/job_events.o \
 	src/worker/launcher.o \
 	src/worker/tokens.o \
 	src/worker/worker.o

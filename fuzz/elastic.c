@@ -8,6 +8,7 @@
  * and each item's index, id and op.
  */
 #include "fuzz.h"
+#include "event/decode.h"
 #include "protocol/protocol.h"
 
 extern const WtProtocol wt_elastic;

@@ -7,6 +7,7 @@
  * max_event_size, counted from '0'; the rest is the body.
  */
 #include "fuzz.h"
+#include "event/decode.h"
 #include "protocol/protocol.h"
 
 typedef struct Kind

@@ -6,7 +6,6 @@
  * form), so a body that is JSON is taken as JSON under most types.  What remains is a
  * form where the sender says so, and text.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -14,7 +13,6 @@
 #include "event/decode.h"
 #include "event/form.h"
 #include "event/multipart.h"
-#include "event/when.h"
 #include "base/text.h"
 
 /* What the sender says that the body is. */
@@ -28,20 +26,6 @@ typedef enum Declared
 	DECLARED_NOTHING,
 	DECLARED_OTHER
 } Declared;
-
-static void set_error(WtDecoder *decoder, WtReason reason, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void
-set_error(WtDecoder *decoder, WtReason reason, const char *format, ...)
-{
-	va_list args;
-
-	decoder->reason = reason;
-	va_start(args, format);
-	vsnprintf(decoder->error, sizeof(decoder->error), format, args);
-	va_end(args);
-}
 
 /* The body is refused for what decoder->error says. */
 static WtDecodeResult
@@ -122,11 +106,12 @@ set_json_error(WtDecoder *decoder, const char *from, const char *text,
 
 	wt_json_position(from, (size_t) (text - from) + error->offset, &line, &column);
 	if (result == WT_JSON_UNFIT)
-		set_error(decoder, WT_REASON_UNFIT, "at line %d, column %d: %s", line, column,
-				  error->reason);
+		wt_decoder_error(decoder, WT_REASON_UNFIT, "at line %d, column %d: %s", line,
+						 column, error->reason);
 	else
-		set_error(decoder, WT_REASON_BAD_JSON, "bad JSON at line %d, column %d: %s", line,
-				  column, error->reason);
+		wt_decoder_error(decoder, WT_REASON_BAD_JSON,
+						 "bad JSON at line %d, column %d: %s", line, column,
+						 error->reason);
 }
 
 /* Notes what was sent as the event, without the white space around it. */
@@ -155,14 +140,6 @@ bad_event(WtDecoder *decoder, const char *from, const char *to)
 	return WT_DECODE_BAD;
 }
 
-static void
-set_too_large(WtDecoder *decoder)
-{
-	set_error(decoder, WT_REASON_EVENT_TOO_LARGE,
-			  "the event is larger than windtrap.max_event_size, %zu bytes",
-			  decoder->max_event_size);
-}
-
 /*
  * Text and forms: one event
  */
@@ -185,8 +162,8 @@ check_form(WtDecoder *decoder, WtJson *json)
 		return WT_DECODE_OUT_OF_MEMORY;
 	if (unfit)
 	{
-		set_error(decoder, WT_REASON_NOT_TEXT,
-				  "a field of the form is not valid UTF-8 text, or holds a NUL");
+		wt_decoder_error(decoder, WT_REASON_NOT_TEXT,
+						 "a field of the form is not valid UTF-8 text, or holds a NUL");
 		return bad_single(decoder, 400);
 	}
 	return WT_DECODE_EVENT;
@@ -226,8 +203,8 @@ decode_multipart(WtDecoder *decoder, WtJson *json)
 		case WT_JSON_OUT_OF_MEMORY:
 			return WT_DECODE_OUT_OF_MEMORY;
 		default:
-			set_error(decoder, WT_REASON_MALFORMED, "bad multipart/form-data: %s",
-					  reason);
+			wt_decoder_error(decoder, WT_REASON_MALFORMED, "bad multipart/form-data: %s",
+							 reason);
 			return bad_single(decoder, 400);
 	}
 }
@@ -242,10 +219,11 @@ decode_text(WtDecoder *decoder, WtJson *json, const char *text, size_t length)
 	if (valid != length && !json->repair)
 	{
 		if (text[valid] == '\0')
-			set_error(decoder, WT_REASON_NOT_TEXT,
-					  "the body holds a NUL at byte %zu: send JSON or text", valid + 1);
+			wt_decoder_error(decoder, WT_REASON_NOT_TEXT,
+							 "the body holds a NUL at byte %zu: send JSON or text",
+							 valid + 1);
 		else
-			set_error(
+			wt_decoder_error(
 				decoder, WT_REASON_NOT_TEXT,
 				"the body is neither JSON nor UTF-8 text: the byte 0x%02x at byte %zu "
 				"is not valid UTF-8",
@@ -291,7 +269,8 @@ next_element(WtDecoder *decoder, WtJson *json)
 		if (r == WT_JSON_BAD)
 			set_json_error(decoder, decoder->body, value, r, &error);
 		else
-			set_error(decoder, WT_REASON_BAD_JSON, "bad JSON: the array does not end");
+			wt_decoder_error(decoder, WT_REASON_BAD_JSON,
+							 "bad JSON: the array does not end");
 		return refuse(decoder, 400);
 	}
 
@@ -323,7 +302,7 @@ next_element(WtDecoder *decoder, WtJson *json)
 	if (r == WT_JSON_UNFIT)
 		set_json_error(decoder, value, value, r, &error);
 	else
-		set_too_large(decoder);
+		wt_decoder_too_large(decoder);
 	return bad_event(decoder, value, next);
 }
 
@@ -346,7 +325,7 @@ next_line(WtDecoder *decoder, WtJson *json)
 	decoder->next = line_end;
 	if ((size_t) (line_end - start) > decoder->max_event_size)
 	{
-		set_too_large(decoder);
+		wt_decoder_too_large(decoder);
 		return bad_event(decoder, start, line_end);
 	}
 	r = wt_json_parse(json, start, (size_t) (line_end - start), &error);
@@ -441,7 +420,7 @@ next_value(WtDecoder *decoder, WtJson *json)
 		case WT_JSON_OUT_OF_MEMORY:
 			return WT_DECODE_OUT_OF_MEMORY;
 		case WT_JSON_TOO_LARGE:
-			set_too_large(decoder);
+			wt_decoder_too_large(decoder);
 			decoder->next = next ? next : decoder->end;
 			return bad_event(decoder, value, decoder->next);
 		case WT_JSON_UNFIT:
@@ -536,7 +515,7 @@ is_json_throughout(const WtDecoder *decoder, WtJson *json, const char *value)
 	for (r = begin_values(&ahead, json, value);
 		 r == WT_DECODE_EVENT ||
 		 (r == WT_DECODE_BAD && ahead.reason != WT_REASON_BAD_JSON);
-		 r = wt_decode_next(&ahead, json))
+		 r = wt_decode_body(&ahead, json))
 		;
 	return r == WT_DECODE_END || r == WT_DECODE_OUT_OF_MEMORY;
 }
@@ -618,7 +597,7 @@ first_value(WtDecoder *decoder, WtJson *json, const char *value, bool guess,
 		case WT_JSON_OK:
 			return good_event(decoder, value, decoder->end);
 		case WT_JSON_TOO_LARGE:
-			set_too_large(decoder);
+			wt_decoder_too_large(decoder);
 			decoder->status = 413;
 			return bad_event(decoder, value, decoder->end);
 		default:
@@ -683,7 +662,7 @@ decode_first(WtDecoder *decoder, WtJson *json)
 	value = skip_space(text, decoder->end);
 	if (value == decoder->end)
 	{
-		set_error(decoder, WT_REASON_EMPTY, "the body is empty: send an event");
+		wt_decoder_error(decoder, WT_REASON_EMPTY, "the body is empty: send an event");
 		return refuse(decoder, 400);
 	}
 	if (*value == '{' && declared != DECLARED_MULTIPART)
@@ -723,7 +702,7 @@ decode_first(WtDecoder *decoder, WtJson *json)
 	set_raw(decoder, text, decoder->end);
 	if ((size_t) (decoder->end - text) > decoder->max_event_size)
 	{
-		set_too_large(decoder);
+		wt_decoder_too_large(decoder);
 		return bad_single(decoder, 413);
 	}
 	if (declared == DECLARED_MULTIPART)
@@ -734,131 +713,40 @@ decode_first(WtDecoder *decoder, WtJson *json)
 	return decode_text(decoder, json, text, (size_t) (decoder->end - text));
 }
 
-/*
- * For protocols
- */
+WtDecodeResult
+wt_decode_body(WtDecoder *decoder, WtJson *json)
+{
+	if (decoder->done)
+		return WT_DECODE_END;
+	switch (decoder->form)
+	{
+		case WT_FORM_UNKNOWN:
+			return decode_first(decoder, json);
+		case WT_FORM_ARRAY:
+			return next_element(decoder, json);
+		case WT_FORM_LINES:
+			return next_line(decoder, json);
+		case WT_FORM_VALUES:
+			return next_value(decoder, json);
+		case WT_FORM_SINGLE:
+			break;
+	}
+	return WT_DECODE_END;
+}
 
 WtDecodeResult
 wt_decode_json(WtDecoder *decoder, WtJson *json)
 {
-	const WtDecodeNext protocol = decoder->protocol;
 	const char *from = decoder->next;
 	WtDecodeResult result;
 
-	decoder->protocol = NULL;
 	decoder->content_type = NULL;
-	result = wt_decode_next(decoder, json);
-	decoder->protocol = protocol;
+	result = wt_decode_body(decoder, json);
 	/* One event is not to be refused where it could be in quarantine. */
 	decoder->batch = true;
 	if (result == WT_DECODE_REFUSED && decoder->raw)
 		return bad_event(decoder, from, decoder->end);
 	return result;
-}
-
-WtDecodeResult
-wt_decode_refuse(WtDecoder *decoder, int status, WtReason reason, const char *format, ...)
-{
-	va_list args;
-
-	decoder->reason = reason;
-	va_start(args, format);
-	vsnprintf(decoder->error, sizeof(decoder->error), format, args);
-	va_end(args);
-	return refuse(decoder, status);
-}
-
-WtDecodeResult
-wt_decode_bad(WtDecoder *decoder, const char *raw, size_t length, WtReason reason,
-			  const char *format, ...)
-{
-	va_list args;
-
-	decoder->reason = reason;
-	decoder->raw = raw;
-	decoder->raw_length = length;
-	va_start(args, format);
-	vsnprintf(decoder->error, sizeof(decoder->error), format, args);
-	va_end(args);
-	return WT_DECODE_BAD;
-}
-
-WtDecodeResult
-wt_decode_good(WtDecoder *decoder, WtJson *json, const char *raw, size_t length)
-{
-	const WtJsonToken *unfit;
-
-	decoder->raw = raw;
-	decoder->raw_length = length;
-	if (length > decoder->max_event_size)
-	{
-		set_too_large(decoder);
-		return WT_DECODE_BAD;
-	}
-	if (!wt_json_repair(json, &unfit))
-		return WT_DECODE_OUT_OF_MEMORY;
-	if (unfit)
-	{
-		set_error(decoder, WT_REASON_NOT_TEXT,
-				  "a text of the event is not valid UTF-8, or holds a NUL");
-		return WT_DECODE_BAD;
-	}
-	return WT_DECODE_EVENT;
-}
-
-void
-wt_decode_time_field(WtDecoder *decoder, const WtJson *json, const char *path)
-{
-	WtDecoded *decoded = &decoder->decoded;
-	uint32_t i = decoded->event;
-	char name[128];
-
-	decoded->has_time = false;
-	decoded->note[0] = '\0';
-	for (const char *rest = path;;)
-	{
-		const char *dot;
-		size_t n;
-
-		if (wt_json_find(json, i, rest, &i))
-		{
-			wt_decode_time(decoder, &json->tokens[i]);
-			return;
-		}
-		/* The longest name that is there: {"log.time": …} before {"log": {"time": …}}. */
-		for (dot = rest + strlen(rest); dot > rest; dot--)
-		{
-			n = (size_t) (dot - rest);
-			if (*dot != '.' || n >= sizeof(name))
-				continue;
-			memcpy(name, rest, n);
-			name[n] = '\0';
-			if (wt_json_find(json, i, name, &i))
-				break;
-		}
-		if (dot == rest)
-			break;
-		rest = dot + 1;
-	}
-	snprintf(decoded->note, sizeof(decoded->note), "the event has no %s to be its time",
-			 path);
-}
-
-void
-wt_decode_time(WtDecoder *decoder, const WtJsonToken *t)
-{
-	WtDecoded *decoded = &decoder->decoded;
-
-	decoded->has_time = wt_when_read(t, &decoded->time_us);
-	if (decoded->has_time)
-		return;
-	if (t->type == WT_JSON_STRING || t->type == WT_JSON_NUMBER)
-		snprintf(decoded->note, sizeof(decoded->note),
-				 "the event's own time cannot be read: %.*s",
-				 (int) (t->length < 60 ? t->length : 60), t->u.text);
-	else
-		snprintf(decoded->note, sizeof(decoded->note),
-				 "the event's own time cannot be read");
 }
 
 /* What surrounds an event is stored, be it good or bad: it is made fit in any case. */
@@ -883,24 +771,9 @@ wt_decode_next(WtDecoder *decoder, WtJson *json)
 {
 	if (decoder->done)
 		return WT_DECODE_END;
-	if (decoder->protocol)
-	{
-		memset(&decoder->decoded, 0, sizeof(decoder->decoded));
-		decoder->batch = true;
-		return next_of_protocol(decoder, json);
-	}
-	switch (decoder->form)
-	{
-		case WT_FORM_UNKNOWN:
-			return decode_first(decoder, json);
-		case WT_FORM_ARRAY:
-			return next_element(decoder, json);
-		case WT_FORM_LINES:
-			return next_line(decoder, json);
-		case WT_FORM_VALUES:
-			return next_value(decoder, json);
-		case WT_FORM_SINGLE:
-			break;
-	}
-	return WT_DECODE_END;
+	if (!decoder->protocol)
+		return wt_decode_body(decoder, json);
+	memset(&decoder->decoded, 0, sizeof(decoder->decoded));
+	decoder->batch = true;
+	return next_of_protocol(decoder, json);
 }

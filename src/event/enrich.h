@@ -9,7 +9,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#include "event/decode.h"
+#include "event/decoder.h"
 #include "http/endpoint.h"
 #include "http/request.h"
 

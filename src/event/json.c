@@ -7,7 +7,6 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "event/json.h"
@@ -88,143 +87,6 @@ unexpected(Parse *parse, const char *at, const char *expected)
 		return bad(parse, at, "expected %s, found a character that is not ASCII",
 				   expected);
 	return bad(parse, at, "expected %s, found the byte 0x%02x", expected, c);
-}
-
-bool
-wt_json_begin(WtJson *json, size_t scratch)
-{
-	json->n_tokens = 0;
-	json->scratch_used = 0;
-	json->repaired = false;
-	if (json->scratch_size < scratch)
-	{
-		size_t size = scratch + scratch / 2 + 256;
-		char *p = realloc(json->scratch, size);
-
-		if (!p)
-			return false;
-		json->scratch = p;
-		json->scratch_size = size;
-	}
-	return true;
-}
-
-WtJsonToken *
-wt_json_add(WtJson *json, WtJsonType type)
-{
-	WtJsonToken *t;
-
-	if (json->n_tokens == json->max_tokens)
-	{
-		uint32_t max = json->max_tokens ? json->max_tokens * 2 : 256;
-
-		t = realloc(json->tokens, (size_t) max * sizeof(WtJsonToken));
-		if (!t)
-			return NULL;
-		json->tokens = t;
-		json->max_tokens = max;
-	}
-	t = &json->tokens[json->n_tokens++];
-	t->type = type;
-	t->length = 0;
-	t->u.text = NULL;
-	return t;
-}
-
-/*
- * Makes room for `size` bytes of scratch, of which `used` are to be kept; the tokens that
- * point there go with it.
- */
-static bool
-move_scratch(WtJson *json, size_t used, size_t size)
-{
-	uintptr_t old = (uintptr_t) json->scratch;
-	char *p;
-
-	if (json->scratch_size >= size)
-		return true;
-	p = malloc(size);
-	if (!p)
-		return false;
-	if (used > 0)
-		memcpy(p, json->scratch, used);
-	for (uint32_t i = 0; i < json->n_tokens; i++)
-	{
-		WtJsonToken *t = &json->tokens[i];
-		uintptr_t text = (uintptr_t) t->u.text;
-
-		if ((t->type == WT_JSON_STRING || t->type == WT_JSON_NUMBER) && text >= old &&
-			text - old < used)
-			t->u.text = p + (text - old);
-	}
-	free(json->scratch);
-	json->scratch = p;
-	json->scratch_size = size;
-	return true;
-}
-
-bool
-wt_json_reserve(WtJson *json, size_t length)
-{
-	size_t needed = json->scratch_used + length;
-
-	return needed <= json->scratch_size ||
-		   move_scratch(json, json->scratch_used, needed + needed / 2 + 256);
-}
-
-char *
-wt_json_room(WtJson *json, size_t length)
-{
-	static char nothing[1];
-	char *room;
-
-	if (length == 0)
-		return nothing;
-	if (!wt_json_reserve(json, length))
-		return NULL;
-	room = json->scratch + json->scratch_used;
-	json->scratch_used += length;
-	return room;
-}
-
-bool
-wt_json_repair(WtJson *json, const WtJsonToken **unfit)
-{
-	size_t needed = 0;
-
-	*unfit = NULL;
-	for (uint32_t i = 0; i < json->n_tokens; i++)
-	{
-		const WtJsonToken *t = &json->tokens[i];
-
-		if (t->type != WT_JSON_STRING ||
-			wt_text_valid_prefix(t->u.text, t->length) == t->length)
-			continue;
-		if (!json->repair)
-		{
-			*unfit = t;
-			return true;
-		}
-		needed += 3 * (size_t) t->length;
-	}
-	if (needed == 0)
-		return true;
-	if (!move_scratch(json, json->scratch_used, json->scratch_used + needed))
-		return false;
-	for (uint32_t i = 0; i < json->n_tokens; i++)
-	{
-		WtJsonToken *t = &json->tokens[i];
-		char *out = json->scratch + json->scratch_used;
-
-		if (t->type != WT_JSON_STRING ||
-			wt_text_valid_prefix(t->u.text, t->length) == t->length)
-			continue;
-		t->length = (uint32_t) wt_text_repair(t->u.text, t->length, out);
-		t->u.text = out;
-		json->scratch_used += t->length;
-	}
-	json->repaired = true;
-	return true;
 }
 
 static inline void
@@ -366,8 +228,8 @@ repair_utf8(Parse *parse, const char *run, const char *p, char **out, size_t *ou
 	WtJson *json = parse->json;
 	size_t n = (size_t) (p - run);
 
-	if (!move_scratch(json, json->scratch_used + *out_length,
-					  parse->before + 3 * (size_t) (parse->end - parse->text)))
+	if (!wt_json_move_scratch(json, json->scratch_used + *out_length,
+							  parse->before + 3 * (size_t) (parse->end - parse->text)))
 		return 0;
 	*out = json->scratch + json->scratch_used;
 	memcpy(*out + *out_length, run, n);
@@ -802,29 +664,6 @@ wt_json_append(WtJson *json, const char *text, size_t length, int levels,
 	return r;
 }
 
-bool
-wt_json_find(const WtJson *json, uint32_t i, const char *name, uint32_t *value)
-{
-	size_t length = strlen(name);
-	uint32_t next = i + 1;
-	bool found = false;
-
-	if (json->tokens[i].type != WT_JSON_OBJECT)
-		return false;
-	for (uint32_t k = 0; k < json->tokens[i].length; k++)
-	{
-		const WtJsonToken *t = &json->tokens[next];
-
-		if (t->length == length && memcmp(t->u.text, name, length) == 0)
-		{
-			*value = next + 1;
-			found = true;
-		}
-		next = wt_json_after(json, next + 1);
-	}
-	return found;
-}
-
 /* The first quote or backslash from p on; end: there is none. */
 static const char *
 find_end_of_text(const char *p, const char *end)
@@ -910,24 +749,5 @@ wt_json_position(const char *text, size_t offset, int *line, int *column)
 		}
 		else if (((unsigned char) text[i] & 0xC0) != 0x80)
 			(*column)++;
-	}
-}
-
-void
-wt_json_shrink(WtJson *json, size_t keep)
-{
-	if ((size_t) json->max_tokens * sizeof(WtJsonToken) > keep)
-	{
-		free(json->tokens);
-		json->tokens = NULL;
-		json->max_tokens = 0;
-		json->n_tokens = 0;
-	}
-	if (json->scratch_size > keep)
-	{
-		free(json->scratch);
-		json->scratch = NULL;
-		json->scratch_size = 0;
-		json->scratch_used = 0;
 	}
 }

@@ -8,17 +8,11 @@
  * lone surrogates, no bytes that are not UTF-8, no number that would print as
  * thousands of digits, no nesting deeper than WT_JSON_MAX_DEPTH.  The first three it can
  * repair: U+FFFD takes their place.
- *
- * Words: a *token* is one value or one member name; a container's token is followed
- * by those of its children, in the order of the text (an object's as name, value,
- * name, value).
  */
 #ifndef WT_JSON_H
 #define WT_JSON_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "event/json_tokens.h"
 
 /* Levels of nesting; jsonb_in recurses on restore, and must never hit its stack limit. */
 #define WT_JSON_MAX_DEPTH 512
@@ -32,45 +26,6 @@
  * PostgreSQL can print, and pg_dump of the table would fail.
  */
 #define WT_JSON_MAX_NUMBER_TEXT ((size_t) 64 * 1024 * 1024)
-
-typedef enum WtJsonType
-{
-	WT_JSON_NULL,
-	WT_JSON_FALSE,
-	WT_JSON_TRUE,
-	WT_JSON_NUMBER,
-	WT_JSON_STRING,
-	WT_JSON_ARRAY,
-	WT_JSON_OBJECT
-} WtJsonType;
-
-typedef struct WtJsonToken
-{
-	uint32_t type;	 /* WtJsonType */
-	uint32_t length; /* bytes of a string or number; elements; members */
-	union
-	{
-		const char *text; /* string, unescaped, or number as it was written */
-		uint32_t end;	  /* container: index of the first token after its last child */
-	} u;
-} WtJsonToken;
-
-/*
- * A parser with its memory, kept from text to text: zero it before the first use.
- * Tokens point into the text that was parsed and into scratch, so they are valid
- * until the next wt_json_parse and as long as the text is.
- */
-typedef struct WtJson
-{
-	WtJsonToken *tokens;
-	uint32_t n_tokens;
-	uint32_t max_tokens;
-	char *scratch; /* strings that had escapes */
-	size_t scratch_used;
-	size_t scratch_size;
-	bool repair;   /* the caller's: what in strings cannot be stored becomes U+FFFD */
-	bool repaired; /* of the last text: something has */
-} WtJson;
 
 typedef enum WtJsonResult
 {
@@ -117,53 +72,10 @@ extern const char *wt_json_skip_value(const char *text, size_t length);
 extern void wt_json_position(const char *text, size_t offset, int *line, int *column);
 
 /*
- * The value of an object's member, the object being token i; of several of that name the last
- * counts.  False: there is none, or it is no object.
- */
-extern bool wt_json_find(const WtJson *json, uint32_t i, const char *name,
-						 uint32_t *value);
-
-/* The index of the token after the value (with all its children) at index i. */
-static inline uint32_t
-wt_json_after(const WtJson *json, uint32_t i)
-{
-	const WtJsonToken *t = &json->tokens[i];
-
-	return (t->type == WT_JSON_ARRAY || t->type == WT_JSON_OBJECT) ? t->u.end : i + 1;
-}
-
-/*
- * For decoders of other formats that yield the same tokens: empties json and makes
- * room for `scratch` bytes of text; adds a token.  Both fail only for want of memory
- * (false, NULL).  A token's address holds until the next one is added.
- */
-extern bool wt_json_begin(WtJson *json, size_t scratch);
-extern WtJsonToken *wt_json_add(WtJson *json, WtJsonType type);
-
-/*
- * So many bytes that are kept as long as the tokens, and move with those that point there.
- * NULL: out of memory.
- */
-extern char *wt_json_room(WtJson *json, size_t length);
-
-/* Sees to it that the next so many bytes of that move nothing; false: out of memory. */
-extern bool wt_json_reserve(WtJson *json, size_t length);
-
-/*
  * As wt_json_parse, after the tokens that are there, which stay; levels is how deep it may be
  * nested.  Where it is not WT_JSON_OK nothing was added.
  */
 extern WtJsonResult wt_json_append(WtJson *json, const char *text, size_t length,
 								   int levels, WtJsonError *error);
-
-/*
- * Repairs, with json->repair, all strings of the tokens that cannot be stored, wherever they
- * lie.  *unfit is set to the first such token where there is no repair, else to NULL; false
- * is given for want of memory.
- */
-extern bool wt_json_repair(WtJson *json, const WtJsonToken **unfit);
-
-/* Gives back what the parser holds beyond `keep` bytes. */
-extern void wt_json_shrink(WtJson *json, size_t keep);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "event/json.h"
+#include "event/json_tokens.h"
 
 typedef enum WtMemberKind
 {

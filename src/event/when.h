@@ -5,7 +5,7 @@
 #ifndef WT_WHEN_H
 #define WT_WHEN_H
 
-#include "event/json.h"
+#include "event/json_tokens.h"
 
 /*
  * Reads a time: RFC 3339 and its relatives (`T` or a blank between date and time, a decimal

@@ -15,7 +15,9 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "event/decode.h"
 #include "event/json_build.h"
+#include "event/own_time.h"
 #include "protocol/protocol.h"
 
 enum
@@ -199,14 +201,10 @@ static WtDecodeResult
 next_binary(WtDecoder *decoder, WtJson *json)
 {
 	const WtRequest *request = decoder->request;
-	const WtDecodeNext protocol = decoder->protocol;
-	WtDecodeResult result;
+	WtDecodeResult result = wt_decode_body(decoder, json);
 	WtBuild build;
 	uint32_t attributes;
 
-	decoder->protocol = NULL;
-	result = wt_decode_next(decoder, json);
-	decoder->protocol = protocol;
 	decoder->batch = true;
 	if (result != WT_DECODE_EVENT && result != WT_DECODE_BAD)
 		return result;

@@ -7,6 +7,8 @@
  */
 #include <string.h>
 
+#include "event/decode.h"
+#include "event/own_time.h"
 #include "protocol/protocol.h"
 
 static bool

@@ -18,6 +18,7 @@
 
 #include "base/text.h"
 #include "event/json_build.h"
+#include "event/own_time.h"
 #include "protocol/elastic.h"
 #include "protocol/elastic_bulk.h"
 

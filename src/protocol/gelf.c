@@ -8,6 +8,8 @@
  */
 #include <string.h>
 
+#include "event/decode.h"
+#include "event/own_time.h"
 #include "protocol/protocol.h"
 
 #define METHODS "POST, HEAD, OPTIONS"

@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "event/decode.h"
 #include "event/json_build.h"
+#include "event/own_time.h"
 #include "protocol/protocol.h"
 
 #define METHODS "POST, HEAD, OPTIONS"

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "event/own_time.h"
 #include "event/snappy.h"
 #include "protocol/loki.h"
 

@@ -8,7 +8,7 @@
 #ifndef WT_OTLP_H
 #define WT_OTLP_H
 
-#include "event/decode.h"
+#include "event/decoder.h"
 #include "event/json_build.h"
 #include "event/json_walk.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "event/own_time.h"
 #include "protocol/otlp.h"
 
 /*

@@ -12,7 +12,7 @@
 #ifndef WT_PROTOCOL_H
 #define WT_PROTOCOL_H
 
-#include "event/decode.h"
+#include "event/decoder.h"
 #include "event/inflate.h"
 #include "http/endpoint.h"
 
@@ -41,7 +41,7 @@ typedef struct WtProtocol
 	WtInflateResult (*unpack)(const WtRequest *request, const char *body, size_t length,
 							  size_t limit, WtInflated *out);
 
-	/* Decodes one event at a time, see decode.h. */
+	/* Decodes one event at a time, see decoder.h. */
 	WtDecodeNext next;
 
 	/* The answer to a request whose events have been stored; words->status is 200. */
