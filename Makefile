@@ -78,6 +78,7 @@ OBJS = \
 	src/protocol/loki_labels.o \
 	src/protocol/loki_protobuf.o \
 	src/protocol/otlp.o \
+	src/protocol/otlp_decode.o \
 	src/protocol/otlp_json.o \
 	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \

@@ -136,6 +136,10 @@ enter_work_directory() {
 	# What script/bootstrap has fetched is not of the sources.
 	[[ ! -d $root/var/npm ]] ||
 		tar -C "$root/var" -c npm | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
+	if [[ -e $root/var/clients/stamp ]] && ! cmp -s "$root/var/clients/stamp" "$WT_WORK/clients/stamp"; then
+		"${as[@]}" rm -rf "$WT_WORK/clients"
+		tar -C "$root/var" -c clients | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
+	fi
 	exec "${as[@]}" "$WT_WORK/src/script/${script##*/}" "$@"
 }
 

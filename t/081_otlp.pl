@@ -6,9 +6,9 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
-use Encode qw(decode_utf8 encode_utf8);
+use Compress::Zlib ();
+use Encode qw(decode_utf8);
 use JSON::PP ();
-use MIME::Base64 qw(decode_base64);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -41,7 +41,7 @@ sub fixed64     { my ($k, $v) = @_; return varint($k << 3 | 1) . pack 'Q<', $v; 
 sub fixed32     { my ($k, $v) = @_; return varint($k << 3 | 5) . pack 'L<', $v; }
 sub double      { my ($k, $v) = @_; return varint($k << 3 | 1) . pack 'd<', $v; }
 
-sub text      { return bytes_field(1, encode_utf8($_[0])); }
+sub text      { return bytes_field(1, $_[0]); }
 sub attribute { my ($k, $v) = @_; return text($k) . bytes_field(2, $v); }
 sub attributes
 {
@@ -117,7 +117,7 @@ for my $name (@clients)
 		is($row->{status}, 0, 'it is good');
 		is($row->{data}{protocol}, 'otlp', 'it says what it is');
 		my $time = $json->{time_unix_nano} // $json->{observed_time_unix_nano};
-		is($row->{time}, int($time / 1000), 'its time is its own');
+		is($row->{time}, substr($time, 0, -3), 'its time is its own');
 		is($json->{severity_number}, [ 9, 13, 17 ]->[ $n++ ], 'its severity is as it was sent');
 		is(ref($row->{data}{otlp}{scope}), 'HASH', 'it has its scope');
 		my ($client) = $name =~ /^((?:E-)?[a-z]+)/;
@@ -126,7 +126,7 @@ for my $name (@clients)
 	}
 	my @texts = map { ref $_->{data}{json}{body} ? $_->{data}{json}{body}{text} // $_->{data}{json}{body}{msg} : $_->{data}{json}{body} } @rows;
 	like($texts[0], qr/user alice logged in/, 'info');
-	like($texts[1], qr/Gr\xC3\xBC\xC3\x9Fe, \xE4\xB8\x96\xE7\x95\x8C \xF0\x9F\x9A\x80/, 'what is not ASCII is as it was');
+	like($texts[1], qr/Gr\x{FC}\x{DF}e, \x{4E16}\x{754C} \x{1F680}/, 'what is not ASCII is as it was');
 	like($texts[2], qr/cannot charge card/, 'error');
 }
 
@@ -138,7 +138,6 @@ for my $name (@clients)
 # Both encodings of one record, which has everything: they become the same.
 my $now = int(time);
 my $ns = "${now}123456789";
-my $any_protobuf = sub { return bytes_field(5, $_[0]) };
 my $record = fixed64(1, $ns)
   . fixed64(11, $ns + 5)
   . int_field(2, 13)
@@ -146,7 +145,7 @@ my $record = fixed64(1, $ns)
   . bytes_field(5,
 	bytes_field(6,
 		  attributes(1, text => text('Grüße')) . attributes(1, big => int_field(3, 9223372036854775807))
-		. attributes(1, low => int_field(3, -9223372036854775808 & 0xFFFFFFFFFFFFFFFF))
+		. attributes(1, low => int_field(3, 1 << 63))
 		. attributes(1, half => double(4, 0.5), nan => double(4, 'nan'), bytes => bytes_field(7, "\0\xFF\x80x"), yes => int_field(2, 1), nothing => '')
 		. attributes(1, list => bytes_field(5, bytes_field(1, text('a')) . bytes_field(1, int_field(3, 7)) . bytes_field(1, bytes_field(5, ''))))))
   . attributes(6, 'http.status' => int_field(3, 200))
@@ -188,7 +187,7 @@ my $stored = {
 	severity_number          => 13,
 	severity_text            => 'WARN',
 	body                     => {
-		text => 'Grüße', big => 9223372036854775807, low => -9223372036854775808, half => 0.5, nan => 'NaN', bytes => 'AP+AeA==',
+		text => decode_utf8('Grüße'), big => 9223372036854775807, low => -9223372036854775808, half => 0.5, nan => 'NaN', bytes => 'AP+AeA==',
 		yes  => JSON::PP::true, nothing => undef, list => [ 'a', 7, [] ] },
 	attributes               => { 'http.status' => 200, user => 'alice' },
 	dropped_attributes_count => 3,
@@ -333,6 +332,22 @@ is($good + $bad, 200, 'all are there');
 cmp_ok($good * 400_000, '<=', 64 * 410_000, 'it is stored with as many as it may be');
 cmp_ok($good, '>', 40, 'and with no fewer');
 
+# A record that fits only without what surrounds it costs its neighbours nothing.
+clear();
+send_protobuf(bytes_field(1, bytes_field(1, attributes(1, a => text('x' x 1000))) . resource_logs(map { bytes_field(5, text($_)) } 'before', 'y' x (1024 * 1024 - 500), 'after')));
+is(query(q{SELECT string_agg(coalesce(data->'json'->>'body', substr(data->>'error', 1, 55)), '|' ORDER BY data->>'id') FROM log}),
+	'before|with its resource and scope the event is larger than wi|after', 'a record that is too large by its resource');
+is(count_of($node, q(data->'otlp'->'resource'->'attributes' ? 'a')), 3, 'each has its resource');
+
+# Nor is a resource looked at again and again that cannot be stored.
+clear();
+my $huge = '{"attributes":[{"key":"a","value":{"stringValue":"' . 'x' x 200_000 . '"}},{"key":"n","value":{"doubleValue":1e99999}}]}';
+my $body = qq({"resourceLogs":[{"resource":$huge,"scopeLogs":[) . join(',', ('{"logRecords":[{}]}') x 1000) . ']}]}';
+is(send_protobuf($body, type => 'application/json')->{status}, 200, 'a large resource that cannot be stored, of many scopes');
+my ($unfit, $too_large) = split /\|/, query(q{SELECT count(*) FILTER (WHERE data->>'error' ~ 'holds what cannot be stored'), count(*) FILTER (WHERE data->>'error' ~ 'too large to be stored with each') FROM log WHERE status = 422});
+is($unfit + $too_large, 1000, 'all are in quarantine');
+cmp_ok($unfit, '<=', 16 * 1024 * 1024 / 200_000 + 1, 'and it was not looked at for each of them');
+
 #
 # Around it
 #
@@ -366,11 +381,40 @@ for my $signal (qw(traces metrics))
 like(json_of(post($port, '{}', path => '/v1/traces'))->{message}, qr/OTEL_TRACES_EXPORTER=none/, 'in JSON likewise');
 is(send_protobuf('x', path => '/v1development/profiles')->{status}, 404, 'nor are profiles');
 
-# Who may.
-my $token = query(q{SELECT windtrap.create_token('otel')});
-if (length $token)
+# What the table refuses, and what stands in for it as well, is nowhere: its sender is told.
+clear();
+query(q{ALTER TABLE log ADD CONSTRAINT polite CHECK (data::text NOT LIKE '%damn%')});
+my @mixed = map { bytes_field(5, text($_)) } 'fine', 'damn', 'well';
+my $answer = send_protobuf(request(@mixed));
+is($answer->{status}, 200, 'records of which the table refuses one');
+my $partial = fields(fields($answer->{content})->{1});
+is($partial->{1}, 1, 'one is said to be rejected');
+like($partial->{2}, qr/the log table refuses this event: .*polite/, 'and why');
+$answer = post_json($port, { resourceLogs => [ { scopeLogs => [ { logRecords => [ map { { body => { stringValue => $_ } } } 'fine', 'damn', 'damn' ] } ] } ] }, path => $path);
+$partial = json_of($answer)->{partialSuccess};
+is($partial->{rejectedLogRecords}, '2', 'in JSON, a string');
+like($partial->{errorMessage}, qr/polite/, 'likewise');
+is(count_of($node), 3, 'the others are stored');
+query(q{ALTER TABLE log DROP CONSTRAINT polite});
+
+# Errors that are the same in all protocols, in these words.
+query(q{ALTER TABLE log RENAME TO elsewhere});
+$answer = send_protobuf($one);
+is("$answer->{status} $answer->{headers}{'retry-after'} " . fields($answer->{content})->{1}, '503 1 14', 'without a table it is to be tried again, soon');
+query(q{ALTER TABLE elsewhere RENAME TO log});
+alter_system($node, 'windtrap.max_body_size' => '1kB');
+for my $coding (undef, 'gzip')
 {
-	alter_system($node, 'windtrap.auth' => 'token');
+	my $body = request(bytes_field(5, text('z' x 2000)));
+	$body = Compress::Zlib::memGzip($body) if $coding;
+	$answer = send_protobuf($body, headers => { $coding ? ('Content-Encoding' => $coding) : () });
+	is("$answer->{status} " . fields($answer->{content})->{1}, '413 8', 'a body is too large, ' . ($coding ? 'inflated' : 'as it is'));
 }
+my $token = query(q{SELECT windtrap.create_token('otel')});
+alter_system($node, 'windtrap.max_body_size' => undef, 'windtrap.auth' => 'token');
+$answer = send_protobuf($one);
+is("$answer->{status} " . fields($answer->{content})->{1}, '401 16', 'without a token it is refused');
+is(send_protobuf($one, headers => { Authorization => "Bearer $token" })->{status}, 200, 'with one it is taken');
+is(send_protobuf('x', path => '/v1/traces', headers => { Authorization => "Bearer $token" })->{status}, 404, 'which gives no traces either');
 
 done_testing();

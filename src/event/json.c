@@ -823,6 +823,30 @@ wt_json_find(const WtJson *json, uint32_t i, const char *name, uint32_t *value)
 	return found;
 }
 
+/* The first quote or backslash from p on; end: there is none. */
+static const char *
+find_end_of_text(const char *p, const char *end)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+
+	while (end - p >= 8)
+	{
+		uint64_t w;
+		uint64_t quote;
+		uint64_t backslash;
+
+		memcpy(&w, p, 8);
+		quote = w ^ (ones * '"');
+		backslash = w ^ (ones * '\\');
+		if ((((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & (ones << 7))
+			break;
+		p += 8;
+	}
+	while (p < end && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
+
 const char *
 wt_json_skip_value(const char *text, size_t length)
 {
@@ -837,8 +861,7 @@ wt_json_skip_value(const char *text, size_t length)
 			case '"':
 				for (;;)
 				{
-					while (p < end && *p != '"' && *p != '\\')
-						p++;
+					p = find_end_of_text(p, end);
 					if (p >= end)
 						return NULL;
 					if (*p++ == '"')

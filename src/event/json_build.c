@@ -2,7 +2,6 @@
  * json_build.c
  *		Tokens made by a decoder of another format than JSON, one after the other.
  */
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -164,22 +163,68 @@ wt_build_number(WtBuild *build, const char *text, size_t length)
 	add_text(build, WT_JSON_NUMBER, room, length);
 }
 
+/* The digits of a number, which end where `end` does; gives where they begin. */
+static char *
+write_digits(char *end, uint64_t value)
+{
+	do
+		*--end = (char) ('0' + value % 10);
+	while ((value /= 10) > 0);
+	return end;
+}
+
 void
 wt_build_int(WtBuild *build, int64_t value)
 {
-	char text[32];
+	char text[20];
+	char *end = text + sizeof(text);
+	char *p = write_digits(end, value < 0 ? 0 - (uint64_t) value : (uint64_t) value);
 
-	wt_build_number(build, text,
-					(size_t) snprintf(text, sizeof(text), "%" PRId64, value));
+	if (value < 0)
+		*--p = '-';
+	wt_build_number(build, p, (size_t) (end - p));
 }
 
 void
 wt_build_uint(WtBuild *build, uint64_t value)
 {
-	char text[32];
+	char text[20];
+	char *end = text + sizeof(text);
+	char *p = write_digits(end, value);
 
-	wt_build_number(build, text,
-					(size_t) snprintf(text, sizeof(text), "%" PRIu64, value));
+	wt_build_number(build, p, (size_t) (end - p));
+}
+
+/*
+ * Adds a number that is an integer of no more than 15 digits divided by a small power of ten:
+ * both are exact, so that their quotient is what reading the digits gives.  False: it is none.
+ */
+static bool
+add_decimal(WtBuild *build, double value)
+{
+	static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+	char text[32];
+	char *end = text + sizeof(text);
+	char *p = end;
+	double scaled = fabs(value);
+	uint64_t whole;
+	int places = 0;
+
+	if (!(scaled < 1e8) || (value == 0 && signbit(value)))
+		return false;
+	for (whole = (uint64_t) (scaled + 0.5); (double) whole / powers[places] != scaled;
+		 whole = (uint64_t) (scaled * powers[places] + 0.5))
+		if (++places > 6)
+			return false;
+	for (int i = 0; i < places; i++, whole /= 10)
+		*--p = (char) ('0' + whole % 10);
+	if (places > 0)
+		*--p = '.';
+	p = write_digits(p, whole);
+	if (value < 0)
+		*--p = '-';
+	wt_build_number(build, p, (size_t) (end - p));
+	return true;
 }
 
 void
@@ -192,7 +237,7 @@ wt_build_double(WtBuild *build, double value)
 		wt_build_string(build, "NaN", 3);
 	else if (isinf(value))
 		wt_build_string(build, value < 0 ? "-Infinity" : "Infinity", value < 0 ? 9 : 8);
-	else
+	else if (!add_decimal(build, value))
 	{
 		/* The shortest that reads as the same. */
 		for (precision = 15; precision < 17; precision++)

@@ -22,6 +22,13 @@ read_varint(WtProtobuf *message, uint64_t *value)
 	size_t left = (size_t) (message->end - message->next);
 	uint64_t v = 0;
 
+	/* Most are of one byte. */
+	if (left > 0 && p[0] < 0x80)
+	{
+		message->next++;
+		*value = p[0];
+		return true;
+	}
 	for (size_t i = 0; i < left && i < MAX_VARINT; i++)
 	{
 		v |= (uint64_t) (p[i] & 0x7F) << (7 * i);

@@ -8,6 +8,7 @@
 #ifndef WT_OTLP_H
 #define WT_OTLP_H
 
+#include "event/decode.h"
 #include "event/json_build.h"
 #include "event/json_walk.h"
 
@@ -116,5 +117,11 @@ extern const WtOtlpMember wt_otlp_record[];
 extern const WtOtlpMember wt_otlp_resource[];
 extern const WtOtlpMember wt_otlp_scope[];
 extern const WtOtlpMember wt_otlp_entity[];
+
+/* Decodes the next record of a body, as WtDecodeNext has it. */
+extern WtDecodeResult wt_otlp_next(WtDecoder *decoder, WtJson *json);
+
+/* Whether a request's type names this format, in whatever way: "application/json; charset=utf-8". */
+extern bool wt_otlp_type_names(const WtRequest *request, const char *format);
 
 #endif

@@ -41,35 +41,20 @@ take_array(WtJsonText value, WtOtlpRest *rest)
 static bool
 begin(WtOtlpState *state, const char *body, size_t length)
 {
+	const char *end = body + length;
 	WtJsonText name;
 	WtJsonText value;
 	WtJsonWalk walk;
 
 	if (length >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
-	{
 		body += 3;
-		length -= 3;
-	}
-	if (!wt_json_walk_whole(body, length, &value) ||
-		!wt_json_walk_into(&walk, value, '{'))
+	if (!wt_json_walk_open(&walk, body, end, '{'))
 		return false;
 	while (wt_json_walk_member(&walk, &name, &value))
 		if (is_member(name, "resourceLogs", "resource_logs") &&
 			!take_array(value, &state->resource_logs))
 			return false;
-	return !walk.broken;
-}
-
-/* The next element of an array. */
-static WtOtlpResult
-next_element(WtOtlpRest *rest, WtJsonText *element)
-{
-	WtJsonWalk walk = {rest->next, rest->end, false};
-
-	if (!wt_json_walk_element(&walk, element))
-		return walk.broken ? WT_OTLP_BROKEN : WT_OTLP_NONE;
-	rest->next = walk.next;
-	return WT_OTLP_FOUND;
+	return !walk.broken && wt_json_walk_is_all(&walk);
 }
 
 /* What ResourceLogs and ScopeLogs have. */
@@ -83,30 +68,19 @@ typedef struct Names
 static const Names resource_names = {"resource", "scopeLogs", "scope_logs"};
 static const Names scope_names = {"scope", "logRecords", "log_records"};
 
-/* Takes the next element for what rest is of, and finds what surrounds its logs. */
-static WtOtlpResult
-enter(WtOtlpRest *outer, const Names *names, WtOtlpRest *rest, WtJsonText *inner,
-	  WtJsonText *schema)
+/* The members of ResourceLogs or ScopeLogs; false: it is none. */
+static bool
+read_logs(WtJsonWalk *walk, const Names *names, WtOtlpRest *logs, WtJsonText *inner,
+		  WtJsonText *schema)
 {
-	WtJsonText element;
 	WtJsonText name;
 	WtJsonText value;
-	WtJsonWalk walk;
-	WtOtlpResult result = next_element(outer, &element);
 
-	if (result != WT_OTLP_FOUND)
-		return result;
-	*rest = (WtOtlpRest){NULL, NULL};
-	*inner = *schema = (WtJsonText){NULL, 0};
-	if (is_null(element))
-		return WT_OTLP_FOUND;
-	if (!wt_json_walk_into(&walk, element, '{'))
-		return WT_OTLP_BROKEN;
-	while (wt_json_walk_member(&walk, &name, &value))
+	while (wt_json_walk_member(walk, &name, &value))
 		if (is_member(name, names->logs, names->logs_snake))
 		{
-			if (!take_array(value, rest))
-				return WT_OTLP_BROKEN;
+			if (!take_array(value, logs))
+				return false;
 		}
 		else if (is_null(value))
 			continue;
@@ -114,7 +88,32 @@ enter(WtOtlpRest *outer, const Names *names, WtOtlpRest *rest, WtJsonText *inner
 			*inner = value;
 		else if (is_member(name, "schemaUrl", "schema_url"))
 			*schema = value;
-	return walk.broken ? WT_OTLP_BROKEN : WT_OTLP_FOUND;
+	return !walk->broken;
+}
+
+/* Takes the next element of an array, and finds its logs and what surrounds them. */
+static WtOtlpResult
+enter(WtOtlpRest *outer, const Names *names, WtOtlpRest *logs, WtJsonText *inner,
+	  WtJsonText *schema)
+{
+	WtJsonWalk elements = {.next = outer->next, .end = outer->end};
+	WtJsonWalk members;
+	WtJsonText value;
+
+	*logs = (WtOtlpRest){NULL, NULL};
+	*inner = *schema = (WtJsonText){NULL, 0};
+	if (elements.next == elements.end)
+		return WT_OTLP_NONE;
+	if (wt_json_walk_open_element(&elements, &members))
+	{
+		if (!read_logs(&members, names, logs, inner, schema) ||
+			!wt_json_walk_pass(&elements, &members))
+			return WT_OTLP_BROKEN;
+	}
+	else if (!wt_json_walk_element(&elements, &value) || !is_null(value))
+		return WT_OTLP_BROKEN;
+	outer->next = elements.next;
+	return WT_OTLP_FOUND;
 }
 
 static WtOtlpResult
@@ -134,7 +133,14 @@ next_scope(WtOtlpState *state)
 static WtOtlpResult
 next_record(WtOtlpState *state, WtJsonText *record)
 {
-	return next_element(&state->records, record);
+	WtJsonWalk records = {.next = state->records.next, .end = state->records.end};
+
+	if (records.next == records.end)
+		return WT_OTLP_NONE;
+	if (!wt_json_walk_element(&records, record))
+		return WT_OTLP_BROKEN;
+	state->records.next = records.next;
+	return WT_OTLP_FOUND;
 }
 
 /*
