@@ -102,6 +102,9 @@ wt_text_valid_prefix(const char *text, size_t length)
 				break;
 			i += 8;
 		}
+		/* What is left of it, and what stands before another character. */
+		while (i < length && (unsigned char) (p[i] - 1) < 0x7F)
+			i++;
 		if (i >= length)
 			break;
 		if (p[i] == 0)

@@ -93,6 +93,7 @@ bool
 wt_json_begin(WtJson *json, size_t scratch)
 {
 	json->n_tokens = 0;
+	json->n_checked = 0;
 	json->scratch_used = 0;
 	json->repaired = false;
 	if (json->scratch_size < scratch)
@@ -192,7 +193,7 @@ wt_json_repair(WtJson *json, const WtJsonToken **unfit)
 	size_t needed = 0;
 
 	*unfit = NULL;
-	for (uint32_t i = 0; i < json->n_tokens; i++)
+	for (uint32_t i = json->n_checked; i < json->n_tokens; i++)
 	{
 		const WtJsonToken *t = &json->tokens[i];
 
@@ -207,10 +208,13 @@ wt_json_repair(WtJson *json, const WtJsonToken **unfit)
 		needed += 3 * (size_t) t->length;
 	}
 	if (needed == 0)
+	{
+		json->n_checked = json->n_tokens;
 		return true;
+	}
 	if (!move_scratch(json, json->scratch_used, json->scratch_used + needed))
 		return false;
-	for (uint32_t i = 0; i < json->n_tokens; i++)
+	for (uint32_t i = json->n_checked; i < json->n_tokens; i++)
 	{
 		WtJsonToken *t = &json->tokens[i];
 		char *out = json->scratch + json->scratch_used;
@@ -223,6 +227,7 @@ wt_json_repair(WtJson *json, const WtJsonToken **unfit)
 		json->scratch_used += t->length;
 	}
 	json->repaired = true;
+	json->n_checked = json->n_tokens;
 	return true;
 }
 
@@ -734,6 +739,8 @@ wt_json_parse_value(WtJson *json, const char *text, size_t length, size_t limit,
 	parse.levels = WT_JSON_MAX_DEPTH;
 	parse.error = error;
 	r = read_tokens(&parse);
+	if (r == WT_JSON_OK)
+		json->n_checked = json->n_tokens;
 	/* What is wrong only because reading stopped at the limit is not wrong; and a number
 	 * that ends there may go on. */
 	if (length > limit && (r == WT_JSON_BAD ? parse.ran_out
@@ -797,6 +804,8 @@ wt_json_append(WtJson *json, const char *text, size_t length, int levels,
 		json->scratch_used = used;
 		json->repaired = repaired;
 	}
+	else if (json->n_checked == n_tokens)
+		json->n_checked = json->n_tokens;
 	return r;
 }
 
