@@ -70,6 +70,9 @@ OBJS = \
 	src/output/target.o \
 	src/protocol/cloudevents.o \
 	src/protocol/datadog.o \
+	src/protocol/elastic.o \
+	src/protocol/elastic_bulk.o \
+	src/protocol/elastic_probes.o \
 	src/protocol/gelf.o \
 	src/protocol/hec.o \
 	src/protocol/journald.o \

@@ -31,6 +31,8 @@ static const Kind kinds[] = {
 	{"/loki/api/v1/push", "plain", "application/x-protobuf"},
 	{"/v1/logs", NULL, "application/x-protobuf"},
 	{"/v1/logs", NULL, "application/json"},
+	{"/a%22/_bulk", NULL, "application/x-ndjson"},
+	{"/i/_create/%ff", NULL, "application/json"},
 };
 static const size_t sizes[] = {1024 * 1024, 1, 7, 40, 600};
 

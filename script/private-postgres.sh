@@ -105,7 +105,7 @@ copy_sources() {
 # Goes on with the calling script inside the work directory.  PostgreSQL refuses
 # to run as root; root's part therefore is done by the postgres user.
 enter_work_directory() {
-	local root script user without as=() options=()
+	local root script user without fetched as=() options=()
 	script=$(realpath "$0")
 	root=$(dirname "$(dirname "$script")")
 	if [[ -n ${WT_WORK:-} && $root == "$WT_WORK/src" ]]; then
@@ -139,6 +139,9 @@ enter_work_directory() {
 	if [[ -e $root/var/clients/stamp ]] && ! cmp -s "$root/var/clients/stamp" "$WT_WORK/clients/stamp"; then
 		"${as[@]}" rm -rf "$WT_WORK/clients"
 		tar -C "$root/var" -c clients | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
+	fi
+	if [[ -e $root/var/elastic-clients/complete && ! -e $WT_WORK/elastic-clients/complete ]]; then
+		tar -C "$root/var" -c elastic-clients | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
 	fi
 	exec "${as[@]}" "$WT_WORK/src/script/${script##*/}" "$@"
 }

@@ -189,7 +189,7 @@ my @reasons = (
 	[ 'malformed_request', 400, 'a length that is none', sub { $raw->("${head}Content-Length: x\r\n\r\n") } ],
 	[ 'malformed_request', 400, 'a chunk that is none', sub { $raw->("${head}Transfer-Encoding: chunked\r\n\r\nxyz\r\n") } ],
 	[ 'head_too_large', 431, 'large headers', sub { $raw->("${head}X-Large: " . 'x' x 40_000 . "\r\n\r\n") } ],
-	[ 'not_found', 404, 'another path', sub { http($port, 'GET', '/')->{status} } ],
+	[ 'not_found', 404, 'another path', sub { http($port, 'GET', '/nowhere')->{status} } ],
 	[ 'not_found', 404, 'another path, with a body', sub { post($port, '{}', path => '/other')->{status} } ],
 	[ 'method', 405, 'another method', sub { http($port, 'GET', '/log')->{status} } ],
 	[ 'method', 405, 'another method of /metrics', sub { post($port, '{}', path => '/metrics')->{status} } ],

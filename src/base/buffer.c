@@ -66,26 +66,40 @@ void
 wt_buffer_json(WtBuffer *buffer, const char *text, size_t length)
 {
 	const unsigned char *p = (const unsigned char *) text;
+	const unsigned char *end = p + length;
+	const unsigned char *run = p; /* what is not added yet, and needs no escape */
 
 	wt_buffer_add(buffer, "\"", 1);
-	while (length > 0)
+	while (p < end)
 	{
-		int n = wt_utf8_sequence(p, length);
+		int n = 1;
 
-		if (n == 0 || *p == '\0')
+		if (*p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
 		{
-			n = n == 0 ? wt_utf8_broken(p, length) : 1;
-			wt_buffer_text(buffer, WT_UTF8_REPLACEMENT);
+			p++;
+			continue;
 		}
-		else if (*p == '"' || *p == '\\')
-			wt_buffer_print(buffer, "\\%c", *p);
+		if (*p >= 0x80)
+		{
+			n = wt_utf8_sequence(p, (size_t) (end - p));
+			if (n > 0)
+			{
+				p += n;
+				continue;
+			}
+			n = wt_utf8_broken(p, (size_t) (end - p));
+		}
+		wt_buffer_add(buffer, run, (size_t) (p - run));
+		if (*p >= 0x80 || *p == '\0')
+			wt_buffer_text(buffer, WT_UTF8_REPLACEMENT);
 		else if (*p < 0x20)
 			wt_buffer_print(buffer, "\\u%04x", *p);
 		else
-			wt_buffer_add(buffer, p, (size_t) n);
+			wt_buffer_print(buffer, "\\%c", *p);
 		p += n;
-		length -= (size_t) n;
+		run = p;
 	}
+	wt_buffer_add(buffer, run, (size_t) (p - run));
 	wt_buffer_add(buffer, "\"", 1);
 }
 

@@ -21,6 +21,7 @@ typedef struct Parse
 	const char *p; /* the next byte to read */
 	const char *end;
 	int levels;			/* of nesting that it may have */
+	size_t before;		/* bytes of scratch that are of what was there before */
 	size_t number_text; /* what the numbers so far would print as */
 	bool unfit;			/* error says why it cannot be stored; parse on for its end */
 	bool ran_out;		/* what is wrong is that the text ends */
@@ -371,7 +372,7 @@ repair_utf8(Parse *parse, const char *run, const char *p, char **out, size_t *ou
 	size_t n = (size_t) (p - run);
 
 	if (!move_scratch(json, json->scratch_used + *out_length,
-					  3 * (size_t) (parse->end - parse->text)))
+					  parse->before + 3 * (size_t) (parse->end - parse->text)))
 		return 0;
 	*out = json->scratch + json->scratch_used;
 	memcpy(*out + *out_length, run, n);
@@ -785,6 +786,7 @@ wt_json_append(WtJson *json, const char *text, size_t length, int levels,
 				   .p = text,
 				   .end = text + length,
 				   .levels = levels,
+				   .before = used,
 				   .error = error};
 	WtJsonResult r;
 

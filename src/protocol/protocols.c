@@ -10,17 +10,24 @@
 
 extern const WtProtocol wt_cloudevents;
 extern const WtProtocol wt_datadog;
+extern const WtProtocol wt_elastic;
 extern const WtProtocol wt_gelf;
 extern const WtProtocol wt_hec;
 extern const WtProtocol wt_journald;
 extern const WtProtocol wt_loki;
 extern const WtProtocol wt_otlp;
 
-/* clang-format off: one a line */
+/* The last takes paths of any index, and the root. */
+/* clang-format off */
 const WtEndpoint *const wt_protocols[] = {
-	&wt_otlp.endpoint,		  &wt_loki.endpoint, &wt_hec.endpoint,
-	&wt_datadog.endpoint,	  &wt_gelf.endpoint, &wt_journald.endpoint,
+	&wt_otlp.endpoint,
+	&wt_loki.endpoint,
+	&wt_hec.endpoint,
+	&wt_datadog.endpoint,
+	&wt_gelf.endpoint,
+	&wt_journald.endpoint,
 	&wt_cloudevents.endpoint,
+	&wt_elastic.endpoint,
 };
 /* clang-format on */
 
