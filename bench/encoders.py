@@ -216,12 +216,10 @@ def ndjson(events):
 
 
 def bulk(events):
-    return lines_of(
-        line for e in events for line in (
-            {"create": {}},
-            dict({"@timestamp": e.iso(), "message": e.message, "log.level": e.level,
-                  "service": {"name": e.app}, "host": {"name": e.host}},
-                 **{k: v for k, v in e.rest.items() if k not in ("service", "host")})))
+    """Its own fields, the time in the one that all clients have it in."""
+    return lines_of(line for e in events for line in (
+        {"create": {}},
+        dict({"@timestamp": e.iso()}, **{k: v for k, v in e.fields.items() if k not in TIMES})))
 
 
 def hec(events):
@@ -284,8 +282,8 @@ PROTOCOLS = (
     Protocol("OTLP protobuf", "/v1/logs", PROTOBUF, otlp_protobuf, "/insert/opentelemetry/v1/logs"),
     Protocol("OTLP JSON", "/v1/logs", JSON, otlp_json, "/insert/opentelemetry/v1/logs"),
     Protocol("_bulk", "/logs/_bulk", {"Content-Type": "application/x-ndjson"}, bulk,
-             "/insert/elasticsearch/_bulk?_time_field=@timestamp&_msg_field=message"
-             "&_stream_fields=service.name"),
+             "/insert/elasticsearch/_bulk?_time_field=@timestamp&_msg_field=message,msg,event"
+             "&_stream_fields=service"),
     Protocol("Loki protobuf", "/loki/api/v1/push", PROTOBUF, loki_protobuf,
              "/insert/loki/api/v1/push"),
     Protocol("Loki JSON", "/loki/api/v1/push", JSON, loki_json, "/insert/loki/api/v1/push"),
