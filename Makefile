@@ -64,6 +64,8 @@ OBJS = \
 	src/http/router.o \
 	src/http/sockets.o \
 	src/http/tls.o \
+	src/http/unanswered.o \
+	src/http/waiting.o \
 	src/output/line.o \
 	src/output/sink.o \
 	src/output/stdout.o \
@@ -88,6 +90,7 @@ OBJS = \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \
+	src/store/idempotency.o \
 	src/store/insert.o \
 	src/store/log_table.o \
 	src/store/move_rows.o \
@@ -98,14 +101,17 @@ OBJS = \
 	src/upkeep/adopt.o \
 	src/upkeep/clock.o \
 	src/upkeep/failures.o \
+	src/upkeep/log_rows.o \
 	src/upkeep/partition.o \
 	src/upkeep/plan.o \
 	src/upkeep/scope.o \
 	src/upkeep/spans.o \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
+	src/views/fields.o \
 	src/views/metrics.o \
 	src/views/refused_view.o \
+	src/views/severity.o \
 	src/views/stats.o \
 	src/views/status.o \
 	src/worker/batch.o \
@@ -115,7 +121,7 @@ OBJS = \
 	src/worker/tokens.o \
 	src/worker/worker.o
 
-REGRESS = extension settings log_table privileges tokens upkeep
+REGRESS = extension settings log_table privileges tokens events upkeep
 ISOLATION = create_log_table
 TAP_TESTS = 1
 
@@ -148,7 +154,8 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 $(OBJS) windtrap--1.0.sql: Makefile
 
 # The extension's script, of pieces by subject in this order.
-SQL_PIECES = schema processes log_table upkeep stats refused tokens quarantine forwarding installed
+SQL_PIECES = schema processes log_table events upkeep stats refused tokens quarantine idempotency \
+	forwarding installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
 

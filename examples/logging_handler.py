@@ -28,6 +28,7 @@ import threading
 import time
 import traceback
 import urllib.parse
+import uuid
 import weakref
 
 # Try again: the event may be stored later.  Everything else of 4xx but these and
@@ -206,11 +207,13 @@ class WindTrapHandler(logging.Handler):
     def _send(self, lines):
         """Sends them until they are stored or refused; False: the program ends before."""
         attempt = 0
+        # The same for all tries: what was stored, and whose answer got lost, is not stored twice.
+        key = str(uuid.uuid4())
         while True:
             pause = min(2**attempt, 30)
             attempt += 1
             try:
-                status, headers, body = self._post(b"".join(lines))
+                status, headers, body = self._post(b"".join(lines), key)
             except (OSError, http.client.HTTPException) as error:
                 self._warn("unreachable", f"{self.url.netloc} cannot be reached: {error or type(error).__name__}")
                 if isinstance(error, ssl.SSLCertVerificationError):
@@ -241,8 +244,12 @@ class WindTrapHandler(logging.Handler):
                 else:
                     return False
 
-    def _post(self, body):
-        headers = {"Content-Type": "application/x-ndjson", "User-Agent": "windtrap-logging"}
+    def _post(self, body, key):
+        headers = {
+            "Content-Type": "application/x-ndjson",
+            "User-Agent": "windtrap-logging",
+            "Idempotency-Key": key,
+        }
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         target = (self.url.path or "/log") + (f"?{self.url.query}" if self.url.query else "")

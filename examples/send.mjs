@@ -3,7 +3,8 @@
 //     node examples/send.mjs '{"app":"shop","event":"order paid","order":4711}'
 //
 // 200 says that the event is committed; on 408, 429 and 503, or when the connection breaks,
-// send it again; anything else says that this event will never be stored as it is.  Why it
+// send it again, with the same Idempotency-Key, so that it is stored once even if it was only
+// the answer that got lost; anything else says that this event will never be stored as it is.  Why it
 // tries again is said on standard error.  Where a token is needed, it is taken from
 // WINDTRAP_TOKEN.
 
@@ -12,13 +13,16 @@ const headers = { "Content-Type": "application/json" };
 if (env.WINDTRAP_TOKEN) headers.Authorization = `Bearer ${env.WINDTRAP_TOKEN}`;
 
 export async function send(event, url = env.WINDTRAP_URL ?? "http://127.0.0.1:8000/log", tries = 10) {
+    // crypto.randomUUID() is missing in Node.js 18, and on web pages without TLS.
+    const random = () => Math.random().toString(36).slice(2);
+    const key = `${Date.now().toString(36)}-${random()}-${random()}`;
     for (let attempt = 0; attempt < tries; attempt++) {
         let pause = 1;
         let reason;
         try {
             const answer = await fetch(url, {
                 method: "POST",
-                headers,
+                headers: { ...headers, "Idempotency-Key": key },
                 body: JSON.stringify(event),
             });
             if (answer.ok) return await answer.json();

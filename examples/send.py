@@ -4,7 +4,8 @@
     python3 examples/send.py '{"app": "middleware", "event": "upgrade completed"}'
 
 Only the standard library.  200 says that the event is committed; 408, 429, 503 and a
-connection that breaks say that it may not be: send it again.  Anything else says that this
+connection that breaks say that it may not be: send it again, with the same Idempotency-Key, so
+that it is stored once even if it was only the answer that got lost.  Anything else says that this
 event will never be stored as it is.  Why it tries again is said on standard error.  Where a
 token is needed, it is taken from WINDTRAP_TOKEN.
 """
@@ -15,6 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 
 URL = os.environ.get("WINDTRAP_URL", "http://127.0.0.1:8000/log")
 TOKEN = os.environ.get("WINDTRAP_TOKEN")
@@ -24,7 +26,7 @@ def send(event, url=URL, tries=10):
     request = urllib.request.Request(
         url,
         data=json.dumps(event).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())},
     )
     if TOKEN:
         request.add_header("Authorization", f"Bearer {TOKEN}")

@@ -348,6 +348,7 @@ static mongoc_uri_t *
 make_uri(const WmServerOptions *o)
 {
 	mongoc_uri_t *uri;
+	bson_error_t reason; /* not shown: it can quote a password */
 	const char *text;
 
 	if (o->uri != NULL)
@@ -358,7 +359,7 @@ make_uri(const WmServerOptions *o)
 		text = psprintf("mongodb://[%s]:%d/", o->address, o->port);
 	else
 		text = psprintf("mongodb://%s:%d/", o->address, o->port);
-	uri = mongoc_uri_new_with_error(text, NULL);
+	uri = mongoc_uri_new_with_error(text, &reason);
 	if (uri == NULL)
 		ereport(ERROR, errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				errmsg("the value of option \"%s\" cannot be used",

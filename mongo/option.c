@@ -186,19 +186,23 @@ check_address(const WmOption *option, DefElem *def)
 					   "which ends in .sock");
 }
 
-/* libmongoc's reasons quote the text, which may hold a password. */
+/*
+ * libmongoc's reasons quote the text, which may hold a password, so they are not shown.
+ * Version 2 aborts where there is no place for them.
+ */
 static void
 check_uri(const WmOption *option, DefElem *def)
 {
 	const char *text = defGetString(def);
 	mongoc_uri_t *uri = NULL;
+	bson_error_t reason;
 	const char *problem = NULL;
 
 	mongoc_log_set_handler(NULL, NULL);
 	if (!pg_verify_mbstr(PG_UTF8, text, (int) strlen(text), true))
 		refuse(option, "a connection string of MongoDB's");
 	if (strncmp(text, "mongodb://", 10) == 0 || strncmp(text, "mongodb+srv://", 14) == 0)
-		uri = mongoc_uri_new_with_error(text, NULL);
+		uri = mongoc_uri_new_with_error(text, &reason);
 	if (uri == NULL)
 		refuse(option,
 			   "a connection string of MongoDB's, as mongodb://host:port/?option=value");

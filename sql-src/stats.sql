@@ -8,6 +8,7 @@ CREATE FUNCTION windtrap.worker_stats(
     OUT requests_refused jsonb,
     OUT events_accepted bigint,
     OUT events_quarantined bigint,
+    OUT duplicates bigint,
     OUT events_refused jsonb,
     OUT bytes_received bigint,
     OUT bytes_decoded bigint,
@@ -31,7 +32,7 @@ COMMENT ON FUNCTION windtrap.worker_stats() IS 'the rows of the view windtrap.st
 
 CREATE VIEW windtrap.stats AS
 SELECT worker, since, requests, requests_by_code, requests_refused, events_accepted,
-       events_quarantined, events_refused, bytes_received, bytes_decoded, transactions,
+       events_quarantined, duplicates, events_refused, bytes_received, bytes_decoded, transactions,
        batch_events_avg, batch_events_max, commit_ms_avg, commit_ms_max, request_ms_avg,
        connections, connections_max, bytes_in_flight, stdout_written, stdout_dropped
 FROM windtrap.worker_stats();
@@ -45,6 +46,8 @@ COMMENT ON COLUMN windtrap.stats.requests_by_code IS 'the same by the code of th
 COMMENT ON COLUMN windtrap.stats.requests_refused IS 'requests not answered with success, by reason';
 COMMENT ON COLUMN windtrap.stats.events_accepted IS 'events committed';
 COMMENT ON COLUMN windtrap.stats.events_quarantined IS 'events committed into quarantine';
+COMMENT ON COLUMN windtrap.stats.duplicates IS
+'events that were sent again with their key, and were stored already';
 COMMENT ON COLUMN windtrap.stats.events_refused IS
 'events of batches that could not be stored as they were, by reason';
 COMMENT ON COLUMN windtrap.stats.bytes_received IS 'bytes of request bodies received';

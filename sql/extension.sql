@@ -12,14 +12,15 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
   AND classid IN ('pg_proc'::regclass, 'pg_class'::regclass)
 ORDER BY object;
 
--- Every function has a search_path of its own, and none runs with its owner's rights but
+-- Every function has a search_path of its own, but those of events, which look nothing up by
+-- one and would be slow with it; and none runs with its owner's rights but
 -- those that write the tokens' table, which nobody else reads.
 SELECT oid::regprocedure AS function, pg_get_function_result(oid) ~ '^TABLE|record' AS rows,
        provolatile AS volatility, proisstrict AS strict, proparallel AS parallel,
        prosecdef AS definer, proconfig AS config
 FROM pg_proc
 WHERE pronamespace = 'windtrap'::regnamespace
-ORDER BY proname COLLATE "C";
+ORDER BY proname COLLATE "C", pronargs DESC;
 
 -- Its schema is a member of it, and it stays there.
 SELECT pg_describe_object(classid, objid, objsubid) AS member

@@ -91,6 +91,10 @@ ALTER SYSTEM SET windtrap.request_timeout = '5s';
 ALTER SYSTEM SET windtrap.request_timeout = '10ms';
 ALTER SYSTEM SET windtrap.request_timeout = '2h';
 \set VERBOSITY default
+ALTER SYSTEM SET windtrap.idempotency_window = '2h';
+\set VERBOSITY sqlstate
+ALTER SYSTEM SET windtrap.idempotency_window = '-1s';
+\set VERBOSITY default
 ALTER SYSTEM SET windtrap.port = 0;
 ALTER SYSTEM SET windtrap.port = 65536;
 ALTER SYSTEM SET windtrap.port = 'http';
@@ -124,6 +128,7 @@ ALTER SYSTEM RESET windtrap.allowed_hosts;
 ALTER SYSTEM RESET windtrap.cors_origins;
 ALTER SYSTEM RESET windtrap.database;
 ALTER SYSTEM RESET windtrap.forward_to;
+ALTER SYSTEM RESET windtrap.idempotency_window;
 ALTER SYSTEM RESET windtrap.listen_addresses;
 ALTER SYSTEM RESET windtrap.max_body_size;
 ALTER SYSTEM RESET windtrap.outbox_full;

@@ -126,12 +126,10 @@ my $length = length $event;
 my $chunked = sprintf "%x\r\n%s\r\n0\r\n\r\n", $length, $event;
 my $good_head = "POST /log HTTP/1.1\r\nHost: localhost\r\n";
 my $smuggled = "POST /log?smuggled=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\n{\"smuggled\":1}";
-my %closed_by_mhd_1 = map { $_ => 1 } 'a NUL in the target', 'a NUL in the method', 'a tab in the request line',
-  'no method', 'a chunk extension of 40 KB';
 for my $case (attacks('requests.txt', 3, HEAD => $good_head, EVENT => $event, CHUNKS => $chunked))
 {
 	my ($name, $code, $request) = @$case;
-	local our $TODO = known_of_mhd_1($closed_by_mhd_1{$name});
+	local our $TODO = known_of_mhd_1($name);
 	my $c = connect_to($port);
 	my $took = elapsed(
 		sub {
@@ -151,6 +149,26 @@ for my $case (attacks('requests.txt', 3, HEAD => $good_head, EVENT => $event, CH
 		});
 	cmp_ok($took, '<', 3, "$name: at once");
 	$c->close;
+}
+
+# The same on a connection that has been used, while others have come or wait for more.
+{
+	my ($used, $idle, $new) = map { connect_to($port) } 1 .. 3;
+	for my $c ($used, $idle)
+	{
+		$c->request($event);
+		is($c->response->{status}, 200, 'a request on a connection that stays');
+		$stored++;
+	}
+	$used->send("\0$good_head\r\n");
+	is(($used->response // { status => 'none' })->{status}, 400, 'nonsense on a connection that was used: refused');
+	ok($used->is_closed, 'and closed');
+	for my $c ($idle, $new)
+	{
+		$c->request($event);
+		is(($c->response // { status => 'none' })->{status}, 200, 'others are not touched by it');
+		$stored++;
+	}
 }
 still_well('framing');
 is(query(q{SELECT count(*) FROM log WHERE data->'args' ? 'smuggled'}), 0, 'nothing was smuggled');
@@ -172,7 +190,9 @@ for my $case (
 }
 still_well('cut requests');
 
-# A request behind one that came through a proxy may be somebody else's.
+# A request behind one that came through a proxy may be somebody else's, where libmicrohttpd
+# does not see all that is wrong with its length.
+if (mhd_before('1.0.5'))
 {
 	my $token = query(q{SELECT windtrap.create_token('proxy')});
 	my $c = connect_to($port);

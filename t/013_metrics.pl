@@ -209,6 +209,7 @@ my @reasons = (
 			return $code if $other->response->{status} == 200;
 		} ],
 	[ 'content_encoding', 415, 'br', sub { post($port, '{}', headers => { 'Content-Encoding' => 'br' })->{status} } ],
+	[ 'idempotency_key', 400, 'a long key', sub { post($port, '{}', headers => { 'Idempotency-Key' => 'k' x 256 })->{status} } ],
 	[ 'corrupt_compression', 400, 'gzip cut short', sub { post($port, substr gzip(lines(100)), 0, -4)->{status} } ],
 	[ 'empty', 400, 'no body', sub { post($port, '')->{status} } ],
 	[ 'empty', 400, 'an empty batch', sub { post($port, "\n\n", type => 'application/x-ndjson')->{status} } ],

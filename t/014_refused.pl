@@ -80,7 +80,9 @@ my @cases = (
 	[ 'bad JSON', '/log', sub { post($port, '{"a":', agent => 'bad')->{status} }, 400, 'POST', 'bad_json', 'bad' ],
 	[ 'a large event', '/log', sub { post($port, '"' . 'x' x 5000 . '"', agent => 'large')->{status} }, 413, 'POST', 'event_too_large', 'large' ],
 	[ 'a large body', '/log', sub { post($port, ' ' x 2_000_000, agent => 'larger')->{status} }, 413, 'POST', 'body_too_large', 'larger' ],
-	[ 'two lengths', '/log', sub { raw("${head}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}") }, 400, 'POST', 'malformed_request', 'raw' ],
+	[ 'two lengths', '/log', sub { raw("${head}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}") }, 400,
+		# Newer ones of libmicrohttpd refuse it before they tell of the headers.
+		mhd_before('1.0.4') ? ('POST', 'malformed_request', 'raw') : ('', 'malformed_request', '') ],
 	[ 'half a body', '/log', sub { raw("${head}Content-Length: 9\r\n\r\n{") }, 408, 'POST', 'timeout', 'raw' ],
 	[ 'large headers', '/large-head', sub { raw("POST /large-head?token=s HTTP/1.1\r\nHost: localhost\r\nX: " . 'x' x 40_000 . "\r\n\r\n") },
 		431, '', 'head_too_large', '' ],

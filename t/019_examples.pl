@@ -8,6 +8,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use IO::Socket::INET;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -130,6 +131,59 @@ foreach my $sender (@senders)
 		$running->finish;
 		is(query(qq{SELECT count(*) FROM log WHERE data->'json'->>'sender' = '$name'}), '1', 'and it succeeds');
 	}
+}
+
+# An answer that gets lost is no second row.  A proxy lets what it is sent through, and the first
+# answers not.
+sub forgetful_proxy
+{
+	my ($n_lost) = @_;
+	my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5, ReuseAddr => 1) or die $!;
+	my $pid = fork() // die "fork: $!";
+
+	return ($listener->sockport, $pid) if $pid != 0;
+	while (my $client = $listener->accept)
+	{
+		my $request = '';
+
+		while (sysread $client, $request, 65536, length $request)
+		{
+			my ($head, $body) = $request =~ /^(.*?\r\n)\r\n(.*)$/s or next;
+			last if length $body >= ($head =~ /\r\nContent-Length: *(\d+)/i ? $1 : 0);
+		}
+		my $collector = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or next;
+		$request =~ s/\r\nConnection: [^\r]*//i;
+		$request =~ s/\r\n/\r\nConnection: close\r\n/;
+		syswrite $collector, $request;
+		my $answer = do { local $/; <$collector> };
+		syswrite $client, $answer if $n_lost-- <= 0;
+		close $client;
+	}
+	POSIX::_exit(0);
+}
+{
+	my ($proxy, $pid) = forgetful_proxy(2);
+	foreach my $sender (@senders)
+	{
+		my ($name, $with) = @$sender;
+		my ($proxy_of_this, $pid_of_this) = forgetful_proxy(2);
+		local $ENV{WINDTRAP_URL} = "http://127.0.0.1:$proxy_of_this/log";
+
+		IPC::Run::run([ $with, "$examples/$name", qq({"lost":"$name"}) ], '<', \undef, '>', \$out, '2>', \$err, IPC::Run::timeout(60));
+		like($out, qr/duplicate/, "$name sends again when an answer is lost") or diag $err;
+		is(query(qq{SELECT count(*) FROM log WHERE data->'json'->>'lost' = '$name'}), '1', 'and it is one row');
+		kill 'TERM', $pid_of_this;
+		waitpid $pid_of_this, 0;
+	}
+	(undef, $said) = program($setup . <<'PYTHON', url => "http://127.0.0.1:$proxy/log");
+handler.shutdown_timeout = 30
+log.warning("lost", extra={"n": 1})
+log.warning("lost", extra={"n": 2})
+PYTHON
+	like($said, qr/cannot be reached/, 'the handler sends again when an answer is lost');
+	is(query(q{SELECT count(*), count(DISTINCT data->'json'->'n') FROM log WHERE data->'json'->>'message' = 'lost'}), '2|2', 'and each record is one row');
+	kill 'TERM', $pid;
+	waitpid $pid, 0;
 }
 install($node, issue(authority('authority'), 'server'));
 alter_system($node, 'windtrap.tls_cert_file' => 'server.crt', 'windtrap.tls_key_file' => 'server.key');

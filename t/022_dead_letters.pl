@@ -129,16 +129,17 @@ like(query(q{SELECT string_agg(target || ': ' || error, ' ' ORDER BY target) FRO
 }
 
 # One that has been given another id, which it had wrong, say, is sent once and is in nobody's way.
+# The hundred may still be tried.
 {
-	query('DELETE FROM windtrap.dead_letter');
+	my $renamed = q{target = 'public.copy' AND data::text LIKE '%"renamed"%'};
 	my $mark = state_of($node, $copy, 'delivered');
 	is(post($port, '{"poison":"renamed"}')->{status}, 200, 'a bad one');
-	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.dead_letter WHERE next_try IS NULL AND target = 'public.copy'}) eq '1' }, 40), 'is dead');
-	query(q{UPDATE windtrap.dead_letter SET data = jsonb_build_object('id', gen_random_uuid(), 'json', 'renamed');
+	ok(wait_for(sub { query("SELECT count(*) FROM windtrap.dead_letter WHERE next_try IS NULL AND $renamed") eq '1' }, 40), 'is dead');
+	query(qq{UPDATE windtrap.dead_letter SET data = jsonb_build_object('id', gen_random_uuid(), 'json', 'renamed') WHERE $renamed;
 		SELECT windtrap.redeliver('public.copy')});
 	is(event($port, 'after it'), 200, 'a good one');
 	ok(drained($node, $copy), 'the outbox does not wait for it');
-	is(query(q{SELECT count(*) FROM windtrap.dead_letter WHERE target = 'public.copy'}), 0, 'it has been accepted');
+	is(query("SELECT count(*) FROM windtrap.dead_letter WHERE $renamed"), 0, 'it has been accepted');
 	is(query(q{SELECT count(*) FROM copy WHERE data->>'json' = 'renamed'}), 1, 'and is there');
 	is(state_of($node, $copy, 'delivered'), $mark + 2, 'it was sent once');
 }

@@ -108,19 +108,20 @@ for my $case ([ 'Content-Length', 'X: y' ], [ 'chunks', 'Transfer-Encoding: chun
 alter_system($node, 'windtrap.max_body_size' => undef);
 
 # What spins in libmicrohttpd, and framing that it does not see.
+for my $case (
+	[ 'a chunk extension of 40 KB', q{b"Transfer-Encoding: chunked\r\n\r\nd;" + b"x" * 40000 + b"\r\n{\"a\":1}\r\n0\r\n\r\n"} ],
+	[ 'Content-Length and Transfer-Encoding', q{b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}"} ],
+	[ 'folding', q{b"X: y\n Z: a\r\nContent-Length: 2\r\n\r\n{}"} ])
 {
-local our $TODO = known_of_mhd_1(1);
-is(tls_client($port, $ca, <<'PY'), '400 400 400', 'bad framing is refused as it is without TLS');
-codes = []
-for request in [b"Transfer-Encoding: chunked\r\n\r\nd;" + b"x" * 40000 + b"\r\n{\"a\":1}\r\n0\r\n\r\n",
-                b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", b"X: y\n Z: a\r\nContent-Length: 2\r\n\r\n{}"]:
-    s = connect()
-    s.sendall(b"POST /log HTTP/1.1\r\nHost: localhost\r\n" + request)
-    try:
-        codes.append(str((answer(s) or ["none"])[0]))
-    except OSError:
-        codes.append("none")
-print(" ".join(codes))
+	my ($name, $request) = @$case;
+	local our $TODO = known_of_mhd_1($name);
+	like(tls_client($port, $ca, <<"PY"), qr/^(400|413)$/, "$name: refused as it is without TLS");
+s = connect()
+s.sendall(b"POST /log HTTP/1.1\\r\\nHost: localhost\\r\\n" + $request)
+try:
+    print((answer(s) or ["none"])[0])
+except OSError:
+    print("none")
 PY
 }
 

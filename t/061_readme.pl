@@ -36,6 +36,7 @@ foreach my $query (@queries)
 	is($error, '', $name);
 }
 is($node->safe_psql('postgres', (grep { /slowest/ } @queries)[0]), '/a|12', 'what is no number does not count as one');
+is($node->safe_psql('postgres', (grep { /today's errors/ } @queries)[0]), 'shop|1', 'errors by application');
 is($node->safe_psql('postgres', (grep { /JOIN log/ } @queries)[0]) =~ s/\|.*//sr, 'c', 'events beside business data');
 is($node->safe_psql('postgres', q{SELECT status FROM log WHERE data->'json'->>'url' = '/a'}), 1, 'errors are marked as resolved');
 $node->stop;

@@ -22,7 +22,7 @@ my $node = wt_node('elastic');
 my $port = wt_port($node);
 my $ndjson = 'application/x-ndjson';
 
-sub truncate_log { return $node->safe_psql('postgres', 'TRUNCATE log'); }
+sub truncate_log { return $node->safe_psql('postgres', 'TRUNCATE log, windtrap.idempotency_key'); }
 
 # Sends lines (JSON, or something to be encoded) as a body of _bulk.
 sub bulk

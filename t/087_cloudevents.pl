@@ -17,7 +17,7 @@ my $node = wt_node('cloudevents');
 my $port = wt_port($node);
 my $text = "Gr\x{fc}\x{df}e, \x{4e16}\x{754c} \x{1f680}";
 
-sub clear { return $node->safe_psql('postgres', 'TRUNCATE log'); }
+sub clear { return $node->safe_psql('postgres', 'TRUNCATE log, windtrap.idempotency_key'); }
 
 # Real clients, structured and binary.
 for my $name (grep { capture($_) =~ /cloudevents\+json|^ce-id/im } captures(''))

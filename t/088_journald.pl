@@ -16,7 +16,7 @@ use WindTrap;
 my $node = wt_node('journald');
 my $port = wt_port($node);
 
-sub clear { return $node->safe_psql('postgres', 'TRUNCATE log'); }
+sub clear { return $node->safe_psql('postgres', 'TRUNCATE log, windtrap.idempotency_key'); }
 
 sub upload
 {

@@ -73,7 +73,10 @@ SET ROLE wt_mongo_user;
 CREATE SERVER own FOREIGN DATA WRAPPER windtrap_mongo OPTIONS (ssl 'true', ca_file '/etc/passwd');
 CREATE SERVER own FOREIGN DATA WRAPPER windtrap_mongo OPTIONS (pem_file '/etc/passwd');
 CREATE FOREIGN TABLE own (_id text) SERVER mongo OPTIONS (database 'option');
+-- PostgreSQL 17 words it otherwise.
+\set VERBOSITY sqlstate
 SELECT * FROM own;
+\set VERBOSITY default
 -- He must say who he is.
 CREATE USER MAPPING FOR wt_mongo_user SERVER mongo;
 SELECT * FROM own;

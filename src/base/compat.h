@@ -28,6 +28,7 @@
 
 /* Since 16 one function says who owns an object of whatever kind. */
 #if PG_VERSION_NUM >= 160000
+#include "catalog/pg_class.h"
 #define wt_owns_relation(relation, role)                                                 \
 	object_ownercheck(RelationRelationId, relation, role)
 #else
@@ -111,6 +112,17 @@
 #endif
 
 /*
+ * Since 1.0 MHD refuses some requests without an answer; we give one, for which it must not
+ * shut the socket down before it tells us that the connection is over.  (What else this option
+ * does is to try to read from a new connection before it is polled.)
+ */
+#if MHD_VERSION >= 0x01000000
+#define WT_MHD_LEAVES_CLOSING MHD_USE_TURBO
+#else
+#define WT_MHD_LEAVES_CLOSING 0U
+#endif
+
+/*
  * Below 1.0 a request's head lies in MHD's memory as it came, with only the separators
  * overwritten by NULs, so that it can be checked for what MHD lets pass.
  */
@@ -118,8 +130,7 @@
 
 /*
  * Below 1.0.5 something can still be smuggled past MHD's framing in what it does not
- * show, so nothing may follow a proxy's request on its connection; nor a chunked one, of
- * which MHD reads lines that end with LF, or have control characters, as others do not.
+ * show, so nothing may follow a proxy's request on its connection.
  */
 #define WT_MHD_FRAMING_IS_LOOSE (MHD_VERSION < 0x01000500)
 

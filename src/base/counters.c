@@ -32,6 +32,7 @@ const char *const wt_reason_names[WT_N_REASONS] = {
 	[WT_REASON_ORIGIN] = "origin",
 	[WT_REASON_HOST] = "host",
 	[WT_REASON_RATE] = "rate",
+	[WT_REASON_KEY] = "idempotency_key",
 };
 
 const int wt_codes[WT_N_CODES] = {200, 202, 204, 400, 401, 403, 404, 405, 408, 411,

@@ -38,6 +38,7 @@ typedef enum WtReason
 	WT_REASON_ORIGIN, /* pages of this origin may not */
 	WT_REASON_HOST,	  /* a name that is not this collector's */
 	WT_REASON_RATE,	  /* more requests than the token may send */
+	WT_REASON_KEY, /* an Idempotency-Key that is none, or that came with another body */
 	WT_N_REASONS
 } WtReason;
 
@@ -63,6 +64,7 @@ typedef struct WtCounters
 	uint64_t events_refused[WT_N_REASONS];	 /* events of batches, by reason */
 	uint64_t events_accepted;
 	uint64_t events_quarantined;
+	uint64_t duplicates;	  /* events that were stored already, by their keys */
 	uint64_t bytes_received;  /* of bodies */
 	uint64_t bytes_decoded;	  /* of bodies, inflated */
 	uint64_t stdout_written;  /* lines; a torn one counts when it is complete */

@@ -40,6 +40,7 @@ int wt_auth_mode;
 char *wt_cors_origins;
 char *wt_allowed_hosts;
 bool wt_quarantine_single;
+int wt_idempotency_window;
 bool wt_repair;
 int wt_retention_size;
 int wt_retention_grace;
@@ -356,6 +357,16 @@ wt_settings_define(void)
 							 "Quarantine also events that are refused one by one.", NULL,
 							 &wt_quarantine_single, false, PGC_SIGHUP, 0, NULL, NULL,
 							 NULL);
+
+	/*
+	 * What is sent again with the same key within this time is not stored again: a request
+	 * by its Idempotency-Key, an event by the key that its protocol has for it.  0: keys are
+	 * not looked at.
+	 */
+	DefineCustomIntVariable("windtrap.idempotency_window",
+							"Time for which events with a key are stored only once.",
+							NULL, &wt_idempotency_window, 86400, 0, INT_MAX / 2,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
 	/*
 	 * Whether events are stored that hold what PostgreSQL's text cannot: NULs, lone

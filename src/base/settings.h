@@ -33,6 +33,7 @@ extern int wt_retention_size;	 /* MB; 0: no limit */
 extern int wt_retention_grace;	 /* seconds */
 
 extern bool wt_quarantine_single;
+extern int wt_idempotency_window; /* seconds; 0: keys are not looked at */
 extern bool wt_repair;
 extern char *wt_stdout;
 

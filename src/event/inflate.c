@@ -1,6 +1,6 @@
 /*
  * inflate.c
- *		Compressed bodies: gzip, deflate (zlib and raw), zstd.
+ *		Compressed bodies: gzip, deflate (zlib and raw), zstd, snappy.
  *
  * Words:
  *	bomb		a small body that expands to very much; it must cost neither memory nor more
@@ -15,6 +15,7 @@
 #include <zstd.h>
 
 #include "event/inflate.h"
+#include "event/snappy.h"
 
 /* What comes out at one time where it is only counted; the first size of the buffer. */
 #define PIECE (64 * 1024)
@@ -35,6 +36,8 @@ typedef enum Format
 	FORMAT_ZLIB, /* gzip or zlib, told apart by zlib itself */
 	FORMAT_RAW_DEFLATE,
 	FORMAT_ZSTD,
+	FORMAT_SNAPPY,
+	FORMAT_SNAPPY_FRAMES,
 	FORMAT_UNKNOWN
 } Format;
 
@@ -55,6 +58,7 @@ typedef struct Declared
 	bool deflate;
 	bool gzip;
 	bool zstd;
+	bool snappy;
 	bool unknown;
 } Declared;
 
@@ -84,6 +88,8 @@ read_declared(const char *encoding)
 			declared.gzip = true;
 		else if (is_word(p, n, "zstd"))
 			declared.zstd = true;
+		else if (is_word(p, n, "snappy") || is_word(p, n, "x-snappy-framed"))
+			declared.snappy = true;
 		else
 			declared.unknown = true;
 	}
@@ -105,6 +111,10 @@ find_format(const Declared *declared, const unsigned char *b, size_t length)
 		return FORMAT_ZLIB;
 	if (length >= 4 && memcmp(b, "\x28\xB5\x2F\xFD", 4) == 0)
 		return FORMAT_ZSTD;
+	if (length >= 10 && memcmp(b, "\xFF\x06\x00\x00sNaPpY", 10) == 0)
+		return FORMAT_SNAPPY_FRAMES;
+	if (declared->snappy && declared->n == 1)
+		return FORMAT_SNAPPY;
 	/*
 	 * "x^" begins text as well: without a header only what no text begins with counts.  What is
 	 * said to be something else may begin with two such bytes.
@@ -115,7 +125,8 @@ find_format(const Declared *declared, const unsigned char *b, size_t length)
 		return FORMAT_PLAIN;
 	if (declared->deflate && !declared->gzip)
 		return FORMAT_RAW_DEFLATE;
-	return declared->gzip || declared->zstd ? FORMAT_PLAIN : FORMAT_UNKNOWN;
+	return declared->gzip || declared->zstd || declared->snappy ? FORMAT_PLAIN
+																: FORMAT_UNKNOWN;
 }
 
 /* Whether a body that is said to be compressed, and is not, is text nevertheless. */
@@ -311,6 +322,10 @@ inflate_once(Format format, const char *body, size_t length, size_t limit,
 	Sink sink = {.out = out, .limit = limit};
 	WtInflateResult result;
 
+	if (format == FORMAT_SNAPPY)
+		return wt_snappy_block(body, length, limit, out);
+	if (format == FORMAT_SNAPPY_FRAMES)
+		return wt_snappy_frames(body, length, limit, out);
 	result = run(format, body, length, &sink);
 	free(sink.piece);
 	if (result == WT_INFLATE_OK && sink.counting)
@@ -339,8 +354,8 @@ wt_inflate(const char *content_encoding, const char *body, size_t length, size_t
 	if (format == FORMAT_UNKNOWN)
 		return WT_INFLATE_UNSUPPORTED;
 	result = inflate_once(format, body, length, limit, out);
-	if (format == FORMAT_RAW_DEFLATE && result == WT_INFLATE_CORRUPT &&
-		begins_as_text(body, length))
+	if ((format == FORMAT_RAW_DEFLATE || format == FORMAT_SNAPPY) &&
+		result == WT_INFLATE_CORRUPT && begins_as_text(body, length))
 	{
 		wt_inflate_shrink(out, 0);
 		return WT_INFLATE_PLAIN;

@@ -14,6 +14,8 @@
 #include "http/request_pool.h"
 #include "http/response.h"
 #include "http/router.h"
+#include "http/unanswered.h"
+#include "http/waiting.h"
 
 /* The first piece of memory for a body. */
 #define MIN_BODY 1024
@@ -55,6 +57,7 @@ wt_on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 	listener->n_connections--;
 	if (!c)
 		return;
+	wt_end_without_request(c);
 	if (c->linger)
 		wt_linger(&listener->lingering, c->fd, listener->now);
 	if (c->doomed)
@@ -205,9 +208,12 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	if (wrong)
 		return wt_refuse(r, MHD_HTTP_BAD_REQUEST, WT_REASON_MALFORMED, wrong, true);
 	wt_head_trim(r);
+	/* MHD passes lines between and behind chunks that others read otherwise. */
+	r->last = r->chunked;
 #if WT_MHD_FRAMING_IS_LOOSE
-	r->last = r->chunked || find_header(public, "Via") ||
-			  find_header(public, "Forwarded") || find_header(public, "X-Forwarded-For");
+	if (find_header(public, "Via") || find_header(public, "Forwarded") ||
+		find_header(public, "X-Forwarded-For"))
+		r->last = true;
 #endif
 	if (wt_connection_is_outdated(r->connection))
 		r->last = true; /* what follows comes by a new connection */
@@ -330,6 +336,7 @@ on_complete(WtListener *listener, Request *r)
 						 wt_stopping, true);
 	r->public.body = r->body ? r->body : "";
 	r->public.received_us = wall_clock_us();
+	r->public.waits_since = wt_waiting_since(r);
 	wt_connection_set_phase(r->connection, PHASE_NONE);
 	if (listener->queue_last)
 		listener->queue_last->next = r;
@@ -369,6 +376,8 @@ wt_on_complaint(void *cls, const char *format, va_list values)
 	Request *r;
 	unsigned int status;
 
+	if (wt_is_silent_refusal(format))
+		listener->n_silent++;
 	/* Of all that it says only this begins with a number, the code; it may be translated. */
 	if (!first || first[1] != 'u')
 		return;
@@ -391,7 +400,7 @@ wt_on_complaint(void *cls, const char *format, va_list values)
 	else if (status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE)
 		wt_refuse_in_body(r, 431, "Request Header Fields Too Large",
 						  WT_REASON_HEAD_TOO_LARGE, head_too_large);
-	else if (status != MHD_HTTP_BAD_REQUEST)
+	else if (status != MHD_HTTP_BAD_REQUEST && status != MHD_HTTP_NOT_IMPLEMENTED)
 		return; /* its own failure, not the sender's */
 	else if (!MHD_lookup_connection_value(r->connection->mhd, MHD_HEADER_KIND, "Host"))
 		wt_refuse_in_body(r, 400, "Bad Request", WT_REASON_MALFORMED,
@@ -503,6 +512,7 @@ count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 
 		if (!info || info->http_status == 0)
 			return;
+		r->connection->linger = true; /* it does not read on for the answer to be seen */
 		r->status = (int) info->http_status;
 		r->reason = r->status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE ||
 							r->status == MHD_HTTP_URI_TOO_LONG
@@ -525,10 +535,10 @@ wt_on_request_over(void *cls, struct MHD_Connection *mhd, void **context,
 	WtListener *listener = cls;
 	Request *r = *context;
 
-	(void) code;
 	if (!r)
 		return;
 	*context = NULL;
+	wt_end_of_unanswered(r, mhd, code);
 	count_request(listener, r, mhd);
 	wt_holding_leave(listener, r);
 	r->connection->request = NULL;

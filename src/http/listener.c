@@ -27,6 +27,7 @@
 #include "http/listener.h"
 #include "http/request_pool.h"
 #include "http/response.h"
+#include "http/waiting.h"
 
 /* Runs in which MHD may do nothing but ask for the next one, and those of them that follow
  * each other at once; to the others there is a pause, ms. */
@@ -77,7 +78,7 @@ start_daemon(WtListener *listener, int which)
 	daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_SUSPEND_RESUME |
 			MHD_USE_ERROR_LOG | WT_MHD_ONE_THREAD |
-			(which == DAEMON_TLS ? MHD_USE_TLS : 0U),
+			(which == DAEMON_TLS ? MHD_USE_TLS : WT_MHD_LEAVES_CLOSING),
 		0, NULL, NULL, wt_on_request, listener, MHD_OPTION_EXTERNAL_LOGGER,
 		wt_on_complaint, listener, MHD_OPTION_NOTIFY_CONNECTION, wt_on_connection,
 		listener, MHD_OPTION_NOTIFY_COMPLETED, wt_on_request_over, listener,
@@ -100,9 +101,11 @@ static void
 run_daemons(WtListener *listener)
 {
 	listener->resumed = false;
+	listener->n_runs++;
 	for (int i = 0; i < N_DAEMONS; i++)
 		if (listener->daemons[i])
 			MHD_run(listener->daemons[i]);
+	listener->n_silent = 0;
 }
 
 /* ms until a daemon wants to be run; -1: it waits for its descriptor alone. */
@@ -324,7 +327,7 @@ end_stalled(WtListener *listener)
 void
 wt_listener_run(WtListener *listener)
 {
-	listener->now = monotonic_ms();
+	wt_waiting_run(listener);
 	wt_admission_run(listener);
 	wt_holding_release(listener, false);
 	run_daemons(listener);

@@ -81,6 +81,15 @@ extern WtRequest *wt_listener_next(WtListener *listener);
 /* The same one, without taking it. */
 extern const WtRequest *wt_listener_peek(const WtListener *listener);
 
+/* The clock of WtRequest.waits_since. */
+extern int64_t wt_listener_clock(void);
+
+/* For how long, ms, the one has waited longest that wt_listener_next has not given yet. */
+extern int64_t wt_listener_longest_wait(const WtListener *listener);
+
+/* The descriptor has been waited for: nothing that will be read came before. */
+extern void wt_listener_rested(WtListener *listener);
+
 /*
  * Answers a request that wt_listener_next gave; it is no longer the caller's.  The answer is
  * copied.  It leaves with the next wt_listener_run, which must follow at once: MHD does not

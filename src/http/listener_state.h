@@ -8,7 +8,9 @@
  *	exchange.c		requests, from their first line to their end: MHD's callbacks
  *	request_pool.c	the memory of requests
  *	holding.c		memory of bodies: who has room, who waits for it
+ *	waiting.c		how long senders have waited for their answers
  *	head.c			the head of a request: what it says, and whether it is well-formed
+ *	unanswered.c	what MHD refuses without an answer
  *	response.c		answers, as MHD or the socket is given them
  *	connection.c	phases of a connection
  *
@@ -87,8 +89,9 @@ struct Connection
 	int64_t since;	  /* when the phase began, ms of the monotonic clock */
 	Request *request; /* the current one, if any */
 	bool doomed;
-	bool linger;   /* drain it when MHD closes it, see lingering.h */
-	bool has_peer; /* false: it came by a Unix-domain socket */
+	bool linger;		   /* drain it when MHD closes it, see lingering.h */
+	uint64_t last_request; /* the run in which one was over; 0: none was */
+	bool has_peer;		   /* false: it came by a Unix-domain socket */
 	WtAddress peer;
 	bool passed_on;		/* by a proxy that has said who the peer is */
 	WtVisitor *visitor; /* NULL: it is not counted */
@@ -164,10 +167,12 @@ struct WtListener
 	WtAuth *auth;
 	WtRefused *refused; /* NULL: they are not remembered */
 	WtSockets sockets;
-	bool closing;		  /* no request is suspended any more */
-	bool polling_sockets; /* the listening sockets are in poll_fd */
-	int64_t accept_after; /* ms; 0: at once */
-	int64_t now;		  /* ms, as of this run */
+	bool closing;			   /* no request is suspended any more */
+	bool polling_sockets;	   /* the listening sockets are in poll_fd */
+	int64_t accept_after;	   /* ms; 0: at once */
+	int64_t now;			   /* ms, as of this run */
+	int64_t before;			   /* what this run reads came after that */
+	int64_t catching_up_until; /* what is read until then may have come long before */
 
 	int n_connections;
 	int n_doomed;
@@ -193,7 +198,9 @@ struct WtListener
 
 	uint64_t n_callbacks; /* of MHD's */
 	uint64_t last_n_callbacks;
-	int n_stalls; /* runs since then in which MHD wanted to be run again */
+	int n_stalls;	 /* runs since then in which MHD wanted to be run again */
+	uint64_t n_runs; /* this one included */
+	int n_silent;	 /* connections that MHD has refused in this run without an answer */
 
 	struct MHD_Response *accepted;
 	struct MHD_Response *accepted_and_close;

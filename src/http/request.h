@@ -66,6 +66,9 @@ typedef struct WtRequest
 	const char *body;
 	size_t body_length;
 	int64_t received_us; /* when the last byte came, µs since 1970-01-01 UTC */
+	/* For its answer, ms of the monotonic clock: since the last byte came, or, where it was held
+	 * before that for want of memory, as much earlier. */
+	int64_t waits_since;
 } WtRequest;
 
 #endif

@@ -71,19 +71,16 @@ is_json(const WtRequest *request)
 					strncasecmp(type, "text/", 5) == 0);
 }
 
-/* Protobuf is a block of snappy's, whether that is said or not. */
+/* Protobuf is a block of snappy's, whether that is said, and so undone, or not. */
 static WtInflateResult
 unpack(const WtRequest *request, const char *body, size_t length, size_t limit,
 	   WtInflated *out)
 {
-	const char *encoding = request->content_encoding;
+	const char *coding = request->content_encoding;
 
-	if (is_json(request))
-		return encoding && strcasecmp(encoding, "snappy") == 0
-				   ? wt_snappy_block(body, length, limit, out)
-			   : wt_inflate(encoding, body, length, limit, out) == WT_INFLATE_UNSUPPORTED
-				   ? WT_INFLATE_UNSUPPORTED
-				   : WT_INFLATE_PLAIN;
+	if (is_json(request) ||
+		(coding && strcasecmp(coding, "snappy") == 0 && body != request->body))
+		return WT_INFLATE_PLAIN;
 	return wt_snappy_block(body, length, limit, out);
 }
 

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "event/snappy.h"
 #include "protocol/otlp.h"
 #include "protocol/protocol.h"
 
@@ -164,26 +163,8 @@ answer(const WtOutcome *outcome, WtWords *words)
 	wt_buffer_free(&partial);
 }
 
-/* The collector's exporter has two kinds of snappy. */
-static WtInflateResult
-unpack(const WtRequest *request, const char *body, size_t length, size_t limit,
-	   WtInflated *out)
-{
-	const char *coding = request->content_encoding;
-
-	/* What has been inflated was something else than its sender says. */
-	if (!coding || body != request->body)
-		return WT_INFLATE_PLAIN;
-	if (strcasecmp(coding, "snappy") == 0)
-		return wt_snappy_block(body, length, limit, out);
-	if (strcasecmp(coding, "x-snappy-framed") == 0)
-		return wt_snappy_frames(body, length, limit, out);
-	return WT_INFLATE_UNSUPPORTED;
-}
-
 const WtProtocol wt_otlp = {
 	.endpoint = {.name = "otlp", .find = find, .refuse = refuse},
-	.unpack = unpack,
 	.next = wt_otlp_next,
 	.answer = answer,
 };

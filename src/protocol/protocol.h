@@ -35,9 +35,8 @@ typedef struct WtProtocol
 
 	/*
 	 * Undoes what compression the protocol has of its own, after what Content-Encoding said has
-	 * been undone; as wt_inflate.  A body whose Content-Encoding wt_inflate does not know, or that
-	 * says none and only seemed to be compressed, comes as it was sent; the former is
-	 * WT_INFLATE_UNSUPPORTED where it is not known here either.  NULL: none.
+	 * been undone; as wt_inflate.  A body that says nothing of a coding, and only seemed to have
+	 * one, comes as it was sent.  NULL: none.
 	 */
 	WtInflateResult (*unpack)(const WtRequest *request, const char *body, size_t length,
 							  size_t limit, WtInflated *out);

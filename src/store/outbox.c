@@ -142,7 +142,8 @@ compress_piece(ZSTD_outBuffer *out, const void *piece, size_t size, ZSTD_EndDire
 static bool
 is_stored(const WtRow *row)
 {
-	return row->result != WT_STORE_REFUSED && row->result != WT_STORE_UNAVAILABLE;
+	return row->result == WT_STORE_PENDING || row->result == WT_STORE_COMMITTED ||
+		   row->result == WT_STORE_QUARANTINED;
 }
 
 /* Gives the rows, without those that are not stored, as windtrap.outbox.events has them. */

@@ -25,9 +25,9 @@ extern bool wt_outbox_is_used(void);
 extern void wt_outbox_make_room(void);
 
 /*
- * Writes those of rows that are stored, that is, neither WT_STORE_REFUSED nor
- * WT_STORE_UNAVAILABLE, as one batch, in the transaction that stores them and with the rights of the current user.  Raises where it
- * cannot.
+ * Writes those of rows that are stored, that is, still pending, committed or in quarantine, as
+ * one batch, in the transaction that stores them and with the rights of the current user.
+ * Raises where it cannot.
  */
 extern void wt_outbox_write(WtRow *const *rows, int n_rows);
 

@@ -49,6 +49,7 @@
 #include "store/absence.h"
 #include "store/fault.h"
 #include "store/halves.h"
+#include "store/idempotency.h"
 #include "store/insert.h"
 #include "store/log_table.h"
 #include "store/outbox.h"
@@ -94,7 +95,8 @@ static struct
 
 static char failure[256];
 static bool callbacks_registered;
-static bool inserting; /* what is raised is raised by the table */
+static bool inserting;	 /* what is raised is raised by the table */
+static bool taking_keys; /* what is raised is raised by somebody who has the same keys */
 
 static void
 forget_target(Datum arg, Oid relation)
@@ -387,6 +389,41 @@ insert_straight(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callback
 	}
 }
 
+/* Whether any of rows has a key, or is of a request that has. */
+static bool
+have_keys(WtRow *const *rows, int n_rows)
+{
+	for (int i = 0; i < n_rows; i++)
+		if (rows[i]->has_key || rows[i]->request)
+			return true;
+	return false;
+}
+
+/* Inserts rows, without those that are stored already. */
+static void
+insert_once(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks,
+			const WtHalves *halves, WtFailure *error)
+{
+	WtRow **pending;
+	int n;
+	int n_pending = 0;
+
+	taking_keys = true;
+	n = wt_idempotency_take(rows, n_rows);
+	taking_keys = false;
+	pending = palloc(sizeof(WtRow *) * (Size) Max(n, 1));
+	for (int i = 0; i < n_rows; i++)
+		if (rows[i]->result == WT_STORE_PENDING)
+			pending[n_pending++] = rows[i];
+	if (n == 0 && n_rows > 0)
+		; /* all of them are */
+	else if (halves)
+		wt_halves_insert(halves, pending, n, error);
+	else
+		insert_straight(pending, n, callbacks);
+	wt_idempotency_settle(rows, n_rows);
+}
+
 /* What an attempt is given, and what has come out of it. */
 typedef struct Attempt
 {
@@ -407,7 +444,9 @@ run_attempt(void *arg)
 	refuse_without_standby();
 	if (wt_outbox_is_used())
 		wt_outbox_make_room();
-	if (a->halves)
+	if (have_keys(a->rows, a->n_rows))
+		insert_once(a->rows, a->n_rows, a->callbacks, a->halves, a->error);
+	else if (a->halves)
 		wt_halves_insert(a->halves, a->rows, a->n_rows, a->error);
 	else
 		insert_straight(a->rows, a->n_rows, a->callbacks);
@@ -430,9 +469,16 @@ attempt(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 	const WtTransaction how = {.activity = "storing events",
 							   .timeout = timeout,
 							   .lock_timeout = LOCK_TIMEOUT,
+							   /* Who waits for a key must see what has become of it. */
+							   .read_committed = have_keys(rows, n_rows),
 							   .watch = &watch};
 	Attempt a = {rows, n_rows, callbacks, halves, error, 0};
-	ErrorData *e = wt_transact_as(&how, run_attempt, &a);
+	ErrorData *e;
+
+	taking_keys = false;
+	for (int i = 0; i < n_rows; i++)
+		rows[i]->result = WT_STORE_PENDING;
+	e = wt_transact_as(&how, run_attempt, &a);
 
 	if (e)
 	{
@@ -487,6 +533,13 @@ ms_since(const instr_time *begun)
 	return (int) INSTR_TIME_GET_MILLISEC(passed);
 }
 
+/* What is left for another attempt, ms. */
+static int
+time_left(const instr_time *begun, int timeout)
+{
+	return Max(timeout - ms_since(begun), MIN_TIMEOUT);
+}
+
 /* Whether it can be that a row is at fault, or that others pass, once rows have failed. */
 static bool
 is_worth_halving(const WtFailure *error, int n)
@@ -504,7 +557,8 @@ find_failure(WtRow *const *rows, int n)
 	for (int i = 0; i < n; i++)
 	{
 		if (rows[i]->result == WT_STORE_COMMITTED ||
-			rows[i]->result == WT_STORE_QUARANTINED)
+			rows[i]->result == WT_STORE_QUARANTINED ||
+			rows[i]->result == WT_STORE_DUPLICATE)
 			return NULL;
 		if (rows[i]->result == WT_STORE_UNAVAILABLE)
 			error = rows[i]->error;
@@ -512,18 +566,56 @@ find_failure(WtRow *const *rows, int n)
 	return error;
 }
 
+static int
+count_committed(WtRow *const *rows, int n)
+{
+	int n_committed = 0;
+
+	for (int i = 0; i < n; i++)
+		n_committed += (rows[i]->result == WT_STORE_COMMITTED);
+	return n_committed;
+}
+
 /* Notes what is known of the table once rows have been committed, or refused. */
 static void
 note_results(WtRow *const *rows, int n)
 {
 	const char *error = find_failure(rows, n);
-	int n_committed = 0;
 
-	for (int i = 0; i < n; i++)
-		n_committed += (rows[i]->result == WT_STORE_COMMITTED);
-	wt_fault_accepted(n_committed);
+	wt_fault_accepted(count_committed(rows, n));
 	if (error)
 		strlcpy(failure, error, sizeof(failure));
+}
+
+/*
+ * Somebody else has keys of these rows, and does not end: whose requests have keys wait for
+ * another time, and nobody else.  Gives how many rows are left.
+ */
+static int
+put_off_keyed(WtRow **rows, int n)
+{
+	int n_left = 0;
+	int end;
+
+	for (int i = 0; i < n; i = end)
+	{
+		bool keyed;
+
+		for (end = i + 1; end < n && rows[end]->group == rows[i]->group;)
+			end++;
+		keyed = have_keys(rows + i, end - i);
+		for (int k = i; k < end; k++)
+		{
+			if (keyed)
+			{
+				rows[k]->result = WT_STORE_UNAVAILABLE;
+				rows[k]->error = "events with the same keys are just being stored";
+			}
+			else
+				rows[n_left++] = rows[k];
+		}
+	}
+	return n_left;
 }
 
 void
@@ -546,6 +638,13 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 	INSTR_TIME_SET_CURRENT(begun);
 	was_valid = target.valid;
 	ok = attempt(pending, n, callbacks, timeout, NULL, &error);
+	if (!ok && taking_keys && error.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
+	{
+		n = put_off_keyed(pending, n);
+		if (n == 0)
+			return;
+		ok = attempt(pending, n, callbacks, time_left(&begun, timeout), NULL, &error);
+	}
 	/* A plan can be of a table that is gone or has changed: look at what there is now. */
 	if (!ok && !error.committed &&
 		(was_valid || error.sqlstate == ERRCODE_UNDEFINED_TABLE) &&
@@ -553,17 +652,17 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 		 ERRCODE_TO_CATEGORY(error.sqlstate) == ERRCODE_INVALID_SCHEMA_NAME ||
 		 ERRCODE_TO_CATEGORY(error.sqlstate) ==
 			 ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION))
-		ok = attempt(pending, n, callbacks, timeout, NULL, &error);
+		ok = attempt(pending, n, callbacks, time_left(&begun, timeout), NULL, &error);
 	if (ok)
 	{
 		wt_absence_of_partition(false);
 		set_results(pending, n, WT_STORE_COMMITTED, NULL);
-		wt_fault_accepted(n);
+		wt_fault_accepted(count_committed(pending, n));
 	}
 	else if (is_worth_halving(&error, n))
 	{
 		int passed = ms_since(&begun);
-		int left = Max(timeout - passed, MIN_TIMEOUT);
+		int left = time_left(&begun, timeout);
 		WtHalves halves = {insert_rows, undone, callbacks,
 						   passed > SLOW_FAILURE ? 1 : MAX_LOOKS, left / 2};
 

@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "base/process.h"
+#include "store/idempotency.h"
 #include "store/log_table.h"
 #include "store/restoring.h"
 #include "base/settings.h"
@@ -34,11 +35,16 @@
 #include "base/identity.h"
 #include "upkeep/clock.h"
 #include "upkeep/failures.h"
+#include "upkeep/log_rows.h"
 #include "upkeep/upkeep.h"
 #include "upkeep/upkeep_worker.h"
 
 /* Between two rounds, ms. */
 #define INTERVAL (5 * 60 * 1000)
+
+/* Old keys are forgotten so often in windtrap.idempotency_window, and no sooner than after, s. */
+#define KEY_SWEEPS 24
+#define MIN_KEY_PAUSE 60
 
 /* While the extension is absent, ms. */
 #define EXTENSION_POLL 2000
@@ -71,6 +77,8 @@ typedef struct Round
 	WtTask *task; /* NULL: planning */
 	WtUpkeepFailures failures;
 	int64 deleted;
+	BlockNumber key_block; /* from where on old keys are to be forgotten */
+	bool more_keys;
 } Round;
 
 static WtGlance glance;
@@ -138,6 +146,53 @@ do_task(void *arg)
 	const Round *round = arg;
 
 	wt_upkeep_do(round->plan.relation, round->task);
+}
+
+static void
+follow_table(void *arg)
+{
+	(void) arg;
+	wt_log_rows_follow();
+}
+
+static void
+prune_keys(void *arg)
+{
+	Round *round = arg;
+
+	round->more_keys = OidIsValid(get_extension_oid("windtrap", true)) &&
+					   wt_idempotency_prune(&round->key_block);
+}
+
+/*
+ * Forgets old keys, now and then; false: it failed.  That is no matter of the log table's, and
+ * is done whatever there is of it.
+ */
+static bool
+forget_keys(Round *round)
+{
+	static TimestampTz last;
+	static int window;
+	TimestampTz now = GetCurrentTimestamp();
+	long pause = Max(wt_idempotency_window / KEY_SWEEPS, MIN_KEY_PAUSE) * 1000L;
+	WtTask *task;
+
+	if (last != 0 && window == wt_idempotency_window &&
+		!TimestampDifferenceExceeds(last, now, (int) Min(pause, INT_MAX)))
+		return true;
+	task = palloc0(sizeof(*task));
+	task->kind = WT_TASK_DELETE;
+	task->name = pstrdup("windtrap.idempotency_key");
+	round->task = task;
+	do
+	{
+		if (!transact(prune_keys, round, "forgetting old keys"))
+			return false;
+	} while (round->more_keys && !wt_stop_requested);
+	round->task = NULL;
+	last = now;
+	window = wt_idempotency_window;
+	return true;
 }
 
 static void
@@ -266,6 +321,7 @@ work(void)
 	static long pause = 0;
 	static bool restored = false;
 	Round round = {.plan = {.by_clock = true, .glance = &glance}};
+	WtTask rows = {.kind = WT_TASK_LOOK, .name = pstrdup(WT_LOG_ROWS)};
 	ListCell *cell;
 	long alone;
 	bool ok = true;
@@ -275,6 +331,11 @@ work(void)
 		restored = true;
 		return RESTORE_POLL;
 	}
+	round.task = &rows; /* what has failed, if it does */
+	ok = transact(follow_table, &round, "looking at windtrap.log_rows()");
+	if (!forget_keys(&round))
+		ok = false;
+	round.task = NULL;
 	for (; round.part < WT_N_PLAN_PARTS; round.part++)
 	{
 		if (!transact(plan, &round, "looking at partitions"))

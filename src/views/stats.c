@@ -115,6 +115,9 @@ visit_counters(const Visitor *v, const WtCounters *c)
 	visit_number(v, WT_STAT_COUNTER, "events_quarantined_total",
 				 "Events committed into quarantine.", NULL, NULL,
 				 (double) c->events_quarantined);
+	visit_number(v, WT_STAT_COUNTER, "duplicates_total",
+				 "Events sent again that were stored already, by their keys.", NULL, NULL,
+				 (double) c->duplicates);
 	visit_number(v, WT_STAT_COUNTER, "received_bytes_total",
 				 "Bytes of request bodies received.", NULL, NULL,
 				 (double) c->bytes_received);
@@ -347,8 +350,8 @@ windtrap_stats(PG_FUNCTION_ARGS)
 		WtCounters c;
 		uint64 requests = 0;
 		uint64 transactions;
-		Datum values[21];
-		bool nulls[21] = {false};
+		Datum values[22];
+		bool nulls[22] = {false};
 		int n = 0;
 
 		read_counters(i, &c);
@@ -364,6 +367,7 @@ windtrap_stats(PG_FUNCTION_ARGS)
 		values[n++] = jsonb_by_name(c.requests_refused, WT_N_REASONS, reason_name);
 		values[n++] = Int64GetDatum((int64) c.events_accepted);
 		values[n++] = Int64GetDatum((int64) c.events_quarantined);
+		values[n++] = Int64GetDatum((int64) c.duplicates);
 		values[n++] = jsonb_by_name(c.events_refused, WT_N_REASONS, reason_name);
 		values[n++] = Int64GetDatum((int64) c.bytes_received);
 		values[n++] = Int64GetDatum((int64) c.bytes_decoded);

@@ -35,6 +35,7 @@
 #include "base/settings.h"
 #include "base/shared.h"
 #include "output/stdout.h"
+#include "store/idempotency.h"
 #include "store/store.h"
 #include "worker/tokens.h"
 
@@ -46,6 +47,13 @@
 
 /* A body up to here, bytes, that is not compressed makes a small job. */
 #define SMALL_BODY (4 * 1024)
+
+/*
+ * From the last byte of a request to its answer, and of that at least for storing, ms.  From 5 s
+ * on senders give up, and send again what is committed after that.
+ */
+#define LONGEST_WAIT 4000
+#define LEAST_STORING 500
 
 /* The second try of a batch when the worker is stopping, ms. */
 #define RETRY_TIMEOUT 2000
@@ -68,7 +76,6 @@ typedef struct Event
 	Job *job;
 	const char *raw; /* as it was sent; in the body */
 	uint32 raw_length;
-	uint32 index;	  /* in its batch, from 0 */
 	bool quarantined; /* row is a stand-in: the event could not be decoded, or stored */
 } Event;
 
@@ -87,8 +94,9 @@ struct Job
 	WtEnvelope *envelope;
 	WtDecoder decoder;
 	WtInflated inflated;
-	WtInflated converted; /* to UTF-8 */
-	Event **events;		  /* those that are not committed yet */
+	WtInflated converted;  /* to UTF-8 */
+	WtKeyedRequest *keyed; /* NULL: it came without a key */
+	Event **events;		   /* those that are not committed yet */
 	int n_events;
 	int max_events;
 	size_t bytes; /* of their data */
@@ -96,6 +104,8 @@ struct Job
 	int64 n_accepted;
 	int64 n_rejected;
 	int64 n_refused; /* of these: they are not in quarantine either */
+	int64
+		n_duplicates; /* of the accepted and the rejected: they had been there already */
 	ListedError listed[MAX_LISTED];
 	int n_listed;
 	bool queued; /* in large_jobs */
@@ -125,7 +135,8 @@ typedef struct Turn
 static MemoryContext turn_context;
 static MemoryContext small_context; /* of all small jobs of a turn */
 static dlist_head large_jobs = DLIST_STATIC_INIT(large_jobs);
-static WtJson json; /* the parser's memory, kept between events */
+static WtJson json;		 /* the parser's memory, kept between events */
+static int64 turn_clock; /* wt_listener_clock, as of this turn or its storing */
 
 static double
 decoding_ms(const Turn *turn)
@@ -154,6 +165,28 @@ set_answer(Job *job, int status, WtReason reason, const char *message)
 	job->n_events = 0;
 }
 
+/* How long a job may still take, ms. */
+static int
+time_left(const Job *job)
+{
+	/* What is stored in part goes on: to break it off would be of use to nobody. */
+	if (job->request->route != WT_ROUTE_EVENTS || job->n_accepted + job->n_rejected > 0)
+		return LONGEST_WAIT;
+	return LONGEST_WAIT - (int) Min(turn_clock - job->request->waits_since, LONGEST_WAIT);
+}
+
+/* Answers a job for which it is too late to be stored; false: it is not. */
+static bool
+refuse_if_late(Job *job)
+{
+	if (time_left(job) >= LEAST_STORING)
+		return false;
+	if (job->status == 0)
+		set_answer(job, 503, WT_REASON_OVERLOAD,
+				   "too many events are waiting to be stored, try again");
+	return true;
+}
+
 /*
  * Decode and enrich
  */
@@ -174,11 +207,19 @@ add_event(Job *job)
 	}
 	job->events[job->n_events++] = event;
 	event->job = job;
-	event->index = (uint32) job->n_decoded++;
+	event->row.index = (uint32) job->n_decoded++;
 	event->raw = job->decoder.raw;
 	event->raw_length = (uint32) job->decoder.raw_length;
 	event->row.event_timestamp = wt_enrich_time(job->envelope, &job->decoder.decoded);
 	event->row.group = job;
+	event->row.request = job->keyed;
+	if (job->decoder.decoded.key && wt_idempotency_is_on())
+	{
+		event->row.has_key = true;
+		event->row.key =
+			wt_idempotency_key(job->request->source, job->request->endpoint->name,
+							   job->decoder.decoded.key, job->decoder.decoded.key_length);
+	}
 	return event;
 }
 
@@ -207,7 +248,7 @@ make_stand_in(Event *event, WtReason reason, const char *error)
 											event->raw, event->raw_length);
 	event->row.status = 422;
 	event->quarantined = true;
-	list_error(event->job, event->index, reason, error);
+	list_error(event->job, event->row.index, reason, error);
 	MemoryContextSwitchTo(old);
 }
 
@@ -328,6 +369,31 @@ unpack_body(Job *job)
 						 &job->converted);
 }
 
+/* Looks for a key of the request's; false: the answer is known. */
+static bool
+take_key(Job *job)
+{
+	const WtRequest *request = job->request;
+	const char *key =
+		wt_header_find(request->headers, request->n_headers, "Idempotency-Key");
+	size_t length = key ? strlen(key) : 0;
+
+	if (!key || !wt_idempotency_is_on())
+		return true;
+	if (length == 0 || length > WT_MAX_KEY)
+	{
+		set_answer(job, 400, WT_REASON_KEY,
+				   psprintf("Idempotency-Key has %zu bytes: it must have 1 to %d", length,
+							WT_MAX_KEY));
+		return false;
+	}
+	job->keyed = palloc0(sizeof(WtKeyedRequest));
+	job->keyed->key = wt_idempotency_key(request->source, NULL, key, length);
+	job->keyed->fingerprint = wt_idempotency_fingerprint(
+		request->content_type, job->decoder.body, job->decoder.length);
+	return true;
+}
+
 /* Inflates and converts the body, where it has to be; false: the answer is known. */
 static bool
 begin_job(Job *job)
@@ -349,10 +415,9 @@ begin_job(Job *job)
 	decoder->request = request;
 	inflated = wt_inflate(request->content_encoding, request->body, request->body_length,
 						  (size_t) wt_max_body_size, &job->inflated);
-	/* What is not known here may be the protocol's own. */
+	/* What a protocol packs in its own way may begin as gzip or zlib by chance. */
 	if (request->endpoint && wt_protocol_of(request)->unpack &&
-		(inflated == WT_INFLATE_UNSUPPORTED ||
-		 (inflated == WT_INFLATE_CORRUPT && !request->content_encoding)))
+		inflated == WT_INFLATE_CORRUPT && !request->content_encoding)
 		inflated = WT_INFLATE_PLAIN;
 	if (!take_inflated(job, inflated, &job->inflated))
 		return false;
@@ -361,7 +426,7 @@ begin_job(Job *job)
 		if (!unpack_body(job))
 			return false;
 	}
-	else if (!convert_body(job))
+	else if (!convert_body(job) || !take_key(job))
 		return false;
 	if (!request->endpoint && request->query)
 		(void) wt_query_value(request, "time_field", job->time_field,
@@ -526,6 +591,7 @@ take_requests(WtListener *listener, Turn *turn)
 
 		if (job->queued)
 			continue;
+		(void) refuse_if_late(job);
 		/* A body of many tiny events may be small and not done yet: go on with it. */
 		while (!job->decoded)
 			decode_job(job, turn);
@@ -592,12 +658,24 @@ take_large_jobs(Turn *turn)
 {
 	dlist_mutable_iter iter;
 
+	/* Those for which it is too late do not wait for the ones before them. */
 	dlist_foreach_modify(iter, &large_jobs)
 	{
 		Job *job = dlist_container(Job, node, iter.cur);
 
 		if (turn_is_full(turn))
 			break;
+		if (refuse_if_late(job))
+			take_job(turn, job);
+	}
+	dlist_foreach_modify(iter, &large_jobs)
+	{
+		Job *job = dlist_container(Job, node, iter.cur);
+
+		if (turn_is_full(turn))
+			break;
+		if (job->taken)
+			continue;
 		if (!piece_is_full(job))
 			decode_job(job, turn);
 		/* One that is too long for one transaction is stored in pieces. */
@@ -624,6 +702,35 @@ run_listener(void *listener)
 }
 
 static void
+refuse_late_ones(Turn *turn)
+{
+	turn->n_rows = 0;
+	for (int i = 0; i < turn->n_jobs; i++)
+		if (turn->jobs[i]->n_events > 0 && !refuse_if_late(turn->jobs[i]))
+			turn->n_rows += turn->jobs[i]->n_events;
+}
+
+/* What storing may take, ms, so that nobody waits too long, nor those behind. */
+static int
+time_to_store(const WtListener *listener, const Turn *turn, int timeout)
+{
+	dlist_iter iter;
+
+	for (int i = 0; i < turn->n_jobs; i++)
+		if (turn->jobs[i]->n_events > 0)
+			timeout = Min(timeout, time_left(turn->jobs[i]));
+	dlist_foreach(iter, &large_jobs)
+	{
+		const Job *job = dlist_container(Job, node, iter.cur);
+
+		timeout = Min(timeout, time_left(job));
+	}
+	timeout = Min(timeout, LONGEST_WAIT - (int) Min(wt_listener_longest_wait(listener),
+													LONGEST_WAIT));
+	return Max(timeout, LEAST_STORING);
+}
+
+static void
 store_turn(WtListener *listener, Turn *turn, int timeout,
 		   const volatile sig_atomic_t *stopping)
 {
@@ -636,14 +743,15 @@ store_turn(WtListener *listener, Turn *turn, int timeout,
 			rows[n++] = &turn->jobs[i]->events[k]->row;
 	if (n == 0)
 		return;
-	wt_store_rows(rows, n, &callbacks, timeout);
+	wt_store_rows(rows, n, &callbacks, time_to_store(listener, turn, timeout));
 	if (*stopping && wt_store_failure())
 	{
+		turn_clock = wt_listener_clock();
 		/* SIGTERM cancels a transaction that may have been about to end: one more try. */
 		for (int i = 0; i < n; i++)
 			if (rows[i]->result == WT_STORE_CANCELLED)
 				rows[i]->result = WT_STORE_PENDING;
-		wt_store_rows(rows, n, &callbacks, RETRY_TIMEOUT);
+		wt_store_rows(rows, n, &callbacks, time_to_store(listener, turn, RETRY_TIMEOUT));
 	}
 	wt_stdout_write(rows, n);
 }
@@ -680,11 +788,24 @@ count_events(Job *job)
 				counters->events_quarantined++;
 				job->n_rejected++;
 				break;
+			case WT_STORE_DUPLICATE:
+				counters->duplicates++;
+				job->n_duplicates++;
+				if (event->quarantined)
+					job->n_rejected++;
+				else
+					job->n_accepted++;
+				break;
+			case WT_STORE_CONFLICT:
+				set_answer(job, 422, WT_REASON_KEY,
+						   "this Idempotency-Key came with another body before: use "
+						   "another key");
+				break;
 			case WT_STORE_REFUSED:
 				job->n_rejected++;
 				job->n_refused++;
 				if (!event->quarantined)
-					list_error(job, event->index, WT_REASON_TABLE,
+					list_error(job, event->row.index, WT_REASON_TABLE,
 							   psprintf("the log table refuses this event: %s",
 										event->row.error));
 				break;
@@ -703,6 +824,17 @@ count_events(Job *job)
 		if (job->status == 503)
 			break;
 	}
+	if (job->keyed && job->n_events > 0 && job->status == 0)
+	{
+		job->keyed->stored = job->keyed->next_stored;
+		job->keyed->rejected = job->keyed->next_rejected;
+		/* Of what was stored before only their number is known. */
+		if (job->n_duplicates > 0)
+		{
+			job->n_rejected = job->keyed->rejected;
+			job->n_accepted = job->n_decoded - job->n_rejected;
+		}
+	}
 	job->n_events = 0;
 	job->bytes = 0;
 	if (job->piece != job->context)
@@ -718,6 +850,8 @@ static void
 format_batch_answer(const Job *job, StringInfo body)
 {
 	appendStringInfo(body, "{\"accepted\":" INT64_FORMAT, job->n_accepted);
+	if (job->n_duplicates > 0)
+		appendStringInfo(body, ",\"duplicate\":" INT64_FORMAT, job->n_duplicates);
 	if (job->n_rejected > 0)
 	{
 		appendStringInfo(body, ",\"rejected\":" INT64_FORMAT ",\"errors\":[",
@@ -772,6 +906,7 @@ answer_protocol(WtListener *listener, const Job *job)
 						 .n_events = job->n_decoded,
 						 .n_stored = job->n_accepted,
 						 .n_quarantined = job->n_rejected - job->n_refused,
+						 .n_duplicates = job->n_duplicates,
 						 .n_refused = job->n_refused,
 						 .first_error =
 							 job->n_listed > 0 ? job->listed[0].message : NULL};
@@ -809,6 +944,15 @@ answer_with_error(WtListener *listener, const Job *job, int status, const char *
 }
 
 static void
+answer_duplicate(WtListener *listener, const Job *job)
+{
+	static const char body[] = "{\"accepted\":1,\"duplicate\":1}\n";
+	WtAnswer answer = {.status = 200, .body = body, .length = sizeof(body) - 1};
+
+	wt_listener_answer(listener, job->request, &answer);
+}
+
+static void
 answer_job(WtListener *listener, const Job *job)
 {
 	StringInfoData body;
@@ -831,12 +975,15 @@ answer_job(WtListener *listener, const Job *job)
 	}
 	if (!job->decoder.batch && job->request->route == WT_ROUTE_EVENTS)
 	{
-		if (job->n_accepted == 1)
+		if (job->n_accepted == 1 && job->n_duplicates == 0)
 			wt_listener_accept(listener, job->request);
+		else if (job->n_accepted == 1)
+			answer_duplicate(listener, job);
 		else /* it was refused, and is perhaps in quarantine */
 			answer_with_error(listener, job,
 							  job->decoder.status ? job->decoder.status : 422,
-							  job->n_listed > 0 ? job->listed[0].message : "refused");
+							  job->n_listed > 0 ? job->listed[0].message
+												: "the log table refuses this event");
 		return;
 	}
 	initStringInfo(&body);
@@ -892,8 +1039,11 @@ run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
 {
 	INSTR_TIME_SET_CURRENT(turn->begun);
 	json.repair = wt_repair;
+	turn_clock = wt_listener_clock();
 	take_requests(listener, turn);
 	take_large_jobs(turn);
+	turn_clock = wt_listener_clock();
+	refuse_late_ones(turn);
 	if (unavailable)
 	{
 		for (int i = 0; i < turn->n_jobs; i++)

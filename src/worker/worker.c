@@ -79,8 +79,11 @@
 #define STOP_STORE_TIMEOUT 2000
 #define STOP_ANSWER_TIMEOUT 1500
 
-/* A transaction may take this long, ms; request_timeout where that is less. */
-#define STORE_TIMEOUT 5000
+/*
+ * A transaction may take this long, ms; request_timeout where that is less.  Who comes while it
+ * runs has time left for the next one, see LONGEST_WAIT in batch.c.
+ */
+#define STORE_TIMEOUT 3500
 
 /* Looks for more requests before a batch is stored. */
 #define MAX_GATHER 4
@@ -534,6 +537,8 @@ wait_for_work(long timeout)
 	int n = WaitEventSetWait(wait_events, wt_batch_is_pending() ? 0 : timeout, events,
 							 lengthof(events), PG_WAIT_EXTENSION);
 
+	if (!wt_batch_is_pending())
+		wt_listener_rested(listener);
 	for (int i = 0; i < n; i++)
 		if (events[i].events & WL_LATCH_SET)
 			ResetLatch(MyLatch);

@@ -19,6 +19,10 @@ CREATE SCHEMA windtrap_test_own;
 SELECT windtrap.create_log_table('windtrap_test_own.log');
 GRANT USAGE ON SCHEMA windtrap_test_own TO windtrap_test_dashboard, windtrap_test_keeper;
 GRANT SELECT ON windtrap_test_own.log TO windtrap_test_dashboard;
+-- As the upkeep does where windtrap.table names it.
+CREATE OR REPLACE FUNCTION windtrap.log_rows()
+	RETURNS TABLE (event_timestamp timestamptz, data jsonb, status integer) LANGUAGE sql STABLE PARALLEL SAFE
+	AS 'SELECT event_timestamp, data, status FROM windtrap_test_own.log';
 GRANT EXECUTE ON FUNCTION windtrap.start, windtrap.stop, windtrap.create_token,
 	windtrap.revoke_token, windtrap.worker_status TO windtrap_test_deploy;
 GRANT SELECT ON windtrap.tokens, windtrap.status TO windtrap_test_deploy;
@@ -29,7 +33,7 @@ GRANT EXECUTE ON FUNCTION windtrap.reset_stats, windtrap.redeliver, windtrap.upk
 GRANT SELECT, UPDATE (next_try, tries) ON windtrap.dead_letter TO windtrap_test_keeper;
 GRANT SELECT ON windtrap.outbox_position TO windtrap_test_keeper;
 
-SELECT plan(65);
+SELECT plan(68);
 
 -- Whatever functions there are.
 SELECT is_empty(
@@ -40,8 +44,14 @@ SELECT is_empty(
 SELECT is_empty(
 	$$SELECT oid::regprocedure FROM pg_proc
 	  WHERE pronamespace = 'windtrap'::regnamespace
+	    AND oid::regprocedure::text NOT IN ('windtrap.severity(jsonb)', 'windtrap.message(jsonb)',
+	        'windtrap.app(jsonb)', 'windtrap.sender_host(jsonb)', 'windtrap.log_rows()')
 	    AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,
-	'every function has the search_path pg_catalog, pg_temp');
+	'every function that looks something up has the search_path pg_catalog, pg_temp');
+SELECT results_eq(
+	$$SELECT DISTINCT provolatile, proparallel, proisstrict, prosecdef FROM pg_proc
+	  WHERE pronamespace = 'windtrap'::regnamespace AND proname IN ('severity', 'message', 'app', 'sender_host')$$,
+	$$VALUES ('i'::"char", 's'::"char", true, false)$$, 'those of events are for indexes, and for parallel queries');
 SELECT is_empty(
 	$$SELECT oid::regprocedure FROM pg_proc
 	  WHERE pronamespace = 'windtrap'::regnamespace AND prosecdef
@@ -108,7 +118,12 @@ INSERT INTO expected VALUES
 	-- These tell nothing that their caller could not find out in other ways.
 	('windtrap.log_table()', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.parse_event(bytea)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
-	('windtrap.quarantined()', '{dashboard,deploy,keeper,monitor,nobody,operator}');
+	('windtrap.quarantined()', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.severity(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.message(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.app(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.sender_host(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.log_rows()', '{dashboard,deploy,keeper,monitor,nobody,operator}');
 SELECT results_eq(
 	$$SELECT p.oid::regprocedure::text COLLATE "C",
 		ARRAY(SELECT r COLLATE "C" FROM unnest('{dashboard,deploy,keeper,monitor,nobody,operator}'::text[]) r
@@ -136,7 +151,7 @@ SELECT table_privs_are('windtrap', v, 'windtrap_test_monitor', '{SELECT}'::name[
 FROM unnest(ARRAY['refused', 'refused_clients']) AS v;
 
 SELECT table_privs_are('windtrap', t, r, '{}'::name[], t || ' is not for ' || r)
-FROM unnest(ARRAY['outbox', 'dead_letter']) t,
+FROM unnest(ARRAY['outbox', 'dead_letter', 'idempotency_key']) t,
 	unnest(ARRAY['windtrap_test_nobody', 'windtrap_test_monitor']) r;
 SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_monitor', '{SELECT}'::name[]);
 SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_nobody', '{}'::name[]);
@@ -144,6 +159,7 @@ SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_nobody', '{}'::n
 -- And in deed.
 SET LOCAL ROLE windtrap_test_nobody;
 SELECT throws_ok('SELECT windtrap.redeliver()', '42501', NULL, 'an ordinary role may not have events sent again');
+SELECT throws_ok('SELECT FROM windtrap.idempotency_key', '42501', NULL, 'an ordinary role may not see keys');
 SELECT throws_ok('SELECT windtrap.start()', '42501', NULL, 'an ordinary role may not start');
 SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'nor stop');
 SELECT throws_ok('SELECT windtrap.create_log_table()', '42501', NULL, 'nor make a log table');
@@ -153,6 +169,10 @@ SELECT throws_ok($$SELECT windtrap.discard_quarantined('{x}')$$, '42501', NULL, 
 SELECT throws_ok('SELECT windtrap.adopt_partitions()', '42501', NULL, 'nor take strays back');
 SELECT throws_ok('SELECT * FROM windtrap.status', '42501', NULL, 'nor read the status');
 SELECT throws_ok('SELECT * FROM windtrap.refused', '42501', NULL, 'nor what was refused');
+RESET ROLE;
+GRANT USAGE ON SCHEMA windtrap_test_own TO windtrap_test_nobody;
+SET LOCAL ROLE windtrap_test_nobody;
+SELECT throws_ok('SELECT * FROM windtrap.events', '42501', 'permission denied for table log', 'nor, by a view, a table that he may not read');
 SELECT throws_ok('SELECT * FROM windtrap.refused_clients', '42501', NULL, 'nor whom');
 SET LOCAL ROLE windtrap_test_monitor;
 SELECT lives_ok('SELECT * FROM windtrap.forwarding', 'who is in pg_monitor reads the forwarding');
@@ -166,6 +186,7 @@ SELECT ok(has_function_privilege('windtrap.start()', 'EXECUTE')
 SET LOCAL ROLE windtrap_test_dashboard;
 SELECT lives_ok('SELECT count(*) FROM windtrap_test_own.log', 'a dashboard reads the events');
 SELECT throws_ok('DELETE FROM windtrap_test_own.log', '42501', NULL, 'and changes none');
+SELECT lives_ok('SELECT count(severity) FROM windtrap.events', 'in the view of all protocols, too');
 SET LOCAL ROLE windtrap_test_deploy;
 SELECT lives_ok($$SELECT windtrap.create_token('of deploy')$$, 'a deployer makes a token');
 SELECT lives_ok('SELECT * FROM windtrap.tokens', 'sees the tokens');

@@ -17,7 +17,7 @@ UNION
 SELECT 'pg_class'::regclass, oid FROM pg_class
 WHERE relnamespace = 'windtrap'::regnamespace AND relkind <> 'i'; -- its table brings it along
 
-SELECT plan(47);
+SELECT plan(48);
 
 SELECT has_extension('windtrap');
 SELECT is(
@@ -81,11 +81,18 @@ SELECT lives_ok('SELECT * FROM windtrap.status', 'it can be read when nothing ru
 SELECT columns_are('windtrap', 'metrics', ARRAY['name', 'label', 'label_value', 'value']);
 SELECT columns_are('windtrap', 'stats', ARRAY[
 	'worker', 'since', 'requests', 'requests_by_code', 'requests_refused', 'events_accepted',
-	'events_quarantined', 'events_refused', 'bytes_received', 'bytes_decoded', 'transactions',
+	'events_quarantined', 'duplicates', 'events_refused', 'bytes_received', 'bytes_decoded', 'transactions',
 	'batch_events_avg', 'batch_events_max', 'commit_ms_avg', 'commit_ms_max', 'request_ms_avg',
 	'connections', 'connections_max', 'bytes_in_flight', 'stdout_written', 'stdout_dropped']);
 SELECT columns_are('windtrap', 'quarantine', ARRAY[
 	'event_timestamp', 'id', 'error', 'raw', 'encoding', 'data']);
+
+SELECT is(
+	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
+	 FROM pg_attribute WHERE attrelid = 'windtrap.events'::regclass AND attnum > 0),
+	ARRAY['event_timestamp timestamp with time zone', 'id text', 'severity text', 'app text', 'host text',
+	      'message text', 'source text', 'data jsonb', 'status integer'],
+	'the columns of windtrap.events have their types and order');
 
 -- What was refused.
 SELECT is(
