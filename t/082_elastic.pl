@@ -18,7 +18,8 @@ use PostgreSQL::Test::Utils;
 use Protocol;
 use WindTrap;
 
-my $node = wt_node('elastic');
+# Without keys, which are for the end: what is looked at here comes again and again.
+my $node = wt_node('elastic', conf => "windtrap.idempotency_window = 0\n");
 my $port = wt_port($node);
 my $ndjson = 'application/x-ndjson';
 
@@ -419,5 +420,17 @@ is(http($port, 'HEAD', '/')->{status}, 200, 'all is well');
 truncate_log();
 is(post($port, Compress::Zlib::memGzip(join "\n", @good), path => '/_bulk', type => $ndjson, headers => { 'Content-Encoding' => 'gzip' })->{status}, 200, 'gzip');
 is(count_of($node, q(data->'json'->>'good' = '1')), 1, 'is unpacked');
+
+# Sent again: the index and the id of a create are its key, of an index its document too.
+alter_system($node, 'windtrap.idempotency_window' => '1d');
+ok(wait_for(sub {
+	truncate_log();
+	bulk([ @good ]) for 1, 2;
+	return count_of($node) == 1;
+}), 'a create that comes again is one row');
+truncate_log();
+bulk([ '{"index":{"_index":"k","_id":"1"}}', { n => 1 }, '{"create":{"_index":"k"}}', { n => 2 } ]) for 1, 2;
+bulk([ '{"index":{"_index":"k","_id":"1"}}', { n => 3 } ]);
+is(join(' ', sort map { $_->{data}{json}{n} } rows($node)), '1 2 2 3', 'an index is by its document, and what has no id is not');
 
 done_testing();

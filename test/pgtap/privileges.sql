@@ -33,7 +33,7 @@ GRANT EXECUTE ON FUNCTION windtrap.reset_stats, windtrap.redeliver, windtrap.upk
 GRANT SELECT, UPDATE (next_try, tries) ON windtrap.dead_letter TO windtrap_test_keeper;
 GRANT SELECT ON windtrap.outbox_position TO windtrap_test_keeper;
 
-SELECT plan(68);
+SELECT plan(71);
 
 -- Whatever functions there are.
 SELECT is_empty(
