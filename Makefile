@@ -63,6 +63,7 @@ OBJS = \
 	src/http/response.o \
 	src/http/router.o \
 	src/http/sockets.o \
+	src/http/streaming.o \
 	src/http/tls.o \
 	src/http/unanswered.o \
 	src/http/waiting.o \

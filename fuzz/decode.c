@@ -100,6 +100,7 @@ decode(const char *type, size_t max_event_size, bool repair, const char *body,
 			case WT_DECODE_END:
 				CHECK(calls > 1 || decoder.batch, "nothing, without a word");
 				break;
+			case WT_DECODE_MORE:
 			case WT_DECODE_OUT_OF_MEMORY:
 				CHECK(false, "out of memory");
 		}

@@ -137,8 +137,8 @@ check_bad(const WtProtocol *protocol, const WtDecoder *decoder, bool is_refused)
 }
 
 static void
-decode(const WtRequest *request, size_t max_event_size, bool repair, const char *body,
-	   size_t length)
+decode(const WtRequest *request, size_t max_event_size, bool repair, bool more,
+	   const char *body, size_t length)
 {
 	const WtProtocol *protocol = wt_protocol_of(request);
 	WtDecoder decoder = {.content_type = request->content_type,
@@ -146,6 +146,7 @@ decode(const WtRequest *request, size_t max_event_size, bool repair, const char 
 						 .length = length,
 						 .max_event_size = max_event_size,
 						 .request = request,
+						 .more = more,
 						 .protocol = protocol->next};
 	WtJson json = {.repair = repair};
 	WtDecoder copy;
@@ -188,6 +189,9 @@ decode(const WtRequest *request, size_t max_event_size, bool repair, const char 
 		}
 		else if (r == WT_DECODE_BAD || r == WT_DECODE_REFUSED)
 			check_bad(protocol, &decoder, r == WT_DECODE_REFUSED);
+		else if (r == WT_DECODE_MORE)
+			CHECK(more && decoder.next >= body && decoder.next < body + length,
+				  "more of what is not begun");
 		else
 			CHECK(r == WT_DECODE_END, "out of memory");
 	} while (r == WT_DECODE_EVENT || r == WT_DECODE_BAD);
@@ -264,9 +268,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		wt_inflate_shrink(&unpacked, 0);
 	}
 	for (int repair = 0; repair < 2; repair++)
-		decode(&request,
-			   sizes[(uint8_t) (data[1] - '0') % (sizeof(sizes) / sizeof(sizes[0]))],
-			   repair, body, length);
+		for (int more = 0; more <= request.endpoint->streams; more++)
+			decode(&request,
+				   sizes[(uint8_t) (data[1] - '0') % (sizeof(sizes) / sizeof(sizes[0]))],
+				   repair, more, body, length);
 	free(body);
 	return 0;
 }

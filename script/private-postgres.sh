@@ -140,9 +140,11 @@ enter_work_directory() {
 		"${as[@]}" rm -rf "$WT_WORK/clients"
 		tar -C "$root/var" -c clients | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
 	fi
-	if [[ -e $root/var/elastic-clients/complete && ! -e $WT_WORK/elastic-clients/complete ]]; then
-		tar -C "$root/var" -c elastic-clients | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
-	fi
+	for fetched in elastic-clients other-clients; do
+		if [[ -e $root/var/$fetched/complete && ! -e $WT_WORK/$fetched/complete ]]; then
+			tar -C "$root/var" -c "$fetched" | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
+		fi
+	done
 	exec "${as[@]}" "$WT_WORK/src/script/${script##*/}" "$@"
 }
 

@@ -51,6 +51,11 @@ becomes('gzip that is declared twice', $json, gzip('1'), 200, '1', 'Content-Enco
 becomes('gzip that is padded with zeros', $json, gzip('1') . "\0" x 1000, 200, '1', 'Content-Encoding' => 'gzip');
 becomes('gzip with more than zeros behind it', $json, gzip('1') . "\0\0\1", 400, '', 'Content-Encoding' => 'gzip');
 
+# Snappy: a block where it is said, frames by themselves.
+becomes('a block of snappy', $json, "\x09\x20" . '{"a": 1}' . "\n", 200, '{"a": 1}', 'Content-Encoding' => 'snappy');
+becomes('snappy that is said and is not', $json, '{"a": 1}', 200, '{"a": 1}', 'Content-Encoding' => 'snappy');
+becomes('a block that is cut', $text, "\x30\x20abc", 400, '', 'Content-Encoding' => 'snappy');
+
 # Text that begins with brackets, and JSON that is sent as text.
 becomes("text: $_", $text, $_, 200, JSON::PP->new->allow_nonref->encode($_))
   for '[7] [INFO] Booting worker', '{} {} x', '[0] [vite] ready', '[2026] {"level":"info"} msg', '{} {}', '[1][2]', '"a" "b"', '[1', '{"a":1} trailing';

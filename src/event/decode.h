@@ -43,6 +43,7 @@ typedef enum WtDecodeResult
 	WT_DECODE_EVENT,		/* json holds the next event */
 	WT_DECODE_BAD,			/* the next event cannot be stored: error, raw */
 	WT_DECODE_END,			/* there are no more events */
+	WT_DECODE_MORE,			/* the next event, at decoder->next, ends in the next piece */
 	WT_DECODE_REFUSED,		/* the body as a whole is no good: status, error */
 	WT_DECODE_OUT_OF_MEMORY /* nothing is wrong with it: try again later */
 } WtDecodeResult;
@@ -87,6 +88,7 @@ struct WtDecoder
 	size_t max_event_size;	  /* bytes */
 	const WtRequest *request; /* what else came with it; NULL: nothing */
 	WtDecodeNext protocol;	  /* NULL: the body is what is said above */
+	bool more; /* the body is a piece, and not the last: see WtEndpoint.streams */
 
 	WtDecoded decoded;
 

@@ -1,6 +1,6 @@
 /*
  * inflate.h
- *		Compressed bodies: gzip, deflate (zlib and raw), zstd.
+ *		Compressed bodies: gzip, deflate (zlib and raw), zstd, snappy.
  *
  * Plain C: raises nothing.
  */

@@ -54,6 +54,13 @@ struct WtEndpoint
 	 */
 	void (*probe)(const WtRequest *request, const char *trouble, WtWords *words);
 
+	/*
+	 * Bodies come in pieces, and may be as long as they like: each event is bounded, not the
+	 * body.  Its decoder begins anew with each piece, at the first event that was not complete
+	 * in the one before; WT_DECODE_MORE says that.
+	 */
+	bool streams;
+
 	const WtHeader *headers; /* of each answer */
 	int n_headers;
 

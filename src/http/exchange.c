@@ -14,6 +14,7 @@
 #include "http/request_pool.h"
 #include "http/response.h"
 #include "http/router.h"
+#include "http/streaming.h"
 #include "http/unanswered.h"
 #include "http/waiting.h"
 
@@ -268,7 +269,8 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	public->route = match.route;
 
 	length = find_header(public, "Content-Length");
-	if (length && strtoull(length, NULL, 10) > listener->settings.max_body_size)
+	if (!wt_streaming_begin(r) && length &&
+		strtoull(length, NULL, 10) > listener->settings.max_body_size)
 	{
 		char sentence[128];
 
@@ -296,8 +298,8 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 		char sentence[128];
 
 		snprintf(sentence, sizeof(sentence),
-				 "the body is larger than windtrap.max_body_size, %zu bytes",
-				 listener->settings.max_body_size);
+				 "%s is larger than windtrap.max_body_size, %zu bytes",
+				 r->streams ? "an event" : "the body", listener->settings.max_body_size);
 		wt_refuse_in_body(r, 413, "Content Too Large", WT_REASON_BODY_TOO_LARGE,
 						  sentence);
 		return MHD_NO;
@@ -326,14 +328,21 @@ on_body(WtListener *listener, Request *r, const char *piece, size_t length)
 	return MHD_YES;
 }
 
-/* The request is complete: it waits, suspended, for the worker. */
+/* The request, or a piece of it, is complete: it waits, suspended, for the worker. */
 static enum MHD_Result
-on_complete(WtListener *listener, Request *r)
+on_complete(WtListener *listener, Request *r, bool more)
 {
 	wt_holding_complete(listener, r);
 	if (listener->closing)
-		return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_UNAVAILABLE,
-						 wt_stopping, true);
+	{
+		if (!more)
+			return wt_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WT_REASON_UNAVAILABLE,
+							 wt_stopping, true);
+		wt_refuse_in_body(r, 503, "Service Unavailable", WT_REASON_UNAVAILABLE,
+						  wt_stopping);
+		return MHD_NO;
+	}
+	r->public.more = more;
 	r->public.body = r->body ? r->body : "";
 	r->public.received_us = wall_clock_us();
 	r->public.waits_since = wt_waiting_since(r);
@@ -443,21 +452,33 @@ wt_on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char
 	if (r->held)
 	{
 		r->held = false;
-		if (r->held_too_long)
+		if (r->held_too_long && !wt_streaming_may_wait(r))
 			return wt_holding_refuse(r, length);
 		if (length == 0) /* the body is still to come */
 			return MHD_YES;
 	}
 	if (length > 0)
 	{
+		if (r->answered) /* a stream, in its middle: see wt_answer_in_body */
+			return MHD_NO;
+		if (r->streams && wt_streaming_is_due(r, length))
+			return on_complete(listener, r, true);
 		if (!wt_holding_has_room(listener, r))
-			return wt_holding_hold(r, length);
-		*upload_data_size = 0;
-		return on_body(listener, r, upload_data, length);
+			/* What the worker can use makes room. */
+			return r->streams && wt_streaming_has_grown(r)
+					   ? on_complete(listener, r, true)
+					   : wt_holding_hold(r, length);
+		if (r->streams)
+			length = wt_streaming_take(r, length);
+		*upload_data_size -= length;
+		if (on_body(listener, r, upload_data, length) == MHD_NO)
+			return MHD_NO;
+		/* MHD calls again for what is left of it after it has been suspended only. */
+		return *upload_data_size > 0 ? on_complete(listener, r, true) : MHD_YES;
 	}
 	if (r->answered)
 		return send_answer(r);
-	return on_complete(listener, r);
+	return on_complete(listener, r, false);
 }
 
 /*

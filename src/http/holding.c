@@ -106,6 +106,12 @@ wt_holding_complete(WtListener *listener, const Request *r)
 }
 
 void
+wt_holding_give_back(WtListener *listener, size_t length)
+{
+	listener->inflight -= length;
+}
+
+void
 wt_holding_leave(WtListener *listener, const Request *r)
 {
 	listener->inflight -= r->public.body_length;

@@ -24,9 +24,13 @@ extern enum MHD_Result wt_holding_refuse(Request *r, size_t length);
 /* Lets go of those that are held: of all for which there is room or time is up, or of all. */
 extern void wt_holding_release(WtListener *listener, bool all);
 
-/* So many bytes more of a request's body are in memory; none more are to come; it is over. */
+/*
+ * So many bytes more of a request's body are in memory; none more are to come, for now; so many
+ * are not in memory any more; it is over.
+ */
 extern void wt_holding_count(Request *r, size_t length);
 extern void wt_holding_complete(WtListener *listener, const Request *r);
+extern void wt_holding_give_back(WtListener *listener, size_t length);
 extern void wt_holding_leave(WtListener *listener, const Request *r);
 
 /* Notes, when a request is over, whether there was memory for its events. */

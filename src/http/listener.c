@@ -27,6 +27,7 @@
 #include "http/listener.h"
 #include "http/request_pool.h"
 #include "http/response.h"
+#include "http/streaming.h"
 #include "http/waiting.h"
 
 /* Runs in which MHD may do nothing but ask for the next one, and those of them that follow
@@ -379,9 +380,21 @@ wt_listener_answer(WtListener *listener, WtRequest *request, const WtAnswer *ans
 	r->reason = answer->reason;
 	r->line = answer->line;
 	r->column = answer->column;
-	if (answer->status != 0)
+	if (request->more)
+		wt_answer_in_body(r, answer);
+	else if (answer->status != 0)
 		r->response = wt_make_answer(answer, r);
 	resume(r, answer->status);
+}
+
+void
+wt_listener_continue(WtListener *listener, WtRequest *request, size_t used)
+{
+	Request *r = (Request *) request;
+
+	(void) listener;
+	wt_streaming_continue(r, used);
+	MHD_resume_connection(r->connection->mhd);
 }
 
 void

@@ -3,8 +3,8 @@
  *		Sockets and HTTP, by libmicrohttpd ("MHD").
  *
  * Plain C: nothing here or beneath it knows PostgreSQL, so nothing can raise through
- * MHD's frames.  Requests whose body is complete are suspended and queued; the worker
- * takes them, and answers each.
+ * MHD's frames.  Requests whose body, or a piece of it, is complete are suspended and queued;
+ * the worker takes them, and answers each.
  *
  * All functions are called from one thread, and none blocks.
  */
@@ -97,6 +97,14 @@ extern void wt_listener_rested(WtListener *listener);
  */
 extern void wt_listener_answer(WtListener *listener, WtRequest *request,
 							   const WtAnswer *answer);
+
+/*
+ * Goes on receiving a request with `more`, of whose body so many bytes are done with; it is no
+ * longer the caller's, until wt_listener_next gives it again with what is left and what
+ * followed.  To be run likewise.  One that is answered instead ends there: its connection is
+ * closed, and what is still sent is not read.
+ */
+extern void wt_listener_continue(WtListener *listener, WtRequest *request, size_t used);
 
 /* The answer to an event that is committed: 200 {"accepted":1}; nothing is copied. */
 extern void wt_listener_accept(WtListener *listener, WtRequest *request);

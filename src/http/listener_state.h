@@ -7,6 +7,7 @@
  *	admission.c		connections, from the sockets that listen to MHD
  *	exchange.c		requests, from their first line to their end: MHD's callbacks
  *	request_pool.c	the memory of requests
+ *	streaming.c		bodies that are not collected whole
  *	holding.c		memory of bodies: who has room, who waits for it
  *	waiting.c		how long senders have waited for their answers
  *	head.c			the head of a request: what it says, and whether it is well-formed
@@ -124,7 +125,10 @@ struct Request
 	bool head_seen;
 	bool last; /* nothing may follow it on its connection */
 	bool chunked;
-	size_t announced; /* Content-Length */
+	size_t announced;	 /* Content-Length */
+	bool streams;		 /* its body comes in pieces: */
+	size_t rest;		 /* of the body at hand, what the worker could not use */
+	int64_t piece_begun; /* when the first byte after that came, ms */
 	bool held;
 	bool held_too_long;
 	bool answered;
@@ -136,7 +140,7 @@ struct Request
 	char source[WT_MAX_SOURCE + 1];
 	const char *origin; /* a page of this origin may see the answer; NULL: no page may */
 	int64_t begun_us;	/* by the monotonic clock */
-	int64_t begun;		/* the same as the phases have it, ms */
+	int64_t begun; /* the same as the phases have it, ms; of a stream's current event */
 	int64_t held_since; /* ms; 0: it has not been held */
 	struct MHD_Response *response;
 	bool standing; /* response is one of the listener's, not the request's own */

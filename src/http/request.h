@@ -3,7 +3,8 @@
  *		One HTTP request, as the listener hands it over.
  *
  * Plain C, and little more than data: the listener fills it, the stages after it read it.
- * Everything in it belongs to the listener and holds until the request is answered.
+ * Everything in it belongs to the listener and holds until the request is answered, or, where
+ * its body is a piece, goes on.
  */
 #ifndef WT_REQUEST_H
 #define WT_REQUEST_H
@@ -45,6 +46,18 @@ wt_header_find(const WtHeader *headers, int n_headers, const char *name)
 /* A protocol other than WindTrap's own, see endpoint.h. */
 typedef struct WtEndpoint WtEndpoint;
 
+/* What has become of the events of the pieces before, where a body comes in pieces. */
+typedef struct WtProgress
+{
+	int64_t n_pieces;
+	int64_t n_events;
+	int64_t n_accepted;
+	int64_t n_rejected;	  /* not stored as they are */
+	int64_t n_refused;	  /* of these: they are nowhere */
+	int64_t n_duplicates; /* of the accepted and the rejected */
+	char first_error[128];
+} WtProgress;
+
 typedef struct WtRequest
 {
 	WtRoute route;				/* what handles it */
@@ -66,6 +79,8 @@ typedef struct WtRequest
 	const char *body;
 	size_t body_length;
 	int64_t received_us; /* when the last byte came, µs since 1970-01-01 UTC */
+	bool more;			 /* the body is a piece, and not the last one */
+	WtProgress progress; /* the stages' own */
 	/* For its answer, ms of the monotonic clock: since the last byte came, or, where it was held
 	 * before that for want of memory, as much earlier. */
 	int64_t waits_since;

@@ -321,34 +321,47 @@ wt_answer_directly(Connection *c, int status, const char *phrase, const char *se
 	send_directly(c, message, wt_compose_answer(message, status, phrase, sentence));
 }
 
+/* A whole answer with what hangs on its request, behind MHD's back. */
+static void
+send_whole(Request *r, const WtAnswer *answer, const char *phrase)
+{
+	const WtEndpoint *endpoint = r->public.endpoint;
+	WtBuffer message = {0};
+	int retry_after =
+		answer->retry_after ? answer->retry_after : default_retry_after(answer->status);
+
+	wt_buffer_print(&message, "HTTP/1.1 %d %s\r\nConnection: close\r\n", answer->status,
+					phrase);
+	for (int i = 0; endpoint && i < endpoint->n_headers; i++)
+		wt_buffer_print(&message, "%s: %s\r\n", endpoint->headers[i].name,
+						endpoint->headers[i].value);
+	if (retry_after > 0)
+		wt_buffer_print(&message, "Retry-After: %d\r\n", retry_after);
+	wt_buffer_print(&message, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+					answer->type ? answer->type : "application/json", answer->length);
+	wt_buffer_add(&message, answer->body, answer->length);
+	if (!message.failed)
+		send_directly(r->connection, message.data, message.length);
+	wt_buffer_free(&message);
+}
+
+void
+wt_answer_in_body(Request *r, const WtAnswer *answer)
+{
+	if (answer->status != 0)
+		send_whole(r, answer, MHD_get_reason_phrase_for((unsigned int) answer->status));
+}
+
 /* As wt_answer_directly, in the words of the request's protocol. */
 static void
 answer_in_words(Request *r, int status, const char *phrase, WtReason reason,
 				const char *sentence)
 {
-	const WtEndpoint *endpoint = r->public.endpoint;
 	WtAnswer answer = {.status = status, .reason = reason};
-	WtBuffer message = {0};
 	WtWords words;
 
 	if (put_into_words(r, &answer, sentence, &words) && answer.status != 0)
-	{
-		int retry_after = default_retry_after(answer.status);
-
-		wt_buffer_print(&message, "HTTP/1.1 %d %s\r\nConnection: close\r\n",
-						answer.status, answer.status == status ? phrase : "");
-		for (int i = 0; i < endpoint->n_headers; i++)
-			wt_buffer_print(&message, "%s: %s\r\n", endpoint->headers[i].name,
-							endpoint->headers[i].value);
-		if (retry_after > 0)
-			wt_buffer_print(&message, "Retry-After: %d\r\n", retry_after);
-		wt_buffer_print(&message, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
-						answer.type ? answer.type : "application/json", answer.length);
-		wt_buffer_add(&message, answer.body, answer.length);
-		if (!message.failed)
-			send_directly(r->connection, message.data, message.length);
-		wt_buffer_free(&message);
-	}
+		send_whole(r, &answer, answer.status == status ? phrase : "");
 	wt_buffer_free(&words.body);
 }
 

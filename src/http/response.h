@@ -50,6 +50,9 @@ extern void wt_answer_directly(Connection *c, int status, const char *phrase,
 extern void wt_refuse_in_body(Request *r, int status, const char *phrase, WtReason reason,
 							  const char *sentence);
 
+/* The same for an answer that the stages after the listener give. */
+extern void wt_answer_in_body(Request *r, const WtAnswer *answer);
+
 /* A whole answer as it is sent, for where there is no MHD; gives its length. */
 extern size_t wt_compose_answer(char message[DIRECT_ANSWER_SIZE], int status,
 								const char *phrase, const char *sentence);

@@ -71,7 +71,9 @@ take_key(WtDecoded *decoded, WtJson *json, uint32_t i)
 	WtJsonToken t;
 	char *key;
 
-	if (!wt_json_find(json, i, "source", &source) || !wt_json_find(json, i, "id", &id) ||
+	/* Two ids that are no text may be the same once they are repaired: not the same event. */
+	if (json->repaired || !wt_json_find(json, i, "source", &source) ||
+		!wt_json_find(json, i, "id", &id) ||
 		json->tokens[source].type != WT_JSON_STRING ||
 		json->tokens[id].type != WT_JSON_STRING)
 		return true;

@@ -365,6 +365,10 @@ set_key(WtDecoder *decoder, WtJson *json, WtBulkOp op, const WtLine *document,
 	size_t length = index_length + 1 + id_length;
 	char *key;
 
+	/* Two ids that are no text may be the same once they are repaired: not the same event. */
+	if (json->repaired)
+		return true;
+
 	if ((op != WT_BULK_INDEX && op != WT_BULK_CREATE) || id_length == 0 ||
 		id_length > MAX_KEY_ID)
 		return true;

@@ -7,9 +7,15 @@
  *	field	KEY=value, or, where that could be no line, KEY, a line feed, the length in 8 bytes
  *			of which the lowest comes first, the value, a line feed
  *
+ * A backlog is one body of any length: it is decoded piece by piece.
+ *
  * `data->'json'` is the entry as an object; a key that is there more than once has an array,
  * as journalctl's own JSON has it.  Who sends an entry again sends the same __CURSOR.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem */
+#endif
+
 #include <string.h>
 #include <strings.h>
 
@@ -19,6 +25,16 @@
 
 /* Fields of an entry; journald itself takes 1024. */
 #define MAX_FIELDS 1100
+
+/*
+ * Of a field, bytes: the journal's own limit.  What says that it is longer is no field, and
+ * neither is a line that goes on and on without a =; keys have up to 64.
+ */
+#define MAX_FIELD ((uint64_t) 768 * 1024 * 1024)
+#define MAX_KEY 1024
+
+/* Where an entry begins, whatever was before. */
+static const char entry_begin[] = "\n\n__CURSOR=";
 
 typedef struct Field
 {
@@ -71,13 +87,14 @@ probe(const WtRequest *request, const char *trouble, WtWords *words)
 typedef enum Read
 {
 	READ_FIELD,
-	READ_END,  /* a blank line, or the end of the body */
-	READ_SHORT /* the body ends within it */
+	READ_END,	/* a blank line */
+	READ_SHORT, /* the body ends before it, or within it */
+	READ_BAD	/* it is no field */
 } Read;
 
-/* Reads the field at *p, and moves *p past it. */
+/* Reads the field at *p, and moves *p past it; more: the body goes on behind its end. */
 static Read
-read_field(const char **p, const char *end, Field *field)
+read_field(const char **p, const char *end, bool more, Field *field)
 {
 	const char *line = *p;
 	const char *line_end;
@@ -85,15 +102,19 @@ read_field(const char **p, const char *end, Field *field)
 	uint64_t length = 0;
 
 	if (line == end)
-		return READ_END;
+		return READ_SHORT;
 	line_end = memchr(line, '\n', (size_t) (end - line));
 	if (line_end == line)
 	{
 		*p = line + 1;
 		return READ_END;
 	}
-	/* The last line may lack its end. */
 	equals = memchr(line, '=', (size_t) ((line_end ? line_end : end) - line));
+	if (!equals && (line_end ? line_end : end) - line > MAX_KEY)
+		return READ_BAD;
+	if (!line_end && more)
+		return READ_SHORT;
+	/* The last line may lack its end. */
 	*field = (Field){.key = line};
 	if (equals)
 	{
@@ -109,12 +130,17 @@ read_field(const char **p, const char *end, Field *field)
 	for (int i = 7; i >= 0; i--)
 		length = length << 8 | (unsigned char) line_end[1 + i];
 	field->value = line_end + 1 + 8;
+	if (length > MAX_FIELD)
+		return READ_BAD;
 	if (length >= (uint64_t) (end - field->value))
 		return READ_SHORT;
 	field->value_length = (size_t) length;
 	*p = field->value + length;
 	if (**p != '\n')
-		return READ_SHORT;
+	{
+		*p = line;
+		return READ_BAD;
+	}
 	(*p)++;
 	return READ_FIELD;
 }
@@ -192,6 +218,37 @@ take_own(WtDecoder *decoder, const Field *fields, int n)
 	}
 }
 
+/*
+ * An entry, from `from` on, is none at p: passes over it to where the next one begins.  In a
+ * piece that may lie across the end.
+ */
+static WtDecodeResult
+pass_over(WtDecoder *decoder, const char *from, const char *p)
+{
+	const char *end = decoder->body + decoder->length;
+	const size_t n = sizeof(entry_begin) - 1;
+	const char *begin = memmem(p, (size_t) (end - p), entry_begin, n);
+
+	if (begin)
+		decoder->next = begin + 2;
+	else if (!decoder->more)
+	{
+		decoder->next = end;
+		decoder->done = true;
+	}
+	else if ((size_t) (end - from) < n)
+	{
+		decoder->next = from;
+		decoder->done = true;
+		return WT_DECODE_MORE;
+	}
+	else
+		decoder->next = end - (n - 1);
+	return wt_decode_bad(decoder, from, (size_t) (decoder->next - from),
+						 WT_REASON_MALFORMED,
+						 "the entry is not in the journal's export format");
+}
+
 static WtDecodeResult
 next(WtDecoder *decoder, WtJson *json)
 {
@@ -213,7 +270,7 @@ next(WtDecoder *decoder, WtJson *json)
 	{
 		Field field;
 
-		read = read_field(&p, end, &field);
+		read = read_field(&p, end, decoder->more, &field);
 		if (read != READ_FIELD)
 			break;
 		if (n < MAX_FIELDS)
@@ -221,7 +278,15 @@ next(WtDecoder *decoder, WtJson *json)
 		else
 			too_many = true;
 	}
-	if (read == READ_SHORT)
+	if (read == READ_BAD)
+		return pass_over(decoder, from, p);
+	if (read == READ_SHORT && decoder->more)
+	{
+		decoder->next = from;
+		decoder->done = true;
+		return WT_DECODE_MORE;
+	}
+	if (read == READ_SHORT && p < end)
 	{
 		decoder->next = end;
 		decoder->done = true;
@@ -256,7 +321,11 @@ answer(const WtOutcome *outcome, WtWords *words)
 }
 
 const WtProtocol wt_journald = {
-	.endpoint = {.name = "journald", .find = find, .refuse = refuse, .probe = probe},
+	.endpoint = {.name = "journald",
+				 .find = find,
+				 .refuse = refuse,
+				 .probe = probe,
+				 .streams = true},
 	.next = next,
 	.answer = answer,
 };

@@ -13,6 +13,9 @@
  * Only a job of more than MAX_TURN_ROWS or MAX_TURN_BYTES, whose one transaction would keep
  * everybody else waiting, is committed in *pieces*.
  *
+ * Of a body that comes in pieces itself (http/streaming.c) each is a job, which takes its place
+ * behind the others; the request's progress goes from one to the next.
+ *
  * What a job allocates is in a memory context of its own, what a turn allocates in
  * another; each has one end.
  */
@@ -20,6 +23,7 @@
 
 #include "access/xact.h"
 #include "lib/ilist.h"
+#include "mb/pg_wchar.h"
 #include "portability/instr_time.h"
 #include "utils/memutils.h"
 
@@ -100,6 +104,7 @@ struct Job
 	int n_events;
 	int max_events;
 	size_t bytes; /* of their data */
+	size_t used;  /* of the body, bytes: what is behind it waits for the next piece */
 	int64 n_decoded;
 	int64 n_accepted;
 	int64 n_rejected;
@@ -153,6 +158,13 @@ turn_is_full(const Turn *turn)
 {
 	return turn->n_jobs >= MAX_TURN_JOBS || turn->n_rows >= MAX_TURN_ROWS ||
 		   turn->bytes >= MAX_TURN_BYTES;
+}
+
+/* Whether there are pieces of its body before or behind this one. */
+static bool
+is_piece(const WtRequest *request)
+{
+	return request->more || request->progress.n_pieces > 0;
 }
 
 static void
@@ -332,8 +344,8 @@ take_inflated(Job *job, WtInflateResult result, const WtInflated *inflated)
 		case WT_INFLATE_UNSUPPORTED:
 			set_answer(
 				job, 415, WT_REASON_ENCODING,
-				"this Content-Encoding is not supported: send gzip, deflate, zstd, or "
-				"the body as it is");
+				"this Content-Encoding is not supported: send gzip, deflate, zstd, "
+				"snappy, or the body as it is");
 			return false;
 		case WT_INFLATE_CORRUPT:
 			set_answer(job, 400, WT_REASON_CORRUPT,
@@ -413,8 +425,20 @@ begin_job(Job *job)
 	decoder->length = request->body_length;
 	decoder->max_event_size = (size_t) wt_max_event_size;
 	decoder->request = request;
-	inflated = wt_inflate(request->content_encoding, request->body, request->body_length,
-						  (size_t) wt_max_body_size, &job->inflated);
+	decoder->more = request->more;
+	inflated = WT_INFLATE_PLAIN;
+	if (!is_piece(request))
+		inflated =
+			wt_inflate(request->content_encoding, request->body, request->body_length,
+					   (size_t) wt_max_body_size, &job->inflated);
+	else if (request->progress.n_pieces == 0 &&
+			 wt_is_compressed(NULL, request->body, request->body_length))
+	{
+		/* It seems to be, as a whole, and cannot be inflated in pieces. */
+		set_answer(job, 415, WT_REASON_ENCODING,
+				   "the body seems to be compressed: say so in Content-Encoding");
+		return false;
+	}
 	/* What a protocol packs in its own way may begin as gzip or zlib by chance. */
 	if (request->endpoint && wt_protocol_of(request)->unpack &&
 		inflated == WT_INFLATE_CORRUPT && !request->content_encoding)
@@ -479,6 +503,11 @@ decode_event(Job *job)
 			job->bytes += VARSIZE(event->row.data);
 			return true;
 		case WT_DECODE_END:
+			job->used = decoder->length;
+			job->decoded = true;
+			return false;
+		case WT_DECODE_MORE:
+			job->used = (size_t) (decoder->next - decoder->body);
 			job->decoded = true;
 			return false;
 		case WT_DECODE_REFUSED:
@@ -491,11 +520,14 @@ decode_event(Job *job)
 	return false;
 }
 
-/* Whether a request may have so many events; where not, its answer is known. */
+/*
+ * Whether a request may have so many events; where not, its answer is known.  What comes in
+ * pieces may have any number.
+ */
 static bool
 check_count(Job *job, int64 n_events)
 {
-	if (n_events <= wt_max_batch_events)
+	if (n_events <= wt_max_batch_events || is_piece(job->request))
 		return true;
 	set_answer(
 		job, 413, WT_REASON_BODY_TOO_LARGE,
@@ -546,6 +578,44 @@ take_job(Turn *turn, Job *job)
 	turn->bytes += job->bytes;
 }
 
+/* Goes on where the piece before ended. */
+static void
+take_progress(Job *job)
+{
+	const WtProgress *progress = &job->request->progress;
+
+	job->n_decoded = progress->n_events;
+	job->n_accepted = progress->n_accepted;
+	job->n_rejected = progress->n_rejected;
+	job->n_refused = progress->n_refused;
+	job->n_duplicates = progress->n_duplicates;
+	if (progress->first_error[0] == '\0')
+		return;
+	job->listed[0].message = progress->first_error;
+	job->n_listed = 1;
+}
+
+static void
+keep_progress(const Job *job)
+{
+	WtProgress *progress = &job->request->progress;
+
+	progress->n_pieces++;
+	progress->n_events = job->n_decoded;
+	progress->n_accepted = job->n_accepted;
+	progress->n_rejected = job->n_rejected;
+	progress->n_refused = job->n_refused;
+	progress->n_duplicates = job->n_duplicates;
+	if (job->n_listed > 0 && progress->first_error[0] == '\0')
+	{
+		const char *message = job->listed[0].message;
+		int length = pg_mbcliplen(message, (int) strlen(message),
+								  sizeof(progress->first_error) - 1);
+
+		strlcpy(progress->first_error, message, (size_t) length + 1);
+	}
+}
+
 /*
  * Makes a job of the next request.  From here on there is a job to be answered for it,
  * whatever is raised.
@@ -569,6 +639,8 @@ new_job(WtListener *listener, Turn *turn, const WtRequest *request)
 		job->piece =
 			AllocSetContextCreate(context, "windtrap piece", ALLOCSET_DEFAULT_SIZES);
 	job->request = wt_listener_next(listener);
+	if (is_piece(request))
+		take_progress(job);
 	if (large)
 	{
 		job->queued = true;
@@ -645,6 +717,7 @@ check_job(Job *job, Turn *turn)
 				set_answer(job, 503, WT_REASON_MEMORY, "out of memory, try again");
 				return;
 			case WT_DECODE_END:
+			case WT_DECODE_MORE:
 				break;
 		}
 		break;
@@ -1012,7 +1085,13 @@ answer_job(WtListener *listener, const Job *job)
 static void
 end_job(WtListener *listener, Job *job)
 {
-	answer_job(listener, job);
+	if (job->request->more && job->status == 0)
+	{
+		keep_progress(job);
+		wt_listener_continue(listener, job->request, job->used);
+	}
+	else
+		answer_job(listener, job);
 	wt_inflate_shrink(&job->inflated, 0);
 	wt_inflate_shrink(&job->converted, 0);
 	if (job->queued)
@@ -1140,6 +1219,10 @@ wt_batch_process(WtListener *listener, const char *unavailable, int timeout,
 
 		job->taken = false;
 		count_events(job);
+		/* What may go on and on does not, from its last committed piece on. */
+		if (job->decoded && job->request->more && *stopping && job->status == 0)
+			set_answer(job, 503, WT_REASON_UNAVAILABLE,
+					   "the collector is stopping, try again");
 		if (job->decoded)
 			end_job(listener, job);
 	}
