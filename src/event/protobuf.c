@@ -46,7 +46,7 @@ read_varint(WtProtobuf *message, uint64_t *value)
 }
 
 /* An integer of n bytes, the lowest first. */
-static bool
+static inline bool
 read_fixed(WtProtobuf *message, size_t n, uint64_t *value)
 {
 	const unsigned char *p = (const unsigned char *) message->next;
