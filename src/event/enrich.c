@@ -401,8 +401,14 @@ write_data(const WtEnvelope *envelope, const WtJson *json, uint32 event,
 	add_string(members, &n, "timezone", envelope->timezone);
 	if (endpoint && envelope->context.len > 0)
 	{
+		int shorter = n;
+
+		/* Short names come first: those before it stay where they are. */
 		add_container(members, &n, endpoint->name, &envelope->context);
-		n = wt_jsonb_sort_members(members, n);
+		while (shorter > 0 &&
+			   members[shorter - 1].name_length >= members[n - 1].name_length)
+			shorter--;
+		n = shorter + wt_jsonb_sort_members(members + shorter, n - shorter);
 	}
 	Assert(n <= ENVELOPE_MEMBERS);
 
