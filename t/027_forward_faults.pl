@@ -54,6 +54,19 @@ ok(wait_for(sub { reload($node); sleep 0.2; query(q{SELECT count(*) FROM missing
 	'those after it arrive');
 ok(wait_for(sub { query('SELECT count(*) FROM windtrap.dead_letter WHERE next_try IS NULL') eq '1' }, 40), 'and it becomes a dead letter');
 
+# A target of which a part is not durable.
+query(q{CREATE TABLE parted (event_timestamp timestamptz, data jsonb) PARTITION BY RANGE (event_timestamp);
+	CREATE UNLOGGED TABLE parted_rest PARTITION OF parted DEFAULT});
+forward_to($node, 'parted');
+is(event($port, 'into an unlogged part'), 200, 'an event for a target with an unlogged partition');
+ok(wait_state($node, 'public.parted', 'failing'), 'its forwarder fails');
+like(state_of($node, 'public.parted', 'last_error'), qr/partition "parted_rest" is not durable/, 'and says why');
+is(query('SELECT count(*) FROM parted'), 0, 'nothing goes there');
+query('ALTER TABLE parted_rest SET LOGGED');
+reload($node);
+ok(wait_for(sub { query('SELECT count(*) FROM parted') eq '1' }, 30), 'once it is logged the event arrives');
+forward_to($node, 'missing');
+
 # Names as in forward_to; unknown ones are errors.
 is(query(qq{SELECT count(*) FROM windtrap.redeliver('$_')}), 1, "redeliver('$_')") for 'missing', 'public.missing', '"missing"', 'MISSING';
 my ($rc, undef, $err) = $node->psql('postgres', q{SELECT windtrap.redeliver('unknown')});

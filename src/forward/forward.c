@@ -668,6 +668,9 @@ insert_events(const Event *events, int n)
 	statement = make_statement(&relation, &owner);
 	plan = wt_insert_prepare(statement, &relation, owner);
 	wt_insert_execute(plan, owner);
+	/* What has gone there is deleted here. */
+	if (get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE)
+		wt_refuse_unlogged(find_all_inheritors(relation, NoLock, NULL));
 	tuplestore_end(rows);
 	SPI_finish();
 }

@@ -265,6 +265,23 @@ wt_log_table_check(Oid relation)
 				 errhint("Use ALTER TABLE ... SET LOGGED.")));
 }
 
+void
+wt_refuse_unlogged(const List *partitions)
+{
+	const ListCell *cell;
+
+	foreach (cell, partitions)
+	{
+		char persistence = get_rel_persistence(lfirst_oid(cell));
+
+		if (persistence != RELPERSISTENCE_PERMANENT && persistence != '\0')
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("the partition \"%s\" is not durable: it is unlogged",
+								   get_rel_name(lfirst_oid(cell))),
+							errhint("Use ALTER TABLE ... SET LOGGED.")));
+	}
+}
+
 Oid
 wt_log_table_owner(Oid relation)
 {

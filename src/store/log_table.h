@@ -6,6 +6,7 @@
 #define WT_LOG_TABLE_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "nodes/primnodes.h"
 
 /* Partitions are made for today and so many days to come. */
@@ -23,6 +24,9 @@ extern char *wt_log_table_quote(const RangeVar *table);
 
 /* Raises unless the relation has the columns of a log table, and can be inserted into. */
 extern void wt_log_table_check(Oid relation);
+
+/* Raises where one of a table's partitions, all of them, is not durable. */
+extern void wt_refuse_unlogged(const List *partitions);
 
 /*
  * Keeps a schema from being renamed or dropped until the transaction ends, so that names

@@ -207,16 +207,7 @@ check_partitions(void)
 	foreach (cell, partitions)
 		target.partitions[n++] = lfirst_oid(cell);
 	target.n_partitions = n;
-	foreach (cell, partitions)
-	{
-		char persistence = get_rel_persistence(lfirst_oid(cell));
-
-		if (persistence != RELPERSISTENCE_PERMANENT && persistence != '\0')
-			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-							errmsg("the partition \"%s\" is not durable: it is unlogged",
-								   get_rel_name(lfirst_oid(cell))),
-							errhint("Use ALTER TABLE ... SET LOGGED.")));
-	}
+	wt_refuse_unlogged(partitions);
 }
 
 /*
