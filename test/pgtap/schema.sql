@@ -103,7 +103,7 @@ SELECT is(
 	 FROM pg_attribute WHERE attrelid = 'windtrap.events'::regclass AND attnum > 0),
 	'windtrap.search() gives rows of windtrap.events');
 SELECT is(
-	(SELECT string_agg(proname || ' ' || provolatile || CASE WHEN proretset THEN ' set' ELSE '' END, ', ' ORDER BY proname COLLATE "C")
+	(SELECT string_agg(proname || ' ' || provolatile::text || CASE WHEN proretset THEN ' set' ELSE '' END, ', ' ORDER BY proname COLLATE "C")
 	 FROM pg_proc WHERE pronamespace = 'windtrap'::regnamespace
 	   AND proname IN ('search', 'search_sql', 'histogram', 'top_values', 'fields', 'event_text')),
 	'event_text i, fields s set, histogram s set, search s set, search_sql i, top_values s set',
