@@ -56,7 +56,7 @@ check_json(const char *text, size_t length)
 
 	CHECK(wt_json_parse(&json, copy, length, &error) == WT_JSON_OK, "%s in %.*s",
 		  error.reason, (int) length, text);
-	wt_json_free(&json);
+	wt_json_shrink(&json, 0);
 	free(copy);
 }
 
