@@ -177,6 +177,20 @@ query(q{INSERT INTO log VALUES (now() + interval '1 hour', '{"id":"f"}', 0), ('i
 is(query(q{SELECT string_agg(id, ' ') FROM windtrap.search('', until => NULL, max_rows => 3)}), 'f x1 x8', 'what is of the future comes first, the end of time is never');
 is(query(q{SELECT id FROM windtrap.search('id:h', NULL, NULL)}), 'h', 'the beginning of time is');
 
+#
+# Words by an index
+#
+SKIP:
+{
+	skip 'there is no pg_trgm', 2
+	  if query(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_trgm'}) eq 0;
+	query(q{CREATE EXTENSION pg_trgm; CREATE TABLE plain AS SELECT now() AS event_timestamp, jsonb_build_object('json', jsonb_build_object('msg', 'order ' || n)) AS data
+		FROM generate_series(1, 20000) n; CREATE INDEX by_text ON plain USING gin (windtrap.event_text(data) gin_trgm_ops); ANALYZE plain});
+	my $sql = query(q{SELECT windtrap.search_sql('"Order 1234" 12345')});
+	like(query("EXPLAIN (COSTS OFF) SELECT FROM plain WHERE $sql"), qr/Bitmap Index Scan on by_text/, 'an index of trigrams finds words');
+	is(query("SELECT count(*) FROM plain WHERE $sql"), 1, 'in any case');
+}
+
 $node->stop;
 unlike(log_since($node), qr/terminated by signal|PANIC|TRAP/, 'nothing has crashed');
 done_testing();

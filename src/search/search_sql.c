@@ -7,7 +7,6 @@
 #include "catalog/pg_collation.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
-#include "nodes/execnodes.h"
 #include "regex/regex.h"
 #include "utils/builtins.h"
 
