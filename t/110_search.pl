@@ -62,6 +62,9 @@ is( query(q{SELECT n = ARRAY(SELECT data->'json'->>'n' FROM log ORDER BY event_t
 	FROM windtrap.search('', '2026-11-01', '2026-11-02', 1100)) x}), 't', 'the newest come first');
 is(query(q{SELECT largest FROM pages('n:>=30000', 3)}), 10, 'those of one instant without an id come together');
 
+is( query(q{WITH found AS (SELECT * FROM windtrap.search('', NULL, NULL, 10000)) SELECT count(*),
+	(SELECT count(*) FROM (TABLE found EXCEPT TABLE windtrap.events) x) FROM found}), '10000|0', 'they are the rows of windtrap.events');
+
 #
 # Hostile queries
 #

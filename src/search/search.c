@@ -43,14 +43,16 @@ PG_FUNCTION_INFO_V1(windtrap_search);
 
 /*
  * Rows that have the time and the id of the last one come along: what has no id, or the same
- * one, could not be asked for again.
+ * one, could not be asked for again.  The columns of windtrap.events are made here once more, of
+ * the rows that are given; a sort of the view would make them of all that it sorts.
  */
 static const char statement[] =
-	"SELECT event_timestamp, id, severity, app, host, message, source, data, status"
-	" FROM windtrap.events WHERE (%s) AND event_timestamp >= $1 AND "
-	"event_timestamp < $2"
-	"%s ORDER BY event_timestamp DESC, coalesce(id, '') COLLATE \"C\" DESC"
-	" FETCH FIRST $3 ROWS WITH TIES";
+	"SELECT event_timestamp, data->>'id', windtrap.severity(data), windtrap.app(data),"
+	" windtrap.sender_host(data), windtrap.message(data), data->>'source', data, status"
+	" FROM (SELECT event_timestamp, data, status FROM windtrap.events"
+	" WHERE (%s) AND event_timestamp >= $1 AND event_timestamp < $2%s"
+	" ORDER BY event_timestamp DESC, coalesce(id, '') COLLATE \"C\" DESC"
+	" FETCH FIRST $3 ROWS WITH TIES) AS found";
 static const char behind[] =
 	" AND (event_timestamp < $4 OR coalesce(id, '') COLLATE \"C\" < $5)";
 
