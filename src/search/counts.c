@@ -88,8 +88,8 @@ windtrap_histogram(PG_FUNCTION_ARGS)
 	values[1] = TimestampTzGetDatum(until);
 	values[2] = IntervalPGetDatum(&width);
 	wt_search_begin(fcinfo);
-	(void) wt_search_give(fcinfo, psprintf(histogram, field, condition), 3, types,
-						  values);
+	wt_search_give(
+		fcinfo, wt_search_run(psprintf(histogram, field, condition), 3, types, values));
 	wt_search_end();
 	return (Datum) 0;
 }
@@ -120,8 +120,8 @@ windtrap_top_values(PG_FUNCTION_ARGS)
 		TimestampTzGetDatum(PG_ARGISNULL(3) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(3));
 	values[2] = Int64GetDatum(n);
 	wt_search_begin(fcinfo);
-	(void) wt_search_give(fcinfo, psprintf(top_values, field, condition), 3, types,
-						  values);
+	wt_search_give(
+		fcinfo, wt_search_run(psprintf(top_values, field, condition), 3, types, values));
 	wt_search_end();
 	return (Datum) 0;
 }

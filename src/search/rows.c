@@ -25,20 +25,23 @@ wt_search_end(void)
 }
 
 int64
-wt_search_give(FunctionCallInfo fcinfo, const char *command, int n, Oid *types,
-			   Datum *values)
+wt_search_run(const char *command, int n, Oid *types, Datum *values)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	int64 found;
 	int rc;
 
 	CHECK_FOR_INTERRUPTS();
 	rc = SPI_execute_with_args(command, n, types, values, NULL, true, 0);
 	if (rc != SPI_OK_SELECT)
 		elog(ERROR, "could not run \"%s\": %s", command, SPI_result_code_string(rc));
-	found = (int64) SPI_processed;
-	for (int64 i = 0; i < found; i++)
+	return (int64) SPI_processed;
+}
+
+void
+wt_search_give(FunctionCallInfo fcinfo, int64 n)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	for (int64 i = 0; i < n; i++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 	SPI_freetuptable(SPI_tuptable);
-	return found;
 }

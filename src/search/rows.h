@@ -10,10 +10,12 @@ extern void wt_search_begin(FunctionCallInfo fcinfo);
 extern void wt_search_end(void);
 
 /*
- * Gives the rows of a SELECT, as they are, to who called the function; how many there are.  They
- * are what the caller's statement sees, and what he may.  Raises.
+ * Runs a SELECT; how many rows it has, which are in SPI_tuptable until they are given.  They are
+ * what the caller's statement sees, and what he may.  Raises.
  */
-extern int64 wt_search_give(FunctionCallInfo fcinfo, const char *command, int n,
-							Oid *types, Datum *values);
+extern int64 wt_search_run(const char *command, int n, Oid *types, Datum *values);
+
+/* Gives the first n rows to who called the function, as they are, and frees all of them. */
+extern void wt_search_give(FunctionCallInfo fcinfo, int64 n);
 
 #endif

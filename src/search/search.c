@@ -42,28 +42,34 @@ PG_FUNCTION_INFO_V1(windtrap_search);
 #define MAX_SLICE (USECS_PER_DAY * 36525)
 
 /*
- * Rows that have the time and the id of the last one come along: what has no id, or the same
- * one, could not be asked for again.  The columns of windtrap.events are made here once more, of
- * the rows that are given; a sort of the view would make them of all that it sorts.
+ * The columns of windtrap.events are made here once more, of the rows that are given; a sort of
+ * the view would make them of all that it sorts.
  */
 static const char statement[] =
 	"SELECT event_timestamp, data->>'id', windtrap.severity(data), windtrap.app(data),"
 	" windtrap.sender_host(data), windtrap.message(data), data->>'source', data, status"
 	" FROM (SELECT event_timestamp, data, status FROM windtrap.events"
 	" WHERE (%s) AND event_timestamp >= $1 AND event_timestamp < $2%s"
-	" ORDER BY event_timestamp DESC, coalesce(id, '') COLLATE \"C\" DESC"
-	" FETCH FIRST $3 ROWS WITH TIES) AS found";
+	" ORDER BY event_timestamp DESC, coalesce(id, '') COLLATE \"C\" DESC%s) AS found";
+static const char limit[] = " LIMIT $3";
+
+/*
+ * Rows that have the time and the id of the last one come along: what has no id, or the same
+ * one, could not be asked for again.  PostgreSQL sorts all rows for that, and for a limit only
+ * those that it gives.
+ */
+static const char limit_with_ties[] = " FETCH FIRST $3 ROWS WITH TIES";
+
 static const char behind[] =
 	" AND (event_timestamp < $4 OR coalesce(id, '') COLLATE \"C\" < $5)";
 
 typedef struct Search
 {
-	const char *command; /* of all slices but the first */
-	const char *first_command;
+	const char *condition;
 	TimestampTz since;
 	TimestampTz until; /* none of it */
 	TimestampTz before_time;
-	Datum before_id;
+	Datum before_id; /* 0: from the end of the time on */
 	int64 wanted;
 	FunctionCallInfo fcinfo;
 } Search;
@@ -82,7 +88,7 @@ estimate(TimestampTz from, TimestampTz to)
 	SPIPlanPtr plan;
 	CachedPlan *cached;
 	double rows = 0;
-	/* Two calls: what time_literal's function gives it gives again the next time. */
+	/* Not in one call: timestamptz_to_str() has one buffer, which quoting copies. */
 	const char *from_literal = time_literal(from);
 	const char *command =
 		psprintf("SELECT FROM windtrap.events WHERE event_timestamp >= %s "
@@ -117,25 +123,62 @@ first_width(TimestampTz until, int64 wanted)
 	return (int64) Min(Max(width, (double) MIN_SLICE), (double) RATE_SPAN);
 }
 
+/* The time and the id of a row, which is "" where it has none. */
+static TimestampTz
+time_of(int64 row)
+{
+	bool is_null;
+
+	return DatumGetTimestampTz(
+		SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &is_null));
+}
+
+static const char *
+id_of(int64 row)
+{
+	bool is_null;
+	Datum id = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &is_null);
+
+	return is_null ? "" : TextDatumGetCString(id);
+}
+
 /* Gives the rows of a slice to who called; how many there are. */
 static int64
-give_slice(const Search *search, const char *command, int n_args, TimestampTz from,
-		   TimestampTz to, int64 wanted)
+give_slice(const Search *search, bool is_first, TimestampTz from, TimestampTz to,
+		   int64 wanted)
 {
+	bool is_behind = is_first && search->before_id != (Datum) 0;
 	Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, TEXTOID};
 	Datum values[] = {TimestampTzGetDatum(from), TimestampTzGetDatum(to),
-					  Int64GetDatum(wanted), TimestampTzGetDatum(search->before_time),
+					  Int64GetDatum(wanted + 1), TimestampTzGetDatum(search->before_time),
 					  search->before_id};
+	int n = is_behind ? 5 : 3;
+	const char *then = is_behind ? behind : "";
+	int64 found = wt_search_run(psprintf(statement, search->condition, then, limit), n,
+								types, values);
 
-	return wt_search_give(search->fcinfo, command, n_args, types, values);
+	if (found > wanted)
+	{
+		found = wanted;
+		if (time_of(wanted - 1) == time_of(wanted) &&
+			strcmp(id_of(wanted - 1), id_of(wanted)) == 0)
+		{
+			SPI_freetuptable(SPI_tuptable);
+			values[2] = Int64GetDatum(wanted);
+			found = wt_search_run(
+				psprintf(statement, search->condition, then, limit_with_ties), n, types,
+				values);
+		}
+	}
+	wt_search_give(search->fcinfo, found);
+	return found;
 }
 
 static void
 give_slices(const Search *search)
 {
 	TimestampTz to = search->until;
-	const char *command = search->first_command;
-	int n_args = command == search->command ? 3 : 5;
+	bool is_first = true;
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	int64 found = 0;
 	int64 width;
@@ -145,10 +188,9 @@ give_slices(const Search *search)
 	{
 		TimestampTz from = Max(search->since, now);
 
-		found = give_slice(search, command, n_args, from, to, search->wanted);
+		found = give_slice(search, is_first, from, to, search->wanted);
 		to = from;
-		command = search->command;
-		n_args = 3;
+		is_first = false;
 	}
 	if (found >= search->wanted || to <= search->since)
 		return;
@@ -161,10 +203,9 @@ give_slices(const Search *search)
 		/* Overflow is out of the question: PostgreSQL's time begins far from int64's end. */
 		if (width < MAX_SLICE && to - width > from)
 			from = to - width;
-		found += give_slice(search, command, n_args, from, to, search->wanted - found);
+		found += give_slice(search, is_first, from, to, search->wanted - found);
 		to = from;
-		command = search->command;
-		n_args = 3;
+		is_first = false;
 		if (GetCurrentTimestamp() - begun < LONG_SLICE)
 			width *= 2;
 	}
@@ -180,23 +221,21 @@ give_slices(const Search *search)
 Datum
 windtrap_search(PG_FUNCTION_ARGS)
 {
-	const char *condition =
-		PG_ARGISNULL(0) ? "true" : wt_search_condition(PG_GETARG_TEXT_PP(0));
-	Search search = {.since = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1),
-					 .until = PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2),
-					 .wanted = PG_ARGISNULL(3) ? 100 : PG_GETARG_INT32(3)};
+	Search search = {
+		.condition = PG_ARGISNULL(0) ? "true" : wt_search_condition(PG_GETARG_TEXT_PP(0)),
+		.since = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1),
+		.until = PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2),
+		.wanted = PG_ARGISNULL(3) ? 100 : PG_GETARG_INT32(3)};
 
 	if (search.wanted < 1 || search.wanted > MAX_ROWS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("max_rows is a number from 1 to %d, not %lld", MAX_ROWS,
 							   (long long) search.wanted)));
 	search.fcinfo = fcinfo;
-	search.command = search.first_command = psprintf(statement, condition, "");
 	if (!PG_ARGISNULL(4))
 	{
 		search.before_time = PG_GETARG_TIMESTAMPTZ(4);
 		search.before_id = PG_ARGISNULL(5) ? CStringGetTextDatum("") : PG_GETARG_DATUM(5);
-		search.first_command = psprintf(statement, condition, behind);
 		if (TIMESTAMP_IS_NOBEGIN(search.before_time))
 			search.until = DT_NOBEGIN;
 		else if (search.before_time < search.until)
