@@ -140,7 +140,7 @@ try(bool (*read)(const char *, size_t, WtQuery *), const char *text, size_t leng
 					  regex->start + regex->length <= query.patterns.length,
 				  "a regular expression that is nowhere");
 		}
-		/* All of its text is in the SQL, at most eight times: numbers in two forms, escaped. */
+		/* What stands around each character, and its escapes, are bounded. */
 		CHECK(query.sql.length <= 64 * length + 100, "%zu bytes of %zu", query.sql.length,
 			  length);
 		CHECK(read(text, length, &again) && again.sql.length == query.sql.length &&
