@@ -91,6 +91,12 @@ OBJS = \
 	src/protocol/otlp_json.o \
 	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
+	src/search/counts.o \
+	src/search/event_text.o \
+	src/search/query.o \
+	src/search/rows.o \
+	src/search/search.o \
+	src/search/search_sql.o \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \
@@ -129,7 +135,7 @@ OBJS = \
 	src/worker/tokens.o \
 	src/worker/worker.o
 
-REGRESS = extension settings log_table privileges tokens events upkeep
+REGRESS = extension settings log_table privileges tokens events search upkeep
 ISOLATION = create_log_table
 TAP_TESTS = 1
 
@@ -162,7 +168,7 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 $(OBJS) windtrap--1.0.sql: Makefile
 
 # The extension's script, of pieces by subject in this order.
-SQL_PIECES = schema processes log_table events upkeep stats refused tokens quarantine idempotency \
+SQL_PIECES = schema processes log_table events search upkeep stats refused tokens quarantine idempotency \
 	forwarding installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@

@@ -45,12 +45,13 @@ SELECT is_empty(
 	$$SELECT oid::regprocedure FROM pg_proc
 	  WHERE pronamespace = 'windtrap'::regnamespace
 	    AND oid::regprocedure::text NOT IN ('windtrap.severity(jsonb)', 'windtrap.message(jsonb)',
-	        'windtrap.app(jsonb)', 'windtrap.sender_host(jsonb)', 'windtrap.log_rows()')
+	        'windtrap.app(jsonb)', 'windtrap.sender_host(jsonb)', 'windtrap.log_rows()',
+	        'windtrap.event_text(jsonb)')
 	    AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,
 	'every function that looks something up has the search_path pg_catalog, pg_temp');
 SELECT results_eq(
 	$$SELECT DISTINCT provolatile, proparallel, proisstrict, prosecdef FROM pg_proc
-	  WHERE pronamespace = 'windtrap'::regnamespace AND proname IN ('severity', 'message', 'app', 'sender_host')$$,
+	  WHERE pronamespace = 'windtrap'::regnamespace AND proname IN ('severity', 'message', 'app', 'sender_host', 'event_text')$$,
 	$$VALUES ('i'::"char", 's'::"char", true, false)$$, 'those of events are for indexes, and for parallel queries');
 SELECT is_empty(
 	$$SELECT oid::regprocedure FROM pg_proc
@@ -123,7 +124,13 @@ INSERT INTO expected VALUES
 	('windtrap.message(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.app(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.sender_host(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
-	('windtrap.log_rows()', '{dashboard,deploy,keeper,monitor,nobody,operator}');
+	('windtrap.log_rows()', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.event_text(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.search_sql(text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.search(text,timestamp with time zone,timestamp with time zone,integer,timestamp with time zone,text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.histogram(text,timestamp with time zone,timestamp with time zone,integer,text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.top_values(text,text,timestamp with time zone,timestamp with time zone,integer)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.fields(text,timestamp with time zone,timestamp with time zone)', '{dashboard,deploy,keeper,monitor,nobody,operator}');
 SELECT results_eq(
 	$$SELECT p.oid::regprocedure::text COLLATE "C",
 		ARRAY(SELECT r COLLATE "C" FROM unnest('{dashboard,deploy,keeper,monitor,nobody,operator}'::text[]) r

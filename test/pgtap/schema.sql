@@ -17,7 +17,7 @@ UNION
 SELECT 'pg_class'::regclass, oid FROM pg_class
 WHERE relnamespace = 'windtrap'::regnamespace AND relkind <> 'i'; -- its table brings it along
 
-SELECT plan(48);
+SELECT plan(53);
 
 SELECT has_extension('windtrap');
 SELECT is(
@@ -93,6 +93,24 @@ SELECT is(
 	ARRAY['event_timestamp timestamp with time zone', 'id text', 'severity text', 'app text', 'host text',
 	      'message text', 'source text', 'data jsonb', 'status integer'],
 	'the columns of windtrap.events have their types and order');
+
+-- Searches.
+SELECT is(
+	(SELECT array_agg(name || ' ' || format_type(type, NULL) ORDER BY n)
+	 FROM pg_proc, unnest(proargnames, proallargtypes, proargmodes) WITH ORDINALITY AS x(name, type, mode, n)
+	 WHERE oid = 'windtrap.search'::regproc AND mode = 't'),
+	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
+	 FROM pg_attribute WHERE attrelid = 'windtrap.events'::regclass AND attnum > 0),
+	'windtrap.search() gives rows of windtrap.events');
+SELECT is(
+	(SELECT string_agg(proname || ' ' || provolatile::text || CASE WHEN proretset THEN ' set' ELSE '' END, ', ' ORDER BY proname COLLATE "C")
+	 FROM pg_proc WHERE pronamespace = 'windtrap'::regnamespace
+	   AND proname IN ('search', 'search_sql', 'histogram', 'top_values', 'fields', 'event_text')),
+	'event_text i, fields s set, histogram s set, search s set, search_sql i, top_values s set',
+	'what a query becomes is immutable, what it finds is not');
+SELECT lives_ok('SELECT ' || f, f || ' needs no table')
+FROM (VALUES ('windtrap.search_sql(''a:b'')'), ('windtrap.event_text(''{}'')')) AS x(f);
+SELECT throws_ok('SELECT windtrap.search()', '42P01', NULL, 'a search does, and says so');
 
 -- What was refused.
 SELECT is(
