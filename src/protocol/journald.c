@@ -57,11 +57,7 @@ find(const WtRequest *request, WtMatch *match)
 	if (strcmp(request->method, "POST") == 0 &&
 		(!declared || strncasecmp(declared, type, sizeof(type) - 1) != 0))
 		return false;
-	match->allow = "POST, HEAD, OPTIONS";
-	match->route = strcmp(request->method, "POST") == 0		 ? WT_ROUTE_EVENTS
-				   : strcmp(request->method, "HEAD") == 0	 ? WT_ROUTE_PROBE
-				   : strcmp(request->method, "OPTIONS") == 0 ? WT_ROUTE_OPTIONS
-															 : WT_ROUTE_BAD_METHOD;
+	wt_match_events(request, match);
 	return true;
 }
 
@@ -71,17 +67,7 @@ refuse(const WtRequest *request, WtReason reason, const char *sentence, WtWords 
 {
 	(void) request;
 	(void) reason;
-	words->type = "text/plain; charset=utf-8";
-	wt_buffer_text(&words->body, sentence);
-	wt_buffer_text(&words->body, "\n");
-}
-
-static void
-probe(const WtRequest *request, const char *trouble, WtWords *words)
-{
-	(void) request;
-	if (trouble)
-		words->status = 503;
+	wt_words_text(words, sentence);
 }
 
 typedef enum Read
@@ -324,7 +310,7 @@ const WtProtocol wt_journald = {
 	.endpoint = {.name = "journald",
 				 .find = find,
 				 .refuse = refuse,
-				 .probe = probe,
+				 .probe = wt_probe_silently,
 				 .streams = true},
 	.next = next,
 	.answer = answer,

@@ -19,25 +19,15 @@ _Static_assert(sizeof(WtLokiState) <= sizeof(((WtDecoder *) 0)->state),
 static bool
 find(const WtRequest *request, WtMatch *match)
 {
-	const char *method = request->method;
-	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-
 	if (wt_path_is(request->path, "/ready") || wt_path_is(request->path, "/loki/ready"))
 	{
-		match->allow = "GET, HEAD, OPTIONS";
-		match->route = reads							? WT_ROUTE_PROBE
-					   : strcmp(method, "OPTIONS") == 0 ? WT_ROUTE_OPTIONS
-														: WT_ROUTE_BAD_METHOD;
+		wt_match_read(request, match, WT_ROUTE_PROBE);
 		return true;
 	}
 	if (!wt_path_is(request->path, "/loki/api/v1/push") &&
 		!wt_path_is(request->path, "/api/prom/push"))
 		return false;
-	match->allow = "POST, HEAD, OPTIONS";
-	match->route = strcmp(method, "POST") == 0		? WT_ROUTE_EVENTS
-				   : strcmp(method, "HEAD") == 0	? WT_ROUTE_PROBE
-				   : strcmp(method, "OPTIONS") == 0 ? WT_ROUTE_OPTIONS
-													: WT_ROUTE_BAD_METHOD;
+	wt_match_events(request, match);
 	return true;
 }
 
@@ -47,9 +37,7 @@ refuse(const WtRequest *request, WtReason reason, const char *sentence, WtWords 
 {
 	(void) request;
 	(void) reason;
-	words->type = "text/plain; charset=utf-8";
-	wt_buffer_text(&words->body, sentence);
-	wt_buffer_text(&words->body, "\n");
+	wt_words_text(words, sentence);
 }
 
 static void
