@@ -19,27 +19,19 @@ find(const WtRequest *request, WtMatch *match)
 	return true;
 }
 
-static void
-refuse(const WtRequest *request, WtReason reason, const char *sentence, WtWords *words)
-{
-	(void) request;
-	(void) reason;
-	wt_words_error(words, sentence);
-}
-
 /* Nobody reads it; 202 is what Graylog says. */
 static void
 answer(const WtOutcome *outcome, WtWords *words)
 {
 	words->status = outcome->n_refused > 0 ? 400 : 202;
 	if (outcome->n_refused > 0)
-		refuse(outcome->request, WT_REASON_TABLE, outcome->first_error, words);
+		wt_words_error(words, outcome->first_error);
 }
 
 const WtProtocol wt_gelf = {
 	.endpoint = {.name = "gelf",
 				 .find = find,
-				 .refuse = refuse,
+				 .refuse = wt_refuse_as_json,
 				 .probe = wt_probe_silently},
 	.next = wt_next_json_with_timestamp,
 	.answer = answer,

@@ -61,15 +61,6 @@ find(const WtRequest *request, WtMatch *match)
 	return true;
 }
 
-/* The uploader prints it. */
-static void
-refuse(const WtRequest *request, WtReason reason, const char *sentence, WtWords *words)
-{
-	(void) request;
-	(void) reason;
-	wt_words_text(words, sentence);
-}
-
 typedef enum Read
 {
 	READ_FIELD,
@@ -299,7 +290,7 @@ answer(const WtOutcome *outcome, WtWords *words)
 	if (outcome->n_refused > 0)
 	{
 		words->status = 400;
-		refuse(outcome->request, WT_REASON_TABLE, outcome->first_error, words);
+		wt_words_text(words, outcome->first_error);
 		return;
 	}
 	words->status = 202;
@@ -309,7 +300,7 @@ answer(const WtOutcome *outcome, WtWords *words)
 const WtProtocol wt_journald = {
 	.endpoint = {.name = "journald",
 				 .find = find,
-				 .refuse = refuse,
+				 .refuse = wt_refuse_as_text,
 				 .probe = wt_probe_silently,
 				 .streams = true},
 	.next = next,

@@ -31,15 +31,6 @@ find(const WtRequest *request, WtMatch *match)
 	return true;
 }
 
-/* Loki's errors are text. */
-static void
-refuse(const WtRequest *request, WtReason reason, const char *sentence, WtWords *words)
-{
-	(void) request;
-	(void) reason;
-	wt_words_text(words, sentence);
-}
-
 static void
 probe(const WtRequest *request, const char *trouble, WtWords *words)
 {
@@ -230,14 +221,17 @@ answer(const WtOutcome *outcome, WtWords *words)
 	if (outcome->n_refused > 0)
 	{
 		words->status = 400;
-		refuse(outcome->request, WT_REASON_TABLE, outcome->first_error, words);
+		wt_words_text(words, outcome->first_error);
 		return;
 	}
 	words->status = 204;
 }
 
 const WtProtocol wt_loki = {
-	.endpoint = {.name = "loki", .find = find, .refuse = refuse, .probe = probe},
+	.endpoint = {.name = "loki",
+				 .find = find,
+				 .refuse = wt_refuse_as_text,
+				 .probe = probe},
 	.unpack = unpack,
 	.next = next,
 	.answer = answer,

@@ -68,7 +68,13 @@ extern void wt_words_accepted(const WtOutcome *outcome, WtWords *words);
 /* What some senders print as it is: the sentence as text. */
 extern void wt_words_text(WtWords *words, const char *sentence);
 
-/* A probe that is answered with nothing but its status. */
+/* For refuse: the sentence in either of these. */
+extern void wt_refuse_as_json(const WtRequest *request, WtReason reason,
+							  const char *sentence, WtWords *words);
+extern void wt_refuse_as_text(const WtRequest *request, WtReason reason,
+							  const char *sentence, WtWords *words);
+
+/* For probe: nothing but the status. */
 extern void wt_probe_silently(const WtRequest *request, const char *trouble,
 							  WtWords *words);
 

@@ -74,6 +74,24 @@ wt_words_text(WtWords *words, const char *sentence)
 }
 
 void
+wt_refuse_as_json(const WtRequest *request, WtReason reason, const char *sentence,
+				  WtWords *words)
+{
+	(void) request;
+	(void) reason;
+	wt_words_error(words, sentence);
+}
+
+void
+wt_refuse_as_text(const WtRequest *request, WtReason reason, const char *sentence,
+				  WtWords *words)
+{
+	(void) request;
+	(void) reason;
+	wt_words_text(words, sentence);
+}
+
+void
 wt_probe_silently(const WtRequest *request, const char *trouble, WtWords *words)
 {
 	(void) request;
