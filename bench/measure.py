@@ -12,12 +12,14 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 
 BENCH = os.path.dirname(os.path.abspath(__file__))
 CONNECTIONS = (1, 16, 64, 256)
@@ -56,6 +58,22 @@ def run(command, timeout, **options):
     return out
 
 
+def post(port, path, body, headers):
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        c.request("POST", path, body, headers)
+        answer = c.getresponse()
+        return answer.status, answer.read()
+    finally:
+        c.close()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 def cpu_seconds(stat):
     fields = stat.rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
@@ -91,14 +109,8 @@ class Server:
             arguments += ["-c", s]
         return self.psql(*arguments)
 
-    def post(self, body, headers):
-        c = http.client.HTTPConnection("127.0.0.1", self.options.http_port, timeout=10)
-        try:
-            c.request("POST", "/log", body, headers)
-            answer = c.getresponse()
-            return answer.status, answer.read()
-        finally:
-            c.close()
+    def post(self, body, headers, path="/log"):
+        return post(self.options.http_port, path, body, headers)
 
     def wait_until_it_listens(self):
         deadline = time.monotonic() + 15
@@ -397,32 +409,38 @@ def section_a(server, rounds, seconds):
 
 # Section B: bodies of many events
 
-def write_requests(path, bodies, gzipped):
-    head = (b"POST /log HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-ndjson\r\n"
-            b"%bContent-Length: %d\r\n\r\n")
-    encoding = b"Content-Encoding: gzip\r\n" if gzipped else b""
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+def write_requests(path, bodies, headers, target="/log"):
+    head = "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%sContent-Length: %%d\r\n\r\n" % (
+        target, "".join("%s: %s\r\n" % h for h in headers.items()))
     with open(path, "wb") as f, open(path + ".lengths", "w") as lengths:
         for body in bodies:
-            if gzipped:
-                body = gzip.compress(body, 6, mtime=0)
-            request = head % (encoding, len(body)) + body
+            request = (head % len(body)).encode() + body
             f.write(request)
             lengths.write("%d\n" % len(request))
 
 
-def load_bodies(server, path, events, connections, seconds, others):
-    server.clear("log", "log_copy")
+def check_status(server):
+    bad = int(server.sql("SELECT count(*) FROM log WHERE status <> 0"))
+    if bad:
+        raise Failed("%d events were stored with another status than 0" % bad)
+
+
+def load_bodies(server, path, events, connections, seconds, others, *beside):
+    """A round of windtrap's; beside are the tables that what it is compared with has."""
+    server.clear("log", *beside)
     cpu, lsn = server.worker_cpu(), server.lsn()
     with others:
         r = wrk(server, "bodies.lua", connections, seconds, path)
     cpu, lsn = server.worker_cpu() - cpu, server.lsn() - lsn
     stored = server.count("log")
-    if stored < r["requests"] * events:
+    # What was on its way when wrk's time was over is stored, and nobody took the answer.
+    if not 0 <= stored - r["requests"] * events <= connections * events:
         raise Failed("%d events were acknowledged, %d are stored" % (
             r["requests"] * events, stored))
-    bad = int(server.sql("SELECT count(*) FROM log WHERE status <> 0"))
-    if bad:
-        raise Failed("%d events were stored with another status than 0" % bad)
+    check_status(server)
     r["rate"] *= events
     r["others"] = others.seen[-1]
     r["cpu"] = cpu * 1e6 / stored
@@ -448,9 +466,8 @@ def load_copy(server, path, count, others):
 
 
 def section_b(server, rounds, seconds, corpus_size, copy_size):
-    ndjson = {"Content-Type": "application/x-ndjson"}
     two = b'{"n":1}\n{"n":2}\n'
-    status, answer = server.post(two, ndjson)
+    status, answer = server.post(two, NDJSON)
     try:
         taken = status == 200 and json.loads(answer).get("accepted") == 2
     except (ValueError, AttributeError):
@@ -459,7 +476,8 @@ def section_b(server, rounds, seconds, corpus_size, copy_size):
         print("\nB. Bodies of events: skipped, because this windtrap takes no batches: two lines of"
               "\n  NDJSON were answered %d %s" % (status, answer.decode(errors="replace").strip()))
         return
-    status, answer = server.post(gzip.compress(two), dict(ndjson, **{"Content-Encoding": "gzip"}))
+    gzip_headers = dict(NDJSON, **{"Content-Encoding": "gzip"})
+    status, answer = server.post(gzip.compress(two), gzip_headers)
     kinds = (False, True) if status == 200 else (False,)
 
     scratch = server.options.scratch
@@ -471,8 +489,10 @@ def section_b(server, rounds, seconds, corpus_size, copy_size):
     for gzipped in kinds:
         for n in EVENTS_IN_BODY:
             path = os.path.join(scratch, "bodies-%d-%s" % (n, "gzip" if gzipped else "plain"))
-            write_requests(path, [b"".join(lines[i:i + n]) for i in range(0, len(lines), n)],
-                           gzipped)
+            bodies = [b"".join(lines[i:i + n]) for i in range(0, len(lines), n)]
+            if gzipped:
+                bodies = [gzip.compress(body, 6, mtime=0) for body in bodies]
+            write_requests(path, bodies, gzip_headers if gzipped else NDJSON)
             files[n, gzipped] = path
 
     server.sql("SELECT windtrap.create_log_table('log_copy')")
@@ -496,7 +516,8 @@ def section_b(server, rounds, seconds, corpus_size, copy_size):
         for key in files:
             n, gzipped = key
             connections = 8 if n < 1000 else 4
-            ours[key].append(load_bodies(server, files[key], n, connections, seconds, others))
+            ours[key].append(load_bodies(server, files[key], n, connections, seconds, others,
+                                         "log_copy"))
             theirs[key].append(load_copy(server, copy_file, copy_size, others))
             progress("round %d, %4d a body, %s: windtrap %s/s, \\copy %s/s" % (
                 i + 1, n, "gzip" if gzipped else "plain", thousands(ours[key][-1]["rate"]),
@@ -573,9 +594,7 @@ class Mongo:
     def __init__(self, scratch):
         self.data = os.path.join(scratch, "mongo")
         os.mkdir(self.data)
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.process = subprocess.Popen(
             [os.environ["WT_MONGOD"], "--dbpath", self.data, "--port", str(self.port), "--bind_ip",
              "127.0.0.1", "--unixSocketPrefix", self.data, "--wiredTigerCacheSizeGB", "0.25",
@@ -658,7 +677,7 @@ def section_f(server, rounds, seconds):
     corpus = run([sys.executable, os.path.join(BENCH, "corpus"), "--events", "20000"], 120).encode()
     lines = corpus.splitlines(keepends=True)
     bodies = os.path.join(scratch, "bodies")
-    write_requests(bodies, [b"".join(lines[i:i + 1000]) for i in range(0, len(lines), 1000)], False)
+    write_requests(bodies, [b"".join(lines[i:i + 1000]) for i in range(0, len(lines), 1000)], NDJSON)
     server.sql("ALTER SYSTEM SET windtrap.outbox_max_size = 0", "SELECT pg_reload_conf()")
 
     kinds = [("ordinary table", make_local), ("postgres_fdw", make_postgres)]
@@ -768,6 +787,194 @@ def section_f(server, rounds, seconds):
          "CPU", "calm"], rows)
 
 
+# Section P: other senders' protocols
+
+IN_BODY = 1000
+BODY_CONNECTIONS = 4
+
+
+def find_victoria_logs():
+    return os.environ.get("VICTORIA_LOGS") or shutil.which("victoria-logs")
+
+
+class VictoriaLogs:
+    """A VictoriaLogs on this machine, with a directory of its own."""
+
+    def __init__(self, binary, scratch):
+        self.port = free_port()
+        self.url = "http://127.0.0.1:%d/" % self.port
+        self.process = subprocess.Popen(
+            [binary, "-httpListenAddr=127.0.0.1:%d" % self.port, "-loggerLevel=ERROR",
+             "-storageDataPath=" + os.path.join(scratch, "victoria-logs")],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.count()
+                return
+            except OSError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    self.stop()
+                    raise Failed("%s does not start" % binary)
+                time.sleep(0.1)
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=20) as answer:
+            return answer.read().decode()
+
+    def count(self):
+        """How many events it has; what it still had to do with them is done."""
+        self.get("internal/force_flush")
+        return int(json.loads(self.get("select/logsql/query?query=*%7Ccount()%20n"))["n"])
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    def takes(self, target, headers, body):
+        """Whether it takes a body, with all of its events."""
+        before = self.count()
+        status, _ = post(self.port, target, body, headers)
+        return 200 <= status < 300 and self.count() - before == IN_BODY
+
+    def load(self, path, seconds, others):
+        before = self.count()
+        with others:
+            r = wrk(self, "bodies.lua", BODY_CONNECTIONS, seconds, path)
+        taken = self.count() - before
+        if not 0 <= taken - r["requests"] * IN_BODY <= BODY_CONNECTIONS * IN_BODY:
+            raise Failed("VictoriaLogs: %d events were acknowledged, %d are there" % (
+                r["requests"] * IN_BODY, taken))
+        r["rate"] *= IN_BODY
+        r["others"] = others.seen[-1]
+        return r
+
+
+def send_each(server, protocol, bodies):
+    """Each body once: none of its events is lost or in quarantine.  False: nobody is there."""
+    server.clear("log")
+    for body in bodies:
+        status, answer = server.post(body, protocol.headers, protocol.path)
+        if status == 404:
+            return False
+        if not 200 <= status < 300:
+            raise Failed("%s was answered %d %s" % (protocol.name, status,
+                                                    answer.decode(errors="replace")[:300]))
+    stored = server.count("log")
+    if stored != len(bodies) * IN_BODY:
+        raise Failed("%s: %d events were acknowledged, %d are stored" % (
+            protocol.name, len(bodies) * IN_BODY, stored))
+    check_status(server)
+    return True
+
+
+def section_p(server, rounds, seconds, corpus_size, names):
+    import encoders  # which needs a package that nothing else does
+
+    scratch = server.options.scratch
+    if server.sql("SELECT count(*) FROM pg_settings WHERE name = 'windtrap.idempotency_window'") == "1":
+        # Bodies come again and again, and some protocols' events have keys.
+        server.sql("ALTER SYSTEM SET windtrap.idempotency_window = 0", "SELECT pg_reload_conf()")
+    unknown = set(names) - {p.name for p in encoders.PROTOCOLS}
+    if unknown:
+        raise Failed("no such protocol: %s; there are %s" % (
+            ", ".join(unknown), ", ".join(p.name for p in encoders.PROTOCOLS)))
+
+    binary = find_victoria_logs()
+    victoria = VictoriaLogs(binary, scratch) if binary else None
+    try:
+        if victoria:
+            server.beside.append(victoria.process.pid)
+        progress("making %s events" % thousands(corpus_size))
+        corpus = run([sys.executable, os.path.join(BENCH, "corpus"), "--events", str(corpus_size)],
+                     120).encode()
+        # As if they came just now; those of a year ago belong into another partition.
+        shift = time.time() - json.loads(corpus[:corpus.index(b"\n")])["time"]
+        events = [encoders.Event(line, shift) for line in corpus.splitlines()]
+        chunks = [events[i:i + IN_BODY] for i in range(0, len(events), IN_BODY)]
+
+        protocols = []
+        files = {}
+        sizes = {}
+        theirs = {}
+        absent = []
+        for p in (encoders.NDJSON,) + encoders.PROTOCOLS:
+            if names and p.name not in names and p is not encoders.NDJSON:
+                continue
+            bodies = [p.encode(chunk) for chunk in chunks]
+            if not send_each(server, p, bodies):
+                absent.append(p.name)
+                continue
+            protocols.append(p)
+            sizes[p] = sum(map(len, bodies)) / len(events)
+            files[p] = os.path.join(scratch, "bodies-%d" % len(files))
+            write_requests(files[p], bodies, p.headers, p.path)
+            if victoria and p.beside and victoria.takes(p.beside, p.headers, bodies[0]):
+                theirs[p] = files[p] + "-beside"
+                write_requests(theirs[p], bodies, p.headers, p.beside)
+        measure_protocols(server, victoria, rounds, seconds, protocols, files, theirs, sizes, absent)
+    finally:
+        if victoria:
+            server.beside.clear()
+            victoria.stop()
+
+
+def measure_protocols(server, victoria, rounds, seconds, protocols, files, theirs, sizes, absent):
+    ndjson = protocols[0]
+    found = {p: {"ours": [], "ndjson": [], "victoria": []} for p in protocols}
+    others = Others(server)
+    for n in range(rounds):
+        for p in protocols:
+            lists = found[p]
+            if p is not ndjson:
+                lists["ndjson"].append(load_bodies(server, files[ndjson], IN_BODY, BODY_CONNECTIONS,
+                                                   seconds, others))
+            lists["ours"].append(load_bodies(server, files[p], IN_BODY, BODY_CONNECTIONS, seconds,
+                                             others))
+            if p in theirs:
+                lists["victoria"].append(victoria.load(theirs[p], seconds, others))
+            progress("round %d, %s: %s" % (n + 1, p.name, ", ".join(
+                "%s %s/s" % (who, thousands(rs[-1]["rate"])) for who, rs in lists.items() if rs)))
+
+    rows = []
+    for p in protocols:
+        lists = found[p]
+        row = [p.name, "%.0f" % sizes[p]]
+        if p is ndjson:
+            a = calm(lists["ours"])
+            row += [thousands(median(a, "rate")), "", "", "", "", "%.2f" % median(a, "cpu"), "", ""]
+        else:
+            a, b, kept = undisturbed(lists["ours"], lists["ndjson"])
+            ratios = [x["rate"] / y["rate"] for x, y in zip(a, b)]
+            row += [thousands(median(a, "rate")), thousands(median(b, "rate")), kept,
+                    "%.2f" % statistics.median(ratios), "%.2f..%.2f" % (min(ratios), max(ratios)),
+                    "%.2f" % median(a, "cpu"), "%.2f" % median(b, "cpu"),
+                    "%.2f" % statistics.median(y["cpu"] / x["cpu"] for x, y in zip(a, b))]
+        if victoria and p in theirs:
+            a, b, kept = undisturbed(lists["ours"], lists["victoria"])
+            row += [thousands(median(b, "rate")), spread(b), kept, "%.2f" % ratio(a, b)]
+        elif victoria:
+            row += ["", "", "", ""]
+        rows.append(row)
+    notes = [
+        "wrk, 1 thread, %d connections, TCP on loopback; bodies of %s of the corpus's events"
+        % (BODY_CONNECTIONS, thousands(IN_BODY)),
+        "bytes: of an event as it is sent; NDJSON/s: POST /log of the same events, taken in turns;",
+        "CPU: microseconds of the worker an event; ratios: of neighbours, medians of %d rounds of %d s"
+        % (rounds, seconds), str(others)]
+    if absent:
+        notes.append("left out, because this windtrap does not know them: " + ", ".join(absent))
+    if victoria:
+        notes.append("VictoriaLogs/s: the same bodies to its endpoint of that protocol, where it takes them;")
+        notes.append("it acknowledges what is in its memory")
+    else:
+        notes.append("VictoriaLogs is left out: it is not installed (PATH, VICTORIA_LOGS=/path/to/victoria-logs)")
+    print_table("P. Protocols", notes,
+                ["protocol", "bytes", "windtrap/s", "NDJSON/s", "rounds", "ratio", "min..max", "CPU",
+                 "CPU NDJSON", "CPU ratio"] +
+                (["VictoriaLogs/s", "min..max", "rounds", "ratio"] if victoria else []), rows)
+
+
 def fsync_us(directory):
     """What one durable write of 8 kB costs here."""
     path = os.path.join(directory, "fsync-probe")
@@ -815,7 +1022,8 @@ def main():
     parser.add_argument("--scratch")
     parser.add_argument("--settings")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--section", choices=("A", "B", "F"))
+    parser.add_argument("--section", choices=("A", "B", "F", "P"))
+    parser.add_argument("--protocol", action="append", default=[])
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
@@ -828,9 +1036,14 @@ def main():
         fill_wal(server, 1000)
         if options.section == "F":
             section_f(server, rounds if options.quick else 3, seconds)
-        if options.section not in ("B", "F"):
+        if options.section == "P":
+            if options.quick:
+                section_p(server, 3, 2, 10000, options.protocol)
+            else:
+                section_p(server, 5, 3, 30000, options.protocol)
+        if options.section in (None, "A"):
             section_a(server, rounds, seconds)
-        if options.section not in ("A", "F"):
+        if options.section in (None, "B"):
             if options.quick:
                 section_b(server, 3, 2, 20000, 100000)
             else:

@@ -161,6 +161,7 @@ sub refused_beside
 SKIP: {
 	my ($pid) = worker_pids($node);
 	my $has_prlimit = -x '/usr/bin/prlimit';
+	skip 'a sanitizer ends a process that has no memory', 1 if $ENV{WT_SANITIZE};
 	skip 'there is no prlimit', 1 if !$has_prlimit || $^O ne 'linux';
 	my $limit = sub { command('/usr/bin/prlimit', '--pid', $pid, "--as=$_[0]:unlimited") };
 	my ($size) = slurp_file("/proc/$pid/status") =~ /^VmSize:\s+(\d+) kB/m;

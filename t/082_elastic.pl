@@ -157,6 +157,23 @@ for my $name (grep { capture($_) =~ m{^(?:GET|HEAD) .*(?:elastic|es)}s } grep { 
 	is(scalar(grep { $_->{status} != 0 } @rows), 0, 'all of them are good');
 }
 
+# Actions that are repeated, and others between them.
+{
+	truncate_log();
+	my ($n, @lines) = (0);
+	for my $action (
+		('{"create":{}}') x 3, '{"create":{"_id":"own"}}', ('{"create":{}}') x 2, ('{"index":{"_index":"other"}}') x 3,
+		'{"create":{"_id":"a"}}', '{"create":{"_id":"b"}}', ('{"create":{}}') x 3)
+	{
+		push @lines, $action, { n => ++$n };
+	}
+	my $answer = bulk(\@lines);
+	my @rows = is_stored($answer, $n, 'repeated actions');
+	my %ids = map { $_->{data}{elastic}{id} => 1 } @rows;
+	is(scalar keys %ids, $n, 'each has an id of its own');
+	is_deeply([ map { $_->[0] } items($answer) ], [ map { $_->{data}{elastic}{op} } @rows ], 'and an item of its op');
+}
+
 # Members of an action that are called as ours are.
 truncate_log();
 bulk([ '{"index":{"_index":"i","id":"x","op":"y","index":"z","op":"w"}}', {} ]);

@@ -80,6 +80,17 @@ wt_text_repair(const char *text, size_t length, char *out)
 	return written;
 }
 
+/* Whether eight bytes are ASCII, without a NUL. */
+static inline bool
+is_ascii_word(const unsigned char *p)
+{
+	uint64_t w;
+
+	memcpy(&w, p, 8);
+	return (w & UINT64_C(0x8080808080808080)) == 0 &&
+		   ((w - UINT64_C(0x0101010101010101)) & ~w & UINT64_C(0x8080808080808080)) == 0;
+}
+
 size_t
 wt_text_valid_prefix(const char *text, size_t length)
 {
@@ -90,18 +101,13 @@ wt_text_valid_prefix(const char *text, size_t length)
 	{
 		int n;
 
-		/* Eight bytes of ASCII without a NUL at a time. */
-		while (i + 8 <= length)
-		{
-			uint64_t w;
-
-			memcpy(&w, p + i, 8);
-			if ((w & UINT64_C(0x8080808080808080)) != 0 ||
-				((w - UINT64_C(0x0101010101010101)) & ~w &
-				 UINT64_C(0x8080808080808080)) != 0)
-				break;
+		while (i + 8 <= length && is_ascii_word(p + i))
 			i += 8;
-		}
+		/* The last ones again with what is left, else what stands before another character. */
+		if (i + 8 > length && length >= 8 && is_ascii_word(p + length - 8))
+			break;
+		while (i < length && (unsigned char) (p[i] - 1) < 0x7F)
+			i++;
 		if (i >= length)
 			break;
 		if (p[i] == 0)

@@ -773,7 +773,7 @@ wt_decode_next(WtDecoder *decoder, WtJson *json)
 		return WT_DECODE_END;
 	if (!decoder->protocol)
 		return wt_decode_body(decoder, json);
-	memset(&decoder->decoded, 0, sizeof(decoder->decoded));
+	memset(&decoder->decoded, 0, offsetof(WtDecoded, note) + 1);
 	decoder->batch = true;
 	return next_of_protocol(decoder, json);
 }

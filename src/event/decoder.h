@@ -41,9 +41,9 @@ typedef struct WtDecoded
 	bool same_context; /* what surrounds it is what surrounded the one before */
 	bool has_time;	   /* the event says when it happened: */
 	int64_t time_us;   /* µs since 1970-01-01 UTC */
-	char note[200];	   /* for who reads the row; empty: none */
 	const char *key;   /* who sends it again sends the same bytes; NULL: it has none */
 	size_t key_length;
+	char note[200]; /* for who reads the row; empty: none; the last member */
 } WtDecoded;
 
 /* Words that a protocol's decoder has for itself. */

@@ -99,7 +99,14 @@ static void
 format_time(WtEnvelope *envelope, int64 received_us)
 {
 	pg_time_t second = received_us / USECS_PER_SEC;
+	int fraction = (int) (received_us % USECS_PER_SEC);
 
+	/* A clock can be wrong enough to show a time before 1970. */
+	if (fraction < 0)
+	{
+		second--;
+		fraction += USECS_PER_SEC;
+	}
 	if (second != formatted.second || session_timezone != formatted.zone)
 	{
 		struct pg_tm *tm = pg_localtime(&second, session_timezone);
@@ -118,7 +125,7 @@ format_time(WtEnvelope *envelope, int64 received_us)
 		formatted.zone = session_timezone;
 	}
 	snprintf(envelope->time, sizeof(envelope->time), "%s.%06d%s", formatted.date,
-			 (int) (received_us % USECS_PER_SEC), formatted.offset);
+			 fraction, formatted.offset);
 	envelope->timezone = pg_get_timezone_name(session_timezone);
 }
 
@@ -394,8 +401,14 @@ write_data(const WtEnvelope *envelope, const WtJson *json, uint32 event,
 	add_string(members, &n, "timezone", envelope->timezone);
 	if (endpoint && envelope->context.len > 0)
 	{
+		int shorter = n;
+
+		/* Short names come first: those before it stay where they are. */
 		add_container(members, &n, endpoint->name, &envelope->context);
-		n = wt_jsonb_sort_members(members, n);
+		while (shorter > 0 &&
+			   members[shorter - 1].name_length >= members[n - 1].name_length)
+			shorter--;
+		n = shorter + wt_jsonb_sort_members(members + shorter, n - shorter);
 	}
 	Assert(n <= ENVELOPE_MEMBERS);
 

@@ -597,6 +597,8 @@ wt_json_parse_value(WtJson *json, const char *text, size_t length, size_t limit,
 	parse.levels = WT_JSON_MAX_DEPTH;
 	parse.error = error;
 	r = read_tokens(&parse);
+	if (r == WT_JSON_OK)
+		json->n_checked = json->n_tokens;
 	/* What is wrong only because reading stopped at the limit is not wrong; and a number
 	 * that ends there may go on. */
 	if (length > limit && (r == WT_JSON_BAD ? parse.ran_out
@@ -661,6 +663,8 @@ wt_json_append(WtJson *json, const char *text, size_t length, int levels,
 		json->scratch_used = used;
 		json->repaired = repaired;
 	}
+	else if (json->n_checked == n_tokens)
+		json->n_checked = json->n_tokens;
 	return r;
 }
 

@@ -68,6 +68,16 @@ extern bool wt_build_parse(WtBuild *build, const char *text, size_t length);
 /* Takes back the last value, which is token i. */
 extern void wt_build_undo(WtBuild *build, uint32_t i);
 
+/*
+ * Says of all that was added so far that it came from the parser, or is not going to be stored:
+ * its text need not be looked at again.
+ */
+static inline void
+wt_build_checked(WtBuild *build)
+{
+	build->json->n_checked = build->json->n_tokens;
+}
+
 /* Where the next value will be. */
 static inline uint32_t
 wt_build_next(const WtBuild *build)

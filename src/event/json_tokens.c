@@ -12,6 +12,7 @@ bool
 wt_json_begin(WtJson *json, size_t scratch)
 {
 	json->n_tokens = 0;
+	json->n_checked = 0;
 	json->scratch_used = 0;
 	json->repaired = false;
 	if (json->scratch_size < scratch)
@@ -98,7 +99,7 @@ wt_json_repair(WtJson *json, const WtJsonToken **unfit)
 	size_t needed = 0;
 
 	*unfit = NULL;
-	for (uint32_t i = 0; i < json->n_tokens; i++)
+	for (uint32_t i = json->n_checked; i < json->n_tokens; i++)
 	{
 		const WtJsonToken *t = &json->tokens[i];
 
@@ -113,10 +114,13 @@ wt_json_repair(WtJson *json, const WtJsonToken **unfit)
 		needed += 3 * (size_t) t->length;
 	}
 	if (needed == 0)
+	{
+		json->n_checked = json->n_tokens;
 		return true;
+	}
 	if (!wt_json_move_scratch(json, json->scratch_used, json->scratch_used + needed))
 		return false;
-	for (uint32_t i = 0; i < json->n_tokens; i++)
+	for (uint32_t i = json->n_checked; i < json->n_tokens; i++)
 	{
 		WtJsonToken *t = &json->tokens[i];
 		char *out = json->scratch + json->scratch_used;
@@ -129,6 +133,7 @@ wt_json_repair(WtJson *json, const WtJsonToken **unfit)
 		json->scratch_used += t->length;
 	}
 	json->repaired = true;
+	json->n_checked = json->n_tokens;
 	return true;
 }
 

@@ -47,7 +47,8 @@ typedef struct WtJson
 	WtJsonToken *tokens;
 	uint32_t n_tokens;
 	uint32_t max_tokens;
-	char *scratch; /* strings that had escapes */
+	uint32_t n_checked; /* strings of so many tokens can be stored, the parser knows */
+	char *scratch;		/* strings that had escapes */
 	size_t scratch_used;
 	size_t scratch_size;
 	bool repair;   /* the caller's: what in strings cannot be stored becomes U+FFFD */
@@ -112,7 +113,7 @@ extern bool wt_json_move_scratch(WtJson *json, size_t used, size_t size);
 /*
  * Repairs, with json->repair, all strings of the tokens that cannot be stored, wherever they
  * lie.  *unfit is set to the first such token where there is no repair, else to NULL; false
- * is given for want of memory.
+ * is given for want of memory.  What the parser has read first of all is not looked at again.
  */
 extern bool wt_json_repair(WtJson *json, const WtJsonToken **unfit);
 

@@ -69,21 +69,21 @@ write_number(StringInfo buffer, const WtJsonToken *t)
 	Numeric number;
 	uint32 size;
 
-	/* int64 holds any 18 digits. */
-	if (t->length <= 18)
+	/* uint64 holds any 19 digits. */
+	if (t->length <= 19)
 	{
 		const char *p = t->u.text;
 		const char *end = p + t->length;
 		bool negative = (*p == '-');
-		int64 n = 0;
+		uint64 n = 0;
 
 		if (negative)
 			p++;
 		while (p < end && *p >= '0' && *p <= '9')
-			n = n * 10 + (*p++ - '0');
-		if (p == end)
+			n = n * 10 + (uint64) (*p++ - '0');
+		if (p == end && n <= PG_INT64_MAX)
 		{
-			number = int64_to_numeric(negative ? -n : n);
+			number = int64_to_numeric(negative ? -(int64) n : (int64) n);
 			goto write;
 		}
 	}

@@ -16,19 +16,12 @@ wt_protobuf_begin(WtProtobuf *message, const char *bytes, size_t length)
 }
 
 static bool
-read_varint(WtProtobuf *message, uint64_t *value)
+read_long_varint(WtProtobuf *message, uint64_t *value)
 {
 	const unsigned char *p = (const unsigned char *) message->next;
 	size_t left = (size_t) (message->end - message->next);
 	uint64_t v = 0;
 
-	/* Most are of one byte. */
-	if (left > 0 && p[0] < 0x80)
-	{
-		message->next++;
-		*value = p[0];
-		return true;
-	}
 	for (size_t i = 0; i < left && i < MAX_VARINT; i++)
 	{
 		v |= (uint64_t) (p[i] & 0x7F) << (7 * i);
@@ -42,8 +35,18 @@ read_varint(WtProtobuf *message, uint64_t *value)
 	return false;
 }
 
+/* Most are of one byte. */
+static inline bool
+read_varint(WtProtobuf *message, uint64_t *value)
+{
+	if (message->next == message->end || (signed char) *message->next < 0)
+		return read_long_varint(message, value);
+	*value = (unsigned char) *message->next++;
+	return true;
+}
+
 /* An integer of n bytes, the lowest first. */
-static bool
+static inline bool
 read_fixed(WtProtobuf *message, size_t n, uint64_t *value)
 {
 	const unsigned char *p = (const unsigned char *) message->next;
@@ -58,7 +61,7 @@ read_fixed(WtProtobuf *message, size_t n, uint64_t *value)
 	return true;
 }
 
-static bool
+static inline bool
 read_field(WtProtobuf *message, WtProtobufField *field)
 {
 	uint64_t tag;

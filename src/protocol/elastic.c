@@ -644,13 +644,17 @@ write_segment(WtBuffer *out, const WtSegment *segment)
 	wt_buffer_json(out, name, segment->text ? wt_segment_unescape(segment, name) : 0);
 }
 
-/* The members of an item, or of the answer to a single document; item: NULL for that. */
-static void
+/*
+ * The members of an item, or of the answer to a single document; item: NULL for that.  Gives
+ * where in out the id stands if it is one of ours; 0: there is none.
+ */
+static size_t
 write_fields(WtBuffer *out, const WtRequest *request, const Place *place,
 			 const WtJson *json, const WtBulkItem *item, WtBulkOp op, uint64_t n,
 			 unsigned int fields)
 {
 	char separator = '{';
+	size_t id_at = 0;
 
 	for (size_t i = 0; i < sizeof(field_names) / sizeof(field_names[0]); i++)
 	{
@@ -674,13 +678,16 @@ write_fields(WtBuffer *out, const WtRequest *request, const Place *place,
 					write_segment(out, &place->index);
 				break;
 			case 1:
-				make_id(request, n, id);
 				if (t)
 					wt_buffer_json(out, t->u.text, t->length);
 				else if (place->id.text)
 					write_segment(out, &place->id);
 				else
+				{
+					make_id(request, n, id);
+					id_at = out->length + 1;
 					wt_buffer_json(out, id, sizeof(id));
+				}
 				break;
 			case 2:
 				wt_buffer_add(out, "1", 1);
@@ -693,8 +700,10 @@ write_fields(WtBuffer *out, const WtRequest *request, const Place *place,
 				wt_buffer_add(out, wt_bulk_ops[op].status == 201 ? "201" : "200", 3);
 		}
 	}
+	return id_at;
 }
 
+/* Most bodies repeat one action: its item is written once, and only the id put in anew. */
 static void
 write_items(WtBuffer *out, const WtOutcome *outcome, unsigned int fields)
 {
@@ -704,6 +713,9 @@ write_items(WtBuffer *out, const WtOutcome *outcome, unsigned int fields)
 	const char *end = decoder->body + decoder->length;
 	WtJson json = {.repair = true};
 	WtBulkItem item = {.good = false};
+	WtLine action = {NULL, 0}; /* that of text */
+	WtBuffer text = {0};	   /* an item, after a comma */
+	size_t id_at = 0;		   /* where in it the id of ours stands; 0: it has none */
 	uint64_t n = 0;
 	WtBulkStep step;
 
@@ -713,15 +725,28 @@ write_items(WtBuffer *out, const WtOutcome *outcome, unsigned int fields)
 	{
 		WtBulkOp op = item.good ? item.op : WT_BULK_INDEX;
 
-		wt_buffer_text(out, n > 0 ? ",{\"" : "{\"");
-		wt_buffer_text(out, wt_bulk_ops[op].name);
-		wt_buffer_add(out, "\":", 2);
-		write_fields(out, outcome->request, &place, &json, &item, op, n, fields);
-		wt_buffer_add(out, "}}", 2);
+		if (id_at > 0 && item.action.length == action.length &&
+			memcmp(item.action.text, action.text, action.length) == 0)
+			make_id(outcome->request, n, text.data + id_at);
+		else
+		{
+			text.length = 0;
+			wt_buffer_text(&text, ",{\"");
+			wt_buffer_text(&text, wt_bulk_ops[op].name);
+			wt_buffer_add(&text, "\":", 2);
+			id_at = write_fields(&text, outcome->request, &place, &json, &item, op, n,
+								 fields);
+			wt_buffer_add(&text, "}}", 2);
+			action = item.action;
+			out->failed |= text.failed;
+		}
+		if (!out->failed)
+			wt_buffer_add(out, text.data + (n == 0), text.length - (n == 0));
 		n++;
 	}
 	if (step == WT_BULK_OUT_OF_MEMORY)
 		out->failed = true;
+	wt_buffer_free(&text);
 	wt_json_shrink(&json, 0);
 }
 

@@ -89,7 +89,10 @@ add_line(WtBuild *build, const WtLokiFormat *format, const WtLokiEntry *entry,
 		return true;
 	object = wt_build_next(build);
 	if (wt_build_parse(build, t->u.text, t->length))
+	{
 		decoded->event = object;
+		wt_build_checked(build); /* the line as text is not stored */
+	}
 	return true;
 }
 

@@ -218,13 +218,18 @@ wire_of(WtOtlpKind kind)
 static bool build_members(WtBuild *build, const WtOtlpMember *members, const char *bytes,
 						  size_t length, WtOtlpTimes *times);
 
-/* All fields of the member, the first of which is followed by what is left of a message. */
+/*
+ * All fields of the member, the first of which is followed by what is left of a message; of
+ * which those are passed that follow the first without another between them.
+ */
 static bool
-build_repeated(WtBuild *build, const WtOtlpMember *member, WtProtobuf message,
+build_repeated(WtBuild *build, const WtOtlpMember *member, WtProtobuf *rest,
 			   WtProtobufField first)
 {
 	bool attributes = member->kind == WT_OTLP_ATTRIBUTES;
+	WtProtobuf message = *rest;
 	WtProtobufField field = first;
+	bool together = true;
 	bool good = true;
 
 	wt_build_key(build, member->snake);
@@ -232,7 +237,12 @@ build_repeated(WtBuild *build, const WtOtlpMember *member, WtProtobuf message,
 	do
 	{
 		if (!wt_protobuf_is(&field, member->number, WT_PROTOBUF_BYTES))
+		{
+			together = false;
 			continue;
+		}
+		if (together)
+			rest->next = message.next;
 		if (attributes)
 			good = build_attribute(build, field.bytes, field.length);
 		else if (member->kind == WT_OTLP_TEXTS)
@@ -309,7 +319,7 @@ build_members(WtBuild *build, const WtOtlpMember *members, const char *bytes,
 		else if ((built & UINT32_C(1) << member->number) == 0)
 		{
 			built |= UINT32_C(1) << member->number;
-			good = build_repeated(build, member, message, field);
+			good = build_repeated(build, member, &message, field);
 		}
 		if (!good)
 			return false;

@@ -91,6 +91,9 @@ static struct
 	Oid owner;
 	char name[4 * NAMEDATALEN]; /* windtrap.table when it was looked up */
 	SPIPlanPtr plan;
+	bool durable;	 /* false: look again whether all of its partitions are */
+	Oid *partitions; /* it and all beneath it, ascending */
+	int n_partitions;
 } target;
 
 static char failure[256];
@@ -98,11 +101,19 @@ static bool callbacks_registered;
 static bool inserting;	 /* what is raised is raised by the table */
 static bool taking_keys; /* what is raised is raised by somebody who has the same keys */
 
+/*
+ * What changes a partition alone says nothing of the table: SET UNLOGGED does.  It may have
+ * been a VACUUM, so the plan is kept.
+ */
 static void
 forget_target(Datum arg, Oid relation)
 {
 	if (relation == InvalidOid || relation == target.relation)
-		target.valid = false;
+		target.valid = target.durable = false;
+	else if (target.n_partitions > 0 &&
+			 bsearch(&relation, target.partitions, (size_t) target.n_partitions,
+					 sizeof(Oid), oid_cmp))
+		target.durable = false;
 }
 
 /* A role that is dropped or renamed, a schema that is: whatever it is, look again. */
@@ -171,16 +182,31 @@ create_table(const RangeVar *name)
 	return RangeVarGetRelid(name, NoLock, false);
 }
 
-/* Every partition must be as durable as an acknowledgement says. */
+/*
+ * Every partition must be as durable as an acknowledgement says.  They are noted before they
+ * are looked at, so that what changes in between is noticed.
+ */
 static void
-check_partitions(Oid relation)
+check_partitions(void)
 {
 	List *partitions;
 	ListCell *cell;
+	int n = 0;
 
-	if (get_rel_relkind(relation) != RELKIND_PARTITIONED_TABLE)
+	target.n_partitions = 0;
+	target.durable = true;
+	if (get_rel_relkind(target.relation) != RELKIND_PARTITIONED_TABLE)
 		return;
-	partitions = find_all_inheritors(relation, NoLock, NULL);
+	partitions = find_all_inheritors(target.relation, NoLock, NULL);
+	if (target.partitions)
+		pfree(target.partitions);
+	target.partitions = NULL;
+	target.partitions = MemoryContextAlloc(TopMemoryContext,
+										   sizeof(Oid) * (Size) list_length(partitions));
+	list_sort(partitions, list_oid_cmp);
+	foreach (cell, partitions)
+		target.partitions[n++] = lfirst_oid(cell);
+	target.n_partitions = n;
 	foreach (cell, partitions)
 	{
 		char persistence = get_rel_persistence(lfirst_oid(cell));
@@ -232,7 +258,7 @@ look_up_target(void)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the table %s was just dropped", wt_log_table_quote(name))));
 	wt_log_table_check(target.relation);
-	check_partitions(target.relation);
+	check_partitions();
 	wt_fault_of_table(target.relation);
 
 	plan = wt_insert_prepare(psprintf("INSERT INTO %s (event_timestamp, data, status) "
@@ -268,7 +294,11 @@ find_target(void)
 			/* Getting the lock brings the news of what has changed before. */
 			LockRelationOid(target.relation, RowExclusiveLock);
 			if (target.valid && SPI_plan_is_valid(target.plan))
+			{
+				if (!target.durable)
+					check_partitions();
 				return;
+			}
 		}
 		look_up_target();
 	}
@@ -290,6 +320,9 @@ insert_rows(WtRow *const *rows, int n_rows)
 	inserting = true;
 	wt_insert_execute(target.plan, target.owner);
 	inserting = false;
+	/* Where it waited for a partition's lock that may be another one now; from here on it stays. */
+	if (!target.durable)
+		check_partitions();
 	tuplestore_end(batch);
 	SPI_finish();
 }
