@@ -334,8 +334,6 @@ wt_build_undo(WtBuild *build, uint32_t i)
 	build->json->n_tokens = i;
 	if (build->json->n_checked > i)
 		build->json->n_checked = i;
-	if (build->json->n_checked > i)
-		build->json->n_checked = i;
 	if (build->depth > 0)
 		build->json->tokens[build->open[build->depth - 1]].length--;
 }
