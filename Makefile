@@ -132,6 +132,7 @@ OBJS = \
 	src/worker/job_body.o \
 	src/worker/job_events.o \
 	src/worker/launcher.o \
+	src/worker/listening.o \
 	src/worker/tokens.o \
 	src/worker/worker.o
 

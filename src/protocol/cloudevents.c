@@ -55,14 +55,6 @@ find(const WtRequest *request, WtMatch *match)
 	return true;
 }
 
-static void
-refuse(const WtRequest *request, WtReason reason, const char *sentence, WtWords *words)
-{
-	(void) request;
-	(void) reason;
-	wt_words_error(words, sentence);
-}
-
 /* Notes what the sender would send again: the attributes are the object at token i. */
 static bool
 take_key(WtDecoded *decoded, WtJson *json, uint32_t i)
@@ -244,7 +236,7 @@ next(WtDecoder *decoder, WtJson *json)
 }
 
 const WtProtocol wt_cloudevents = {
-	.endpoint = {.name = "cloudevents", .find = find, .refuse = refuse},
+	.endpoint = {.name = "cloudevents", .find = find, .refuse = wt_refuse_as_json},
 	.next = next,
 	.answer = wt_words_accepted,
 };

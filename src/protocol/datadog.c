@@ -7,8 +7,6 @@
  */
 #include <string.h>
 
-#include "event/decode.h"
-#include "event/own_time.h"
 #include "protocol/protocol.h"
 
 static bool
@@ -16,15 +14,10 @@ find(const WtRequest *request, WtMatch *match)
 {
 	static const char input[] = "/v1/input/";
 	const char *path = request->path;
-	const char *method = request->method;
 
 	if (wt_path_is(path, "/api/v1/validate"))
 	{
-		match->allow = "GET, HEAD, OPTIONS";
-		match->route = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0
-						   ? WT_ROUTE_CHECK
-					   : strcmp(method, "OPTIONS") == 0 ? WT_ROUTE_OPTIONS
-														: WT_ROUTE_BAD_METHOD;
+		wt_match_read(request, match, WT_ROUTE_CHECK);
 		return true;
 	}
 	if (strncmp(path, input, sizeof(input) - 1) == 0 && path[sizeof(input) - 1] != '\0' &&
@@ -35,11 +28,7 @@ find(const WtRequest *request, WtMatch *match)
 	}
 	else if (!wt_path_is(path, "/api/v2/logs") && !wt_path_is(path, "/v1/input"))
 		return false;
-	match->allow = "POST, HEAD, OPTIONS";
-	match->route = strcmp(method, "POST") == 0		? WT_ROUTE_EVENTS
-				   : strcmp(method, "HEAD") == 0	? WT_ROUTE_PROBE
-				   : strcmp(method, "OPTIONS") == 0 ? WT_ROUTE_OPTIONS
-													: WT_ROUTE_BAD_METHOD;
+	wt_match_events(request, match);
 	return true;
 }
 
@@ -93,17 +82,6 @@ probe(const WtRequest *request, const char *trouble, WtWords *words)
 		words->status = 503;
 }
 
-static WtDecodeResult
-next(WtDecoder *decoder, WtJson *json)
-{
-	WtDecodeResult result = wt_decode_json(decoder, json);
-	uint32_t time;
-
-	if (result == WT_DECODE_EVENT && wt_json_find(json, 0, "timestamp", &time))
-		wt_decode_time(decoder, &json->tokens[time]);
-	return result;
-}
-
 static void
 answer(const WtOutcome *outcome, WtWords *words)
 {
@@ -123,6 +101,6 @@ const WtProtocol wt_datadog = {
 				 .refuse = refuse,
 				 .probe = probe,
 				 .token_header = "DD-API-KEY"},
-	.next = next,
+	.next = wt_next_json_with_timestamp,
 	.answer = answer,
 };

@@ -57,31 +57,8 @@ find(const WtRequest *request, WtMatch *match)
 	if (strcmp(request->method, "POST") == 0 &&
 		(!declared || strncasecmp(declared, type, sizeof(type) - 1) != 0))
 		return false;
-	match->allow = "POST, HEAD, OPTIONS";
-	match->route = strcmp(request->method, "POST") == 0		 ? WT_ROUTE_EVENTS
-				   : strcmp(request->method, "HEAD") == 0	 ? WT_ROUTE_PROBE
-				   : strcmp(request->method, "OPTIONS") == 0 ? WT_ROUTE_OPTIONS
-															 : WT_ROUTE_BAD_METHOD;
+	wt_match_events(request, match);
 	return true;
-}
-
-/* The uploader prints it. */
-static void
-refuse(const WtRequest *request, WtReason reason, const char *sentence, WtWords *words)
-{
-	(void) request;
-	(void) reason;
-	words->type = "text/plain; charset=utf-8";
-	wt_buffer_text(&words->body, sentence);
-	wt_buffer_text(&words->body, "\n");
-}
-
-static void
-probe(const WtRequest *request, const char *trouble, WtWords *words)
-{
-	(void) request;
-	if (trouble)
-		words->status = 503;
 }
 
 typedef enum Read
@@ -313,7 +290,7 @@ answer(const WtOutcome *outcome, WtWords *words)
 	if (outcome->n_refused > 0)
 	{
 		words->status = 400;
-		refuse(outcome->request, WT_REASON_TABLE, outcome->first_error, words);
+		wt_words_text(words, outcome->first_error);
 		return;
 	}
 	words->status = 202;
@@ -323,8 +300,8 @@ answer(const WtOutcome *outcome, WtWords *words)
 const WtProtocol wt_journald = {
 	.endpoint = {.name = "journald",
 				 .find = find,
-				 .refuse = refuse,
-				 .probe = probe,
+				 .refuse = wt_refuse_as_text,
+				 .probe = wt_probe_silently,
 				 .streams = true},
 	.next = next,
 	.answer = answer,

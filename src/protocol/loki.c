@@ -19,37 +19,16 @@ _Static_assert(sizeof(WtLokiState) <= sizeof(((WtDecoder *) 0)->state),
 static bool
 find(const WtRequest *request, WtMatch *match)
 {
-	const char *method = request->method;
-	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-
 	if (wt_path_is(request->path, "/ready") || wt_path_is(request->path, "/loki/ready"))
 	{
-		match->allow = "GET, HEAD, OPTIONS";
-		match->route = reads							? WT_ROUTE_PROBE
-					   : strcmp(method, "OPTIONS") == 0 ? WT_ROUTE_OPTIONS
-														: WT_ROUTE_BAD_METHOD;
+		wt_match_read(request, match, WT_ROUTE_PROBE);
 		return true;
 	}
 	if (!wt_path_is(request->path, "/loki/api/v1/push") &&
 		!wt_path_is(request->path, "/api/prom/push"))
 		return false;
-	match->allow = "POST, HEAD, OPTIONS";
-	match->route = strcmp(method, "POST") == 0		? WT_ROUTE_EVENTS
-				   : strcmp(method, "HEAD") == 0	? WT_ROUTE_PROBE
-				   : strcmp(method, "OPTIONS") == 0 ? WT_ROUTE_OPTIONS
-													: WT_ROUTE_BAD_METHOD;
+	wt_match_events(request, match);
 	return true;
-}
-
-/* Loki's errors are text. */
-static void
-refuse(const WtRequest *request, WtReason reason, const char *sentence, WtWords *words)
-{
-	(void) request;
-	(void) reason;
-	words->type = "text/plain; charset=utf-8";
-	wt_buffer_text(&words->body, sentence);
-	wt_buffer_text(&words->body, "\n");
 }
 
 static void
@@ -245,14 +224,17 @@ answer(const WtOutcome *outcome, WtWords *words)
 	if (outcome->n_refused > 0)
 	{
 		words->status = 400;
-		refuse(outcome->request, WT_REASON_TABLE, outcome->first_error, words);
+		wt_words_text(words, outcome->first_error);
 		return;
 	}
 	words->status = 204;
 }
 
 const WtProtocol wt_loki = {
-	.endpoint = {.name = "loki", .find = find, .refuse = refuse, .probe = probe},
+	.endpoint = {.name = "loki",
+				 .find = find,
+				 .refuse = wt_refuse_as_text,
+				 .probe = probe},
 	.unpack = unpack,
 	.next = next,
 	.answer = answer,

@@ -65,6 +65,28 @@ extern void wt_words_error(WtWords *words, const char *sentence);
 /* An answer as WindTrap itself has it: {"accepted":N}, with what was not stored as it is. */
 extern void wt_words_accepted(const WtOutcome *outcome, WtWords *words);
 
+/* What some senders print as it is: the sentence as text. */
+extern void wt_words_text(WtWords *words, const char *sentence);
+
+/* For refuse: the sentence in either of these. */
+extern void wt_refuse_as_json(const WtRequest *request, WtReason reason,
+							  const char *sentence, WtWords *words);
+extern void wt_refuse_as_text(const WtRequest *request, WtReason reason,
+							  const char *sentence, WtWords *words);
+
+/* For probe: nothing but the status. */
+extern void wt_probe_silently(const WtRequest *request, const char *trouble,
+							  WtWords *words);
+
+/* For find: the path takes events by POST, and HEAD asks whether it would. */
+extern void wt_match_events(const WtRequest *request, WtMatch *match);
+
+/* For find: the path is only read, by GET and HEAD, on this route. */
+extern void wt_match_read(const WtRequest *request, WtMatch *match, WtRoute route);
+
+/* Decodes the next event of a body of JSON, whose member `timestamp` is its own time. */
+extern WtDecodeResult wt_next_json_with_timestamp(WtDecoder *decoder, WtJson *json);
+
 /* Whether a path is exactly this, but for a slash at its end. */
 extern bool wt_path_is(const char *path, const char *exact);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "event/decode.h"
+#include "event/own_time.h"
 #include "protocol/protocol.h"
 
 extern const WtProtocol wt_cloudevents;
@@ -61,6 +63,74 @@ wt_words_accepted(const WtOutcome *outcome, WtWords *words)
 		wt_buffer_json(&words->body, outcome->first_error, strlen(outcome->first_error));
 	}
 	wt_buffer_text(&words->body, "}\n");
+}
+
+void
+wt_words_text(WtWords *words, const char *sentence)
+{
+	words->type = "text/plain; charset=utf-8";
+	wt_buffer_text(&words->body, sentence);
+	wt_buffer_text(&words->body, "\n");
+}
+
+void
+wt_refuse_as_json(const WtRequest *request, WtReason reason, const char *sentence,
+				  WtWords *words)
+{
+	(void) request;
+	(void) reason;
+	wt_words_error(words, sentence);
+}
+
+void
+wt_refuse_as_text(const WtRequest *request, WtReason reason, const char *sentence,
+				  WtWords *words)
+{
+	(void) request;
+	(void) reason;
+	wt_words_text(words, sentence);
+}
+
+void
+wt_probe_silently(const WtRequest *request, const char *trouble, WtWords *words)
+{
+	(void) request;
+	if (trouble)
+		words->status = 503;
+}
+
+void
+wt_match_events(const WtRequest *request, WtMatch *match)
+{
+	const char *method = request->method;
+
+	match->allow = "POST, HEAD, OPTIONS";
+	match->route = strcmp(method, "POST") == 0		? WT_ROUTE_EVENTS
+				   : strcmp(method, "HEAD") == 0	? WT_ROUTE_PROBE
+				   : strcmp(method, "OPTIONS") == 0 ? WT_ROUTE_OPTIONS
+													: WT_ROUTE_BAD_METHOD;
+}
+
+void
+wt_match_read(const WtRequest *request, WtMatch *match, WtRoute route)
+{
+	const char *method = request->method;
+
+	match->allow = "GET, HEAD, OPTIONS";
+	match->route = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ? route
+				   : strcmp(method, "OPTIONS") == 0 ? WT_ROUTE_OPTIONS
+													: WT_ROUTE_BAD_METHOD;
+}
+
+WtDecodeResult
+wt_next_json_with_timestamp(WtDecoder *decoder, WtJson *json)
+{
+	WtDecodeResult result = wt_decode_json(decoder, json);
+	uint32_t time;
+
+	if (result == WT_DECODE_EVENT && wt_json_find(json, 0, "timestamp", &time))
+		wt_decode_time(decoder, &json->tokens[time]);
+	return result;
 }
 
 bool

@@ -13,7 +13,6 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
-#include <sys/resource.h>
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -24,7 +23,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
@@ -38,6 +36,7 @@
 #include "http/auth.h"
 #include "worker/batch.h"
 #include "worker/condition.h"
+#include "worker/listening.h"
 #include "base/compat.h"
 #include "base/identity.h"
 #include "http/listener.h"
@@ -46,7 +45,6 @@
 #include "views/refused_view.h"
 #include "base/process.h"
 #include "base/settings.h"
-#include "base/settings_files.h"
 #include "base/shared.h"
 #include "output/stdout.h"
 #include "store/absence.h"
@@ -92,26 +90,15 @@
 #define KEPT_MEMORY (256 * 1024)
 #define IDLE_SHRINK 10000
 
-/* Descriptors left to PostgreSQL and to the process beside the connections'. */
-#define RESERVED_DESCRIPTORS 32
-
 static WtListener *listener;
 static WtAuth *auth;
 static WaitEventSet *wait_events;
 
-static int my_number; /* as in WtShared */
 static bool namespace_changed = true;
 static bool extension_present;
 static const char extension_missing[] =
 	"the extension windtrap is not installed in the database";
 static char database_name[NAMEDATALEN];
-static char listening_addresses[1024]; /* the settings that the sockets were opened by */
-static int listening_port;
-static bool settings_checked; /* since the last reload, and nothing keeps the door shut */
-static bool sockets_failed;	  /* to open, when they were tried last */
-static bool
-	listening_elsewhere; /* or otherwise than the settings say: to be tried again */
-
 /* libmicrohttpd is beyond repair: leave without taking the server along. */
 static void
 on_panic(const char *reason)
@@ -143,49 +130,6 @@ extension_is_present(void)
 	return extension_present;
 }
 
-static WtListenerSettings
-listener_settings(void)
-{
-	WtListenerSettings settings;
-	struct rlimit limit;
-	rlim_t wanted =
-		(rlim_t) wt_max_connections + (rlim_t) max_safe_fds + RESERVED_DESCRIPTORS;
-
-	settings.max_connections = wt_max_connections;
-	settings.max_connections_per_ip = wt_max_connections_per_ip;
-	settings.proxy_protocol = wt_proxy_protocol;
-	settings.trusted_proxies = wt_trusted_proxies;
-	settings.max_body_size = (size_t) wt_max_body_size;
-	settings.max_inflight = (size_t) wt_max_inflight * 1024;
-	settings.request_timeout = wt_request_timeout;
-
-	/*
-	 * PostgreSQL counts on max_safe_fds descriptors for its files.  Connections come on
-	 * top: raise the limit of this process, and have fewer where that is not enough.
-	 */
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-		limit.rlim_cur < wanted)
-	{
-		limit.rlim_cur = (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted)
-							 ? wanted
-							 : limit.rlim_max;
-		(void) setrlimit(RLIMIT_NOFILE, &limit);
-		if (limit.rlim_cur < wanted)
-		{
-			int64 left = (int64) limit.rlim_cur - max_safe_fds - RESERVED_DESCRIPTORS;
-
-			settings.max_connections = (int) Max(left, 8);
-			ereport(
-				LOG,
-				(errmsg("windtrap: holding at most %d connections, not %d: the limit on "
-						"open files is %d",
-						settings.max_connections, wt_max_connections,
-						(int) limit.rlim_cur)));
-		}
-	}
-	return settings;
-}
-
 /* Who may, as the settings and the table of tokens say now; says when that changes. */
 static void
 attend_auth(bool configure)
@@ -214,150 +158,6 @@ attend_auth(bool configure)
 				 errhint("Call windtrap.create_token() to have it closed.")));
 }
 
-/*
- * Whether a worker of this cluster listens on the port, so that it is ours to share.
- * Called with the lock held; nothing that can block is done under it, since others wait for
- * it without being able to be cancelled.
- */
-static bool
-port_is_ours(int port)
-{
-	for (int i = 0; i < WT_MAX_WORKERS; i++)
-		if (wt_shared->workers[i].pid != 0 && wt_shared->workers[i].port == port)
-			return true;
-	return false;
-}
-
-/*
- * Reports why it does not listen as the settings say, once as long as it is the same.  NULL:
- * it does.  All workers fail alike where `alike`: then the first one says it for all.
- */
-static void
-report_failure(const char *message, const char *hint, bool speak)
-{
-	static char reported[WT_ERROR_SIZE];
-
-	(void) wt_condition_set(WT_CONDITION_SOCKETS, message);
-	listening_elsewhere = message != NULL;
-	if (message && speak && strncmp(message, reported, sizeof(reported) - 1) != 0)
-		ereport(LOG, (errmsg("windtrap: %s", message), hint ? errhint("%s", hint) : 0));
-	strlcpy(reported, message ? message : "", sizeof(reported));
-}
-
-/*
- * Uses the certificate and key that the settings name, as they are now.  On failure gives
- * false, and goes on with what was in use before.
- */
-static bool
-use_tls(int number)
-{
-	WtTlsSettings settings = {.cert_file = wt_tls_cert_file,
-							  .key_file = wt_tls_key_file,
-							  .ca_file = wt_tls_ca_file,
-							  .only_1_3 = wt_tls_min_version >= 13};
-	WtTlsError error = {.hint = NULL};
-	bool on = settings.cert_file[0] != '\0';
-
-	/* Who has set one of them wants TLS: plain connections would be a bad surprise. */
-	if (on ? settings.key_file[0] == '\0'
-		   : settings.key_file[0] != '\0' || settings.ca_file[0] != '\0')
-	{
-		report_failure("TLS needs both windtrap.tls_cert_file and windtrap.tls_key_file",
-					   NULL, number == 0);
-		return false;
-	}
-	if (wt_listener_use_tls(listener, on ? &settings : NULL, &error))
-	{
-		wt_status_set_tls(on);
-		return true;
-	}
-	report_failure(error.message, error.hint, number == 0);
-	return false;
-}
-
-/*
- * Listens as the settings say now.  On failure gives false, keeps what was listening
- * before, and reports the reason once.
- */
-static bool
-open_sockets(int number)
-{
-	WtSocketsError error;
-	char addresses[WT_ADDRESSES_SIZE];
-	char hint[128];
-	int flags = number > 0 ? WT_SOCKETS_NO_PATHS : 0;
-	bool ours;
-
-	/* No socket is opened whose connections would not be as the settings say. */
-	if (!use_tls(number))
-		return false;
-	if (listening_port == wt_port &&
-		strcmp(listening_addresses, wt_listen_addresses) == 0 && !sockets_failed)
-	{
-		if (listening_elsewhere)
-			report_failure(NULL, NULL, false);
-		return true;
-	}
-	LWLockAcquire(&wt_shared->lock, LW_SHARED);
-	ours = port_is_ours(wt_port);
-	LWLockRelease(&wt_shared->lock);
-	if (!ours)
-	{
-		/* The first worker sees whether the port is free; the others share it then. */
-		if (number > 0)
-		{
-			listening_elsewhere = true;
-			return false;
-		}
-		flags |= WT_SOCKETS_EXCLUSIVE;
-	}
-	sockets_failed =
-		!wt_listener_open(listener, wt_listen_addresses, wt_port, flags, &error);
-	if (sockets_failed)
-	{
-		snprintf(
-			hint, sizeof(hint),
-			"Is another server running on port %d? Set windtrap.port to another one.",
-			wt_port);
-		report_failure(error.message, error.port_taken ? hint : NULL, true);
-		return false;
-	}
-	report_failure(NULL, NULL, false);
-	strlcpy(listening_addresses, wt_listen_addresses, sizeof(listening_addresses));
-	listening_port = wt_port;
-	wt_listener_describe(listener, addresses, sizeof(addresses));
-	wt_status_set_address(addresses, wt_port);
-	ereport(LOG, (errmsg("windtrap: listening on %s", addresses)));
-	return true;
-}
-
-/*
- * What is wrong with settings in the files: is told to all who look at the status, and once to
- * the log.  Gives why nothing may be let in; "": it may.
- */
-static const char *
-check_settings(int number)
-{
-	static WtSettingsFaults faults;
-	static char reported[WT_ERROR_SIZE];
-	MemoryContext context = AllocSetContextCreate(
-		CurrentMemoryContext, "windtrap settings", ALLOCSET_SMALL_SIZES);
-	MemoryContext before = MemoryContextSwitchTo(context);
-
-	wt_settings_check_files(&faults);
-	MemoryContextSwitchTo(before);
-	MemoryContextDelete(context);
-	if (number != 0)
-		return faults.door;
-	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
-	strlcpy(wt_shared->settings_error, faults.all, sizeof(wt_shared->settings_error));
-	LWLockRelease(&wt_shared->lock);
-	if (faults.all[0] != '\0' && strcmp(faults.all, reported) != 0)
-		ereport(LOG, (errmsg("windtrap: %s", faults.all)));
-	strlcpy(reported, faults.all, sizeof(reported));
-	return faults.door;
-}
-
 static void
 make_wait_events(void)
 {
@@ -383,18 +183,10 @@ on_reload(void)
 		make_wait_events();
 	if (!listener)
 		return;
-	settings = listener_settings();
+	settings = wt_listening_settings();
 	wt_listener_configure(listener, &settings);
 	attend_auth(true);
-	/* Before the first socket is open, that is for start_serving to do. */
-	if (listening_port == 0)
-	{
-		settings_checked = false;
-		return;
-	}
-	/* What is wrong leaves in force what was: it is told, and no more. */
-	(void) check_settings(my_number);
-	(void) open_sockets(my_number);
+	wt_listening_reload();
 }
 
 static int
@@ -590,33 +382,13 @@ stop_serving(void)
 	ereport(LOG, (errmsg("windtrap: stopped listening")));
 }
 
-/* Whether the settings that guard the door are what somebody wrote. */
-static bool
-may_open(int number)
-{
-	const char *door;
-	char message[WT_ERROR_SIZE];
-
-	if (settings_checked)
-		return true;
-	door = check_settings(number);
-	settings_checked = (door[0] == '\0');
-	if (settings_checked)
-		return true;
-	snprintf(message, sizeof(message), "nothing is let in: %s", door);
-	report_failure(message, NULL, number == 0);
-	return false;
-}
-
 /* Listens, trying again with a growing pause; false: it is time to stop. */
 static bool
 start_serving(int number)
 {
-	WtListenerSettings settings = listener_settings();
+	WtListenerSettings settings = wt_listening_settings();
 	long pause = FIRST_RETRY;
 
-	settings_checked = false;
-	listening_port = 0; /* the sockets of an earlier listener are gone */
 	wt_router_use(wt_protocols, wt_n_protocols);
 	auth = wt_auth_create(wt_shared->rates);
 	if (auth)
@@ -624,14 +396,15 @@ start_serving(int number)
 	if (!listener)
 		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
 						errmsg("windtrap: could not start libmicrohttpd")));
+	wt_listening_begin(listener, number);
 	wt_condition_show(listener);
 	/* Before the first request is let in. */
 	attend_auth(true);
 	wt_listener_remember(listener, wt_refused_attach());
-	while (!may_open(number) || !open_sockets(number))
+	while (!wt_listening_open())
 	{
 		/* Those that wait for the first worker have not failed. */
-		if (number == 0 || !settings_checked)
+		if (number == 0 || !wt_listening_is_allowed())
 			wt_status_set_state(WT_STATE_FAILED);
 		else
 			pause = FIRST_RETRY / 10;
@@ -729,7 +502,7 @@ check_memory(void)
 static bool
 is_refusing(void)
 {
-	return listening_elsewhere || wt_absence_lasts() ||
+	return wt_listening_is_otherwise() || wt_absence_lasts() ||
 		   wt_condition_stands(WT_CONDITION_RESTORE) ||
 		   wt_condition_stands(WT_CONDITION_STORE) ||
 		   wt_condition_stands(WT_CONDITION_MEMORY);
@@ -782,10 +555,10 @@ serve(void)
 			ereport(LOG, (errmsg("windtrap: the extension has been dropped")));
 			return;
 		}
-		if (listening_elsewhere &&
+		if (wt_listening_is_otherwise() &&
 			TimestampDifferenceExceeds(last_listen, now, LISTEN_RETRY))
 		{
-			(void) open_sockets(my_number);
+			(void) wt_listening_open();
 			last_listen = now;
 		}
 		if (!shrunk && TimestampDifferenceExceeds(last_work, now, IDLE_SHRINK))
@@ -834,7 +607,6 @@ windtrap_worker_main(Datum arg)
 
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
 	wt_process_begin(on_reload);
-	my_number = number;
 	wt_status_begin(number, args.database);
 	wt_connect(args.database);
 	keep_memory();
