@@ -11,7 +11,7 @@
 #include "event/decode.h"
 #include "protocol/protocol.h"
 
-extern const WtProtocol wt_elastic;
+#include "protocol/protocols.h"
 
 static const char *const methods[] = {"POST", "PUT", "GET", "HEAD", "DELETE"};
 static const size_t sizes[] = {1024 * 1024, 1, 7, 40, 600};

@@ -14,6 +14,11 @@
 #error "WindTrap needs PostgreSQL 15 or newer"
 #endif
 
+/* Since 16 postgres.h does not bring these macros. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* Since 16 what a check hook gives as "extra" is the GUC machinery's to free. */
 #if PG_VERSION_NUM >= 160000
 #define wt_guc_malloc(size) guc_malloc(LOG, size)

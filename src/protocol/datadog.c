@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "protocol/protocol.h"
+#include "protocol/protocols.h"
 
 static bool
 find(const WtRequest *request, WtMatch *match)

@@ -21,6 +21,7 @@
 #include "event/own_time.h"
 #include "protocol/elastic.h"
 #include "protocol/elastic_bulk.h"
+#include "protocol/protocols.h"
 
 #define BULK_METHODS "POST, PUT, HEAD, OPTIONS"
 

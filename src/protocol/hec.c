@@ -18,7 +18,7 @@
 #include "event/decode.h"
 #include "event/json_build.h"
 #include "event/own_time.h"
-#include "protocol/protocol.h"
+#include "protocol/protocols.h"
 
 #define METHODS "POST, HEAD, OPTIONS"
 

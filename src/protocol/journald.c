@@ -21,7 +21,7 @@
 
 #include "event/json_build.h"
 #include "event/when.h"
-#include "protocol/protocol.h"
+#include "protocol/protocols.h"
 
 /* Fields of an entry; journald itself takes 1024. */
 #define MAX_FIELDS 1100

@@ -12,6 +12,7 @@
 #include "event/own_time.h"
 #include "event/snappy.h"
 #include "protocol/loki.h"
+#include "protocol/protocols.h"
 
 _Static_assert(sizeof(WtLokiState) <= sizeof(((WtDecoder *) 0)->state),
 			   "there is no room for the state of a decoder");

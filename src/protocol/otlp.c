@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "protocol/otlp.h"
-#include "protocol/protocol.h"
+#include "protocol/protocols.h"
 
 #define METHODS "POST, OPTIONS"
 #define PROTOBUF "application/x-protobuf"

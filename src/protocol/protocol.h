@@ -3,7 +3,7 @@
  *		Other senders' formats: each a file with the same verbs.
  *
  * Plain C: bad input is a value, never an ERROR; the decoders are fuzzed outside the server.
- * To add one: a file with its WtProtocol, which is declared and listed in protocols.c.
+ * To add one: a file with its WtProtocol, which is declared in protocols.h and listed in protocols.c.
  *
  * What is promised of all of them: a success says that all events are committed; one that
  * cannot be stored as it is, is in quarantine, and is no error to its sender, who would lose

@@ -8,16 +8,7 @@
 #include "base/text.h"
 #include "event/decode.h"
 #include "event/own_time.h"
-#include "protocol/protocol.h"
-
-extern const WtProtocol wt_cloudevents;
-extern const WtProtocol wt_datadog;
-extern const WtProtocol wt_elastic;
-extern const WtProtocol wt_gelf;
-extern const WtProtocol wt_hec;
-extern const WtProtocol wt_journald;
-extern const WtProtocol wt_loki;
-extern const WtProtocol wt_otlp;
+#include "protocol/protocols.h"
 
 /* The last takes paths of any index, and the root. */
 /* clang-format off */

@@ -10,6 +10,7 @@
 #include "regex/regex.h"
 #include "utils/builtins.h"
 
+#include "base/compat.h"
 #include "search/query.h"
 #include "search/search_sql.h"
 
