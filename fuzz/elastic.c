@@ -9,8 +9,6 @@
  */
 #include "fuzz.h"
 #include "event/decode.h"
-#include "protocol/protocol.h"
-
 #include "protocol/protocols.h"
 
 static const char *const methods[] = {"POST", "PUT", "GET", "HEAD", "DELETE"};
