@@ -79,20 +79,6 @@ declared_type(const char *content_type)
 	return DECLARED_OTHER;
 }
 
-static bool
-is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static const char *
-skip_space(const char *p, const char *end)
-{
-	while (p < end && is_space(*p))
-		p++;
-	return p;
-}
-
 /*
  * The error of a JSON text that begins at `text`, told by its place in what begins at
  * `from`: the body, where it is refused as a whole, else the event.
@@ -118,9 +104,9 @@ set_json_error(WtDecoder *decoder, const char *from, const char *text,
 static void
 set_raw(WtDecoder *decoder, const char *from, const char *to)
 {
-	while (from < to && is_space(*from))
+	while (from < to && wt_json_is_space(*from))
 		from++;
-	while (to > from && is_space(to[-1]))
+	while (to > from && wt_json_is_space(to[-1]))
 		to--;
 	decoder->raw = from;
 	decoder->raw_length = (size_t) (to - from);
@@ -257,7 +243,7 @@ next_element(WtDecoder *decoder, WtJson *json)
 	WtJsonError error = {0};
 	WtJsonResult r;
 
-	value = skip_space(start, decoder->end);
+	value = wt_json_skip_space(start, decoder->end);
 	left = (size_t) (decoder->end - value);
 	r = wt_json_parse_value(json, value, left, decoder->max_event_size, &next, &error);
 	if (r == WT_JSON_OUT_OF_MEMORY)
@@ -274,14 +260,14 @@ next_element(WtDecoder *decoder, WtJson *json)
 		return refuse(decoder, 400);
 	}
 
-	decoder->next = skip_space(next, decoder->end);
+	decoder->next = wt_json_skip_space(next, decoder->end);
 	if (decoder->next < decoder->end && *decoder->next == ',')
 		decoder->next++;
 	else if (decoder->next < decoder->end && *decoder->next == ']')
 	{
 		decoder->next++;
 		decoder->done = true;
-		decoder->next = skip_space(decoder->next, decoder->end);
+		decoder->next = wt_json_skip_space(decoder->next, decoder->end);
 		if (decoder->next < decoder->end)
 		{
 			/* Arrays one after the other: the elements of each. */
@@ -310,13 +296,13 @@ next_element(WtDecoder *decoder, WtJson *json)
 static WtDecodeResult
 next_line(WtDecoder *decoder, WtJson *json)
 {
-	const char *start = skip_space(decoder->next, decoder->end);
+	const char *start = wt_json_skip_space(decoder->next, decoder->end);
 	const char *line_end;
 	WtJsonError error;
 	WtJsonResult r;
 
 	while (start < decoder->end && *start == decoder->separator)
-		start = skip_space(start + 1, decoder->end);
+		start = wt_json_skip_space(start + 1, decoder->end);
 	if (start == decoder->end)
 		return WT_DECODE_END;
 	line_end = memchr(start, decoder->separator, (size_t) (decoder->end - start));
@@ -374,7 +360,7 @@ is_misplaced(WtDecoder *decoder, const char *value)
 static WtDecodeResult
 next_value(WtDecoder *decoder, WtJson *json)
 {
-	const char *value = skip_space(decoder->next, decoder->end);
+	const char *value = wt_json_skip_space(decoder->next, decoder->end);
 	const char *next = NULL;
 	size_t left;
 	WtJsonError error = {0};
@@ -384,14 +370,14 @@ next_value(WtDecoder *decoder, WtJson *json)
 		return refuse(decoder, 400);
 	while (value < decoder->end && *value == '[')
 	{
-		decoder->next = skip_space(value + 1, decoder->end);
+		decoder->next = wt_json_skip_space(value + 1, decoder->end);
 		if (decoder->next == decoder->end || *decoder->next != ']')
 		{
 			decoder->form = WT_FORM_ARRAY;
 			return next_element(decoder, json);
 		}
 		decoder->next++;
-		value = skip_space(decoder->next, decoder->end);
+		value = wt_json_skip_space(decoder->next, decoder->end);
 		if (is_misplaced(decoder, value))
 			return refuse(decoder, 400);
 	}
@@ -468,7 +454,7 @@ is_lines_even_so(const WtDecoder *decoder, WtJson *json, const char *value)
 
 	if (!p)
 		return false;
-	p = skip_space(p, decoder->end);
+	p = wt_json_skip_space(p, decoder->end);
 	if (p == decoder->end || *p != '{')
 		return false;
 	line_end = memchr(p, '\n', (size_t) (decoder->end - p));
@@ -528,7 +514,7 @@ static WtDecodeResult
 guess_batch(WtDecoder *decoder, WtJson *json, const char *value, const char *end,
 			bool *is_json)
 {
-	const char *after = end ? skip_space(end, decoder->end) : NULL;
+	const char *after = end ? wt_json_skip_space(end, decoder->end) : NULL;
 	bool more = after && after < decoder->end;
 	bool one_line = more && *value == '{' && *after == '{' &&
 					begins_line(decoder, after) &&
@@ -567,7 +553,7 @@ first_value(WtDecoder *decoder, WtJson *json, const char *value, bool guess,
 		return WT_DECODE_OUT_OF_MEMORY;
 	if (r == WT_JSON_TOO_LARGE)
 		next = wt_json_skip_value(value, left);
-	after = next ? skip_space(next, decoder->end) : decoder->end;
+	after = next ? wt_json_skip_space(next, decoder->end) : decoder->end;
 	if (guess && *value != '"' &&
 		(*value == '[' || r == WT_JSON_BAD || after < decoder->end))
 	{
@@ -611,7 +597,7 @@ first_value(WtDecoder *decoder, WtJson *json, const char *value, bool guess,
 static const char *
 skip_char(const char *p, const char *end, char c)
 {
-	p = skip_space(p, end);
+	p = wt_json_skip_space(p, end);
 	return p < end && *p == c ? p + 1 : NULL;
 }
 
@@ -628,17 +614,17 @@ unwrap_logs(WtDecoder *decoder, const char *value)
 	const char *array;
 	const char *array_end;
 
-	p = p ? skip_space(p, end) : end;
+	p = p ? wt_json_skip_space(p, end) : end;
 	if ((size_t) (end - p) < sizeof(name) || memcmp(p, name, sizeof(name) - 1) != 0)
 		return NULL;
 	p = skip_char(p + sizeof(name) - 1, end, ':');
-	array = p ? skip_space(p, end) : end;
+	array = p ? wt_json_skip_space(p, end) : end;
 	p = skip_char(array, end, '[');
 	if (!p || !skip_char(p, end, '{'))
 		return NULL;
 	array_end = wt_json_skip_value(array, (size_t) (end - array));
 	p = array_end ? skip_char(array_end, end, '}') : NULL;
-	if (!p || skip_space(p, end) != end)
+	if (!p || wt_json_skip_space(p, end) != end)
 		return NULL;
 	decoder->end = array_end;
 	return array;
@@ -659,7 +645,7 @@ decode_first(WtDecoder *decoder, WtJson *json)
 	/* A byte order mark is no part of the text. */
 	if (decoder->length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
 		text += 3;
-	value = skip_space(text, decoder->end);
+	value = wt_json_skip_space(text, decoder->end);
 	if (value == decoder->end)
 	{
 		wt_decoder_error(decoder, WT_REASON_EMPTY, "the body is empty: send an event");

@@ -92,11 +92,7 @@ unexpected(Parse *parse, const char *at, const char *expected)
 static inline void
 skip_space(Parse *parse)
 {
-	const char *p = parse->p;
-
-	while (p < parse->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-		p++;
-	parse->p = p;
+	parse->p = wt_json_skip_space(parse->p, parse->end);
 }
 
 /* Reads the four digits of a \u escape; at is the backslash. */

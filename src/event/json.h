@@ -71,6 +71,21 @@ extern const char *wt_json_skip_value(const char *text, size_t length);
 /* Line and column, both from 1, of an offset in text; columns count characters. */
 extern void wt_json_position(const char *text, size_t offset, int *line, int *column);
 
+/* White space of JSON's, and where what follows it begins. */
+static inline bool
+wt_json_is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static inline const char *
+wt_json_skip_space(const char *p, const char *end)
+{
+	while (p < end && wt_json_is_space(*p))
+		p++;
+	return p;
+}
+
 /*
  * As wt_json_parse, after the tokens that are there, which stay; levels is how deep it may be
  * nested.  Where it is not WT_JSON_OK nothing was added.

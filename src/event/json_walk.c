@@ -7,20 +7,6 @@
 #include "event/json.h"
 #include "event/json_walk.h"
 
-static bool
-is_space(char c)
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-static const char *
-skip_space(const char *p, const char *end)
-{
-	while (p < end && is_space(*p))
-		p++;
-	return p;
-}
-
 /* Where the children of what is walked end at the latest. */
 static const char *
 bound(const WtJsonWalk *walk)
@@ -34,11 +20,11 @@ wt_json_walk_whole(const char *text, size_t length, WtJsonText *value)
 	const char *end = text + length;
 	const char *after;
 
-	text = skip_space(text, end);
+	text = wt_json_skip_space(text, end);
 	if (text == end || (*text != '{' && *text != '['))
 		return false;
 	after = wt_json_skip_value(text, (size_t) (end - text));
-	if (!after || skip_space(after, end) != end)
+	if (!after || wt_json_skip_space(after, end) != end)
 		return false;
 	value->text = text;
 	value->length = (size_t) (after - text);
@@ -52,18 +38,18 @@ wt_json_walk_into(WtJsonWalk *walk, WtJsonText value, char bracket)
 		value.text[value.length - 1] != (bracket == '{' ? '}' : ']'))
 		return false;
 	*walk = (WtJsonWalk){.end = value.text + value.length - 1};
-	walk->next = skip_space(value.text + 1, walk->end);
+	walk->next = wt_json_skip_space(value.text + 1, walk->end);
 	return true;
 }
 
 bool
 wt_json_walk_open(WtJsonWalk *walk, const char *text, const char *limit, char bracket)
 {
-	text = skip_space(text, limit);
+	text = wt_json_skip_space(text, limit);
 	if (text == limit || *text != bracket)
 		return false;
 	*walk = (WtJsonWalk){.bracket = bracket == '{' ? '}' : ']', .limit = limit};
-	walk->next = skip_space(text + 1, limit);
+	walk->next = wt_json_skip_space(text + 1, limit);
 	return true;
 }
 
@@ -82,14 +68,14 @@ is_at_end(WtJsonWalk *walk)
 static bool
 pass_comma(WtJsonWalk *walk, const char *after)
 {
-	const char *p = skip_space(after, bound(walk));
+	const char *p = wt_json_skip_space(after, bound(walk));
 
 	walk->broken = true;
 	if (p == walk->limit)
 		return false;
 	if (p != walk->end && *p == ',')
 	{
-		p = skip_space(p + 1, bound(walk));
+		p = wt_json_skip_space(p + 1, bound(walk));
 		if (p == bound(walk) || *p == walk->bracket)
 			return false;
 	}
@@ -107,7 +93,7 @@ pass_comma(WtJsonWalk *walk, const char *after)
 static bool
 read_value(WtJsonWalk *walk, WtJsonText *value)
 {
-	const char *start = skip_space(walk->next, bound(walk));
+	const char *start = wt_json_skip_space(walk->next, bound(walk));
 	const char *reach = walk->end ? walk->end + 1 : walk->limit;
 	const char *after = wt_json_skip_value(start, (size_t) (reach - start));
 
@@ -118,7 +104,7 @@ read_value(WtJsonWalk *walk, WtJsonText *value)
 	}
 	if (!pass_comma(walk, after))
 		return false;
-	while (is_space(after[-1])) /* it does not begin with one */
+	while (wt_json_is_space(after[-1])) /* it does not begin with one */
 		after--;
 	value->text = start;
 	value->length = (size_t) (after - start);
@@ -142,7 +128,7 @@ wt_json_walk_member(WtJsonWalk *walk, WtJsonText *name, WtJsonText *value)
 	if (p >= end)
 		return false;
 	name->length = (size_t) (p - name->text);
-	p = skip_space(p + 1, end);
+	p = wt_json_skip_space(p + 1, end);
 	if (p == end || *p != ':')
 		return false;
 	walk->next = p + 1;
@@ -171,7 +157,7 @@ wt_json_walk_pass(WtJsonWalk *walk, const WtJsonWalk *object)
 bool
 wt_json_walk_is_all(const WtJsonWalk *walk)
 {
-	return walk->end && skip_space(walk->end + 1, walk->limit) == walk->limit;
+	return walk->end && wt_json_skip_space(walk->end + 1, walk->limit) == walk->limit;
 }
 
 bool
