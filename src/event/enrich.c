@@ -291,34 +291,11 @@ wt_enrich_time(const WtEnvelope *envelope, WtDecoded *decoded)
 void
 wt_enrich_context(WtEnvelope *envelope, const WtJson *json, const WtDecoded *decoded)
 {
-	const WtJsonToken *object;
-	WtMember *members;
-	uint32 next;
-	int n;
-
 	if (decoded->same_context)
 		return;
 	resetStringInfo(&envelope->context);
-	if (!decoded->has_context)
-		return;
-	object = &json->tokens[decoded->context];
-	next = decoded->context + 1;
-	n = (int) object->length;
-	if (n == 0)
-		return;
-	members = palloc(sizeof(WtMember) * (Size) n);
-	for (int i = 0; i < n; i++)
-	{
-		members[i].name = json->tokens[next].u.text;
-		members[i].name_length = json->tokens[next].length;
-		members[i].kind = WT_MEMBER_TOKEN;
-		members[i].token = next + 1;
-		members[i].order = (uint32) i;
-		next = wt_json_after(json, next + 1);
-	}
-	n = wt_jsonb_sort_members(members, n);
-	wt_jsonb_write_object(&envelope->context, json, members, n);
-	pfree(members);
+	if (decoded->has_context && json->tokens[decoded->context].length > 0)
+		wt_jsonb_write_token(&envelope->context, json, decoded->context);
 }
 
 static void

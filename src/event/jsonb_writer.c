@@ -307,3 +307,11 @@ wt_jsonb_write_object(StringInfo buffer, const WtJson *json, const WtMember *mem
 	Assert(INTALIGN(buffer->len) == buffer->len);
 	write_members(buffer, json, members, n_members);
 }
+
+void
+wt_jsonb_write_token(StringInfo buffer, const WtJson *json, uint32 token)
+{
+	Assert(INTALIGN(buffer->len) == buffer->len);
+	Assert(json->tokens[token].type == WT_JSON_OBJECT);
+	(void) write_object(buffer, json, &token);
+}

@@ -39,6 +39,12 @@ typedef struct WtMember
 extern void wt_jsonb_write_object(StringInfo buffer, const WtJson *json,
 								  const WtMember *members, int n_members);
 
+/*
+ * Appends the object that a token of json is, with all its children; as wt_jsonb_write_object
+ * otherwise.
+ */
+extern void wt_jsonb_write_token(StringInfo buffer, const WtJson *json, uint32 token);
+
 /* Sorts members into jsonb's order and drops doubles; gives how many are left. */
 extern int wt_jsonb_sort_members(WtMember *members, int n_members);
 
