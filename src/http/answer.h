@@ -10,9 +10,6 @@
 #include "base/counters.h"
 #include "http/request.h"
 
-/* An answer has no Retry-After, whatever its status. */
-#define WT_RETRY_UNSAID (-1)
-
 /* An answer; all that is not named is zero, which says nothing. */
 typedef struct WtAnswer
 {

@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "base/counters.h"
+#include "http/answer.h"
 #include "http/request.h"
 
 /* An answer in a protocol's words. */
@@ -20,6 +21,16 @@ typedef struct WtWords
 	const char *type; /* Content-Type; NULL: JSON */
 	WtBuffer body;	  /* the caller frees it */
 } WtWords;
+
+/* Puts words into an answer, which then points into them. */
+static inline void
+wt_words_to_answer(const WtWords *words, WtAnswer *answer)
+{
+	answer->status = words->status;
+	answer->type = words->type;
+	answer->body = words->body.data ? words->body.data : "";
+	answer->length = words->body.length;
+}
 
 /* What has been found for a request. */
 typedef struct WtMatch
@@ -40,7 +51,7 @@ struct WtEndpoint
 
 	/*
 	 * Whether the head of a request is of this protocol: fills *match, but for the endpoint,
-	 * or leaves it alone.  It has method, path, query and headers.
+	 * or leaves it alone.  It has method, path, query, headers and content_type.
 	 */
 	bool (*find)(const WtRequest *request, WtMatch *match);
 

@@ -152,10 +152,7 @@ put_into_words(const Request *r, WtAnswer *answer, const char *sentence, WtWords
 		endpoint->refuse(&r->public, answer->reason, sentence, words);
 	else
 		wt_buffer_add(&words->body, body, wt_answer_error(body, sentence));
-	answer->status = words->status;
-	answer->type = words->type;
-	answer->body = words->body.data ? words->body.data : "";
-	answer->length = words->body.length;
+	wt_words_to_answer(words, answer);
 	return !words->body.failed;
 }
 
@@ -264,14 +261,11 @@ void
 wt_make_probe(const WtListener *listener, Request *r)
 {
 	WtWords words = {.status = MHD_HTTP_OK};
-	WtAnswer answer;
+	WtAnswer answer = {0};
 
 	r->public.endpoint->probe(&r->public, listener->health[0] ? listener->health : NULL,
 							  &words);
-	answer = (WtAnswer){.status = words.status,
-						.type = words.type,
-						.body = words.body.data ? words.body.data : "",
-						.length = words.body.length};
+	wt_words_to_answer(&words, &answer);
 	if (!words.body.failed)
 		r->response = wt_make_answer(&answer, r);
 	wt_buffer_free(&words.body);

@@ -54,11 +54,10 @@ set_position(WtAnswer *answer, const char *message)
 static void
 answer_in_words(WtListener *listener, const WtJob *job, WtWords *words, WtAnswer *answer)
 {
+	wt_words_to_answer(words, answer);
 	/* What is stored is not to be said to be lost: without an answer it is sent again. */
-	answer->status = words->body.failed ? 0 : words->status;
-	answer->type = words->type;
-	answer->body = words->body.data ? words->body.data : "";
-	answer->length = words->body.length;
+	if (words->body.failed)
+		answer->status = 0;
 	wt_listener_answer(listener, job->request, answer);
 	wt_buffer_free(&words->body);
 }
