@@ -199,3 +199,25 @@ wt_utf8_encode(uint32_t c, char *out)
 	o[3] = (unsigned char) (0x80 | (c & 0x3F));
 	return 4;
 }
+
+size_t
+wt_base64_encode(const void *bytes, size_t length, char *out)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *b = bytes;
+	char *start = out;
+
+	for (size_t i = 0; i < length; i += 3)
+	{
+		size_t n = length - i;
+		uint32_t group = (uint32_t) b[i] << 16 | (n > 1 ? (uint32_t) b[i + 1] << 8 : 0) |
+						 (n > 2 ? b[i + 2] : 0);
+
+		*out++ = digits[group >> 18];
+		*out++ = digits[group >> 12 & 63];
+		*out++ = n > 1 ? digits[group >> 6 & 63] : '=';
+		*out++ = n > 2 ? digits[group & 63] : '=';
+	}
+	return (size_t) (out - start);
+}

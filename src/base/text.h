@@ -61,6 +61,24 @@ wt_hex_digit(char c)
 }
 
 /*
+ * The byte that a percent sign at p with two hexadecimal digits stands for, of `left` bytes up
+ * to the end (of a C string: 3, for its NUL is no digit); -1 where there is none.
+ */
+static inline int
+wt_percent_byte(const char *p, size_t left)
+{
+	if (left < 3 || *p != '%' || wt_hex_digit(p[1]) < 0 || wt_hex_digit(p[2]) < 0)
+		return -1;
+	return wt_hex_digit(p[1]) * 16 + wt_hex_digit(p[2]);
+}
+
+/*
+ * Writes bytes in base64, padded, to out, which has room for 4 bytes for each 3 begun; gives
+ * the number of bytes written, without a NUL.
+ */
+extern size_t wt_base64_encode(const void *bytes, size_t length, char *out);
+
+/*
  * Writes code point c as UTF-8 at out, which has room for 4 bytes; gives the number
  * of bytes written.
  */

@@ -120,11 +120,8 @@ undo_escapes(const char *text, size_t length, char *out)
 
 	for (size_t i = 0; i < length; i++)
 	{
-		int byte = -1;
+		int byte = wt_percent_byte(text + i, length - i);
 
-		if (text[i] == '%' && length - i > 2 && wt_hex_digit(text[i + 1]) >= 0 &&
-			wt_hex_digit(text[i + 2]) >= 0)
-			byte = wt_hex_digit(text[i + 1]) * 16 + wt_hex_digit(text[i + 2]);
 		if (byte >= 0 && needs_no_escape(byte, out, n))
 		{
 			out[n++] = (char) byte;

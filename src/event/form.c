@@ -31,19 +31,10 @@ add_decoded(WtJson *json, const char *p, const char *end)
 	t->u.text = out;
 	while (p < end)
 	{
-		if (*p == '+')
-		{
-			*out++ = ' ';
-			p++;
-		}
-		else if (*p == '%' && end - p >= 3 && wt_hex_digit(p[1]) >= 0 &&
-				 wt_hex_digit(p[2]) >= 0)
-		{
-			*out++ = (char) (wt_hex_digit(p[1]) * 16 + wt_hex_digit(p[2]));
-			p += 3;
-		}
-		else
-			*out++ = *p++;
+		int byte = wt_percent_byte(p, (size_t) (end - p));
+
+		*out++ = byte >= 0 ? (char) byte : *p == '+' ? ' ' : *p;
+		p += byte >= 0 ? 3 : 1;
 	}
 	t->length = (uint32_t) (out - t->u.text);
 	json->scratch_used += t->length;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "event/json_build.h"
 
 void
@@ -118,26 +119,33 @@ wt_build_room(WtBuild *build, size_t length)
 	return room;
 }
 
-void
-wt_build_copy(WtBuild *build, const char *text, size_t length)
+/* A copy of a text that lasts as long as the tokens; NULL: there is none. */
+static const char *
+copy_text(WtBuild *build, const char *text, size_t length)
 {
 	char *room = wt_build_room(build, length);
 
-	if (!room)
-		return;
-	memcpy(room, text, length);
-	add_text(build, WT_JSON_STRING, room, length);
+	if (room)
+		memcpy(room, text, length);
+	return room;
+}
+
+void
+wt_build_copy(WtBuild *build, const char *text, size_t length)
+{
+	const char *copy = copy_text(build, text, length);
+
+	if (copy)
+		add_text(build, WT_JSON_STRING, copy, length);
 }
 
 void
 wt_build_name_copy(WtBuild *build, const char *name, size_t length)
 {
-	char *room = wt_build_room(build, length);
+	const char *copy = copy_text(build, name, length);
 
-	if (!room)
-		return;
-	memcpy(room, name, length);
-	wt_build_name(build, room, length);
+	if (copy)
+		wt_build_name(build, copy, length);
 }
 
 void
@@ -155,12 +163,10 @@ wt_build_bool(WtBuild *build, bool value)
 void
 wt_build_number(WtBuild *build, const char *text, size_t length)
 {
-	char *room = wt_build_room(build, length);
+	const char *copy = copy_text(build, text, length);
 
-	if (!room)
-		return;
-	memcpy(room, text, length);
-	add_text(build, WT_JSON_NUMBER, room, length);
+	if (copy)
+		add_text(build, WT_JSON_NUMBER, copy, length);
 }
 
 /* The digits of a number, which end where `end` does; gives where they begin. */
@@ -273,28 +279,12 @@ wt_build_hex(WtBuild *build, const void *bytes, size_t length)
 void
 wt_build_base64(WtBuild *build, const void *bytes, size_t length)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *p = bytes;
 	size_t n = (length + 2) / 3 * 4;
 	char *room = wt_build_room(build, n);
-	char *out = room;
 
 	if (!room)
 		return;
-	for (size_t i = 0; i < length; i += 3)
-	{
-		uint32_t group = (uint32_t) p[i] << 16;
-
-		if (i + 1 < length)
-			group |= (uint32_t) p[i + 1] << 8;
-		if (i + 2 < length)
-			group |= p[i + 2];
-		*out++ = digits[group >> 18];
-		*out++ = digits[group >> 12 & 0x3F];
-		*out++ = i + 1 < length ? digits[group >> 6 & 0x3F] : '=';
-		*out++ = i + 2 < length ? digits[group & 0x3F] : '=';
-	}
+	(void) wt_base64_encode(bytes, length, room);
 	add_text(build, WT_JSON_STRING, room, n);
 }
 

@@ -117,14 +117,13 @@ unescape(WtJson *json, Text text, bool all)
 			c = p[1];
 			i++;
 		}
-		else if (c == '%' && text.length - i > 2 && wt_hex_digit(p[1]) >= 0 &&
-				 wt_hex_digit(p[2]) >= 0)
+		else
 		{
-			char byte = (char) (wt_hex_digit(p[1]) * 16 + wt_hex_digit(p[2]));
+			int byte = wt_percent_byte(p, text.length - i);
 
-			if (all || byte == '"' || byte == '\r' || byte == '\n')
+			if (byte >= 0 && (all || byte == '"' || byte == '\r' || byte == '\n'))
 			{
-				c = byte;
+				c = (char) byte;
 				i += 2;
 			}
 		}
@@ -222,25 +221,11 @@ add_text(WtJson *json, const char *text, size_t length)
 static bool
 add_base64(WtJson *json, Text bytes)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *b = (const unsigned char *) bytes.p;
 	char *text = json->scratch + json->scratch_used;
-	char *out = text;
+	size_t length = wt_base64_encode(bytes.p, bytes.length, text);
 
-	for (size_t i = 0; i < bytes.length; i += 3)
-	{
-		size_t n = bytes.length - i;
-		uint32_t group = (uint32_t) b[i] << 16 | (n > 1 ? (uint32_t) b[i + 1] << 8 : 0) |
-						 (n > 2 ? b[i + 2] : 0);
-
-		*out++ = digits[group >> 18];
-		*out++ = digits[group >> 12 & 63];
-		*out++ = n > 1 ? digits[group >> 6 & 63] : '=';
-		*out++ = n > 2 ? digits[group & 63] : '=';
-	}
-	json->scratch_used += (size_t) (out - text);
-	return add_text(json, text, (size_t) (out - text));
+	json->scratch_used += length;
+	return add_text(json, text, length);
 }
 
 static bool

@@ -43,7 +43,7 @@ find(const WtRequest *request, WtMatch *match)
 
 	if (strcmp(request->method, "POST") != 0 || !is_our_path(request->path))
 		return false;
-	declared = wt_header_find(request->headers, request->n_headers, "Content-Type");
+	declared = request->content_type;
 	if (declared && strncasecmp(declared, type, sizeof(type) - 1) == 0)
 		match->verb = VERB_STRUCTURED;
 	else if (wt_header_find(request->headers, request->n_headers, "ce-specversion"))
@@ -176,14 +176,11 @@ add_header_value(WtBuild *build, const WtHeader *h)
 
 	for (const char *p = h->value; *p != '\0' && n < sizeof(value); p++)
 	{
-		char c = *p;
+		int byte = wt_percent_byte(p, 3);
 
-		if (c == '%' && wt_hex_digit(p[1]) >= 0 && wt_hex_digit(p[2]) >= 0)
-		{
-			c = (char) (wt_hex_digit(p[1]) * 16 + wt_hex_digit(p[2]));
+		value[n++] = byte >= 0 ? (char) byte : *p;
+		if (byte >= 0)
 			p += 2;
-		}
-		value[n++] = c;
 	}
 	wt_build_copy(build, value, n);
 }

@@ -81,18 +81,13 @@ wt_segment_unescape(const WtSegment *segment, char name[WT_ELASTIC_NAME_SIZE])
 
 	for (size_t i = 0; i < segment->length; i++)
 	{
-		const char *p = segment->text + i;
+		int byte = wt_percent_byte(segment->text + i, segment->length - i);
 
 		if (n == sizeof(bytes))
 			return 0;
-		bytes[n] = *p;
-		if (*p == '%' && segment->length - i > 2 && wt_hex_digit(p[1]) >= 0 &&
-			wt_hex_digit(p[2]) >= 0)
-		{
-			bytes[n] = (char) (wt_hex_digit(p[1]) * 16 + wt_hex_digit(p[2]));
+		bytes[n++] = byte >= 0 ? (char) byte : segment->text[i];
+		if (byte >= 0)
 			i += 2;
-		}
-		n++;
 	}
 	return wt_text_repair(bytes, n, name);
 }

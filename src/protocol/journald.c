@@ -53,7 +53,7 @@ find(const WtRequest *request, WtMatch *match)
 
 	if (!wt_path_ends(request->path, "/upload"))
 		return false;
-	declared = wt_header_find(request->headers, request->n_headers, "Content-Type");
+	declared = request->content_type;
 	if (strcmp(request->method, "POST") == 0 &&
 		(!declared || strncasecmp(declared, type, sizeof(type) - 1) != 0))
 		return false;

@@ -158,16 +158,13 @@ wt_query_value(const WtRequest *request, const char *name, char *value, size_t s
 		return false;
 	for (p += n + 1; *p != '\0' && *p != '&'; p++)
 	{
-		char c = *p == '+' ? ' ' : *p;
+		int byte = wt_percent_byte(p, 3);
 
-		if (c == '%' && wt_hex_digit(p[1]) >= 0 && wt_hex_digit(p[2]) >= 0)
-		{
-			c = (char) (wt_hex_digit(p[1]) * 16 + wt_hex_digit(p[2]));
-			p += 2;
-		}
 		if (k + 1 >= size)
 			return false;
-		value[k++] = c;
+		value[k++] = byte >= 0 ? (char) byte : *p == '+' ? ' ' : *p;
+		if (byte >= 0)
+			p += 2;
 	}
 	value[k] = '\0';
 	return true;
