@@ -386,10 +386,16 @@ stop_serving(void)
 static bool
 start_serving(int number)
 {
+	static WtPaths paths;
 	WtListenerSettings settings = wt_listening_settings();
 	long pause = FIRST_RETRY;
 
-	wt_router_use(wt_protocols, wt_n_protocols);
+	paths = (WtPaths){.paths = wt_collector_paths,
+					  .n = wt_n_collector_paths,
+					  .protocols = wt_protocols,
+					  .n_protocols = wt_n_protocols,
+					  .nothing = wt_collector_nothing};
+	wt_router_use(&paths);
 	auth = wt_auth_create(wt_shared->rates);
 	if (auth)
 		listener = wt_listener_create(&settings, wt_my_counters(), auth, on_panic);
