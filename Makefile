@@ -97,6 +97,10 @@ OBJS = \
 	src/search/rows.o \
 	src/search/search.o \
 	src/search/search_sql.o \
+	src/serving/condition.o \
+	src/serving/listening.o \
+	src/serving/serving.o \
+	src/serving/tokens.o \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \
@@ -118,6 +122,14 @@ OBJS = \
 	src/upkeep/spans.o \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
+	src/viewer/calls.o \
+	src/viewer/database.o \
+	src/viewer/event_json.o \
+	src/viewer/job.o \
+	src/viewer/search_call.o \
+	src/viewer/session.o \
+	src/viewer/times.o \
+	src/viewer/viewer_worker.o \
 	src/views/fields.o \
 	src/views/metrics.o \
 	src/views/refused_view.o \
@@ -125,15 +137,12 @@ OBJS = \
 	src/views/stats.o \
 	src/views/status.o \
 	src/worker/batch.o \
-	src/worker/condition.o \
 	src/worker/control.o \
 	src/worker/job.o \
 	src/worker/job_answer.o \
 	src/worker/job_body.o \
 	src/worker/job_events.o \
 	src/worker/launcher.o \
-	src/worker/listening.o \
-	src/worker/tokens.o \
 	src/worker/worker.o
 
 REGRESS = extension settings log_table privileges tokens events search upkeep
