@@ -47,9 +47,11 @@ OBJS = \
 	src/forward/forward.o \
 	src/forward/forward_status.o \
 	src/forward/forward_worker.o \
+	src/http/accept_encoding.o \
 	src/http/addresses.o \
 	src/http/admission.o \
 	src/http/answer.o \
+	src/http/answer_stream.o \
 	src/http/arrivals.o \
 	src/http/auth.o \
 	src/http/client.o \
@@ -60,6 +62,8 @@ OBJS = \
 	src/http/holding.o \
 	src/http/lingering.o \
 	src/http/listener.o \
+	src/http/page_files.o \
+	src/http/page_files_embedded.o \
 	src/http/proxy_protocol.o \
 	src/http/refused.o \
 	src/http/request_pool.o \
@@ -149,7 +153,7 @@ REGRESS = extension settings log_table privileges tokens events search upkeep
 ISOLATION = create_log_table
 TAP_TESTS = 1
 
-EXTRA_CLEAN = $(OBJS:.o=.d)
+EXTRA_CLEAN = $(OBJS:.o=.d) src/http/page_files_embedded.c
 
 PG_CONFIG ?= pg_config
 LIBRARIES = libmicrohttpd gnutls zlib libzstd
@@ -182,6 +186,11 @@ SQL_PIECES = schema processes log_table events search upkeep stats refused token
 	forwarding installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
+
+# The viewer's page is part of the library.
+VIEWER_FILES = $(sort $(wildcard $(srcdir)/viewer/*.*))
+src/http/page_files_embedded.c: $(VIEWER_FILES) $(srcdir)/viewer $(srcdir)/script/embed Makefile
+	$(srcdir)/script/embed $(VIEWER_FILES) >$@
 
 .PHONY: format
 format:

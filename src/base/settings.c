@@ -215,9 +215,9 @@ wt_settings_define(void)
 							"TCP port of the page to look at events; 0: there is none.",
 							NULL, &wt_viewer_port, 0, 0, 65535, PGC_SIGHUP, 0, NULL, NULL,
 							NULL);
-	DefineCustomIntVariable(
-		"windtrap.viewers", "Number of processes that serve the page.", NULL, &wt_viewers,
-		2, 1, WT_MAX_VIEWERS, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("windtrap.viewers",
+							"Number of processes that serve the page.", NULL, &wt_viewers,
+							2, 1, WT_MAX_VIEWERS, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/*
 	 * How long one statement for the page may take.  Searches are made of many short ones,

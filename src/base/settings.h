@@ -13,7 +13,7 @@ extern char *wt_listen_addresses;
 extern int wt_port;
 extern int wt_viewer_port; /* 0: there is no viewer */
 extern int wt_viewers;
-extern int wt_viewer_timeout; /* ms */
+extern int wt_viewer_timeout;  /* ms */
 extern char *wt_tls_cert_file; /* empty: no TLS */
 extern char *wt_tls_key_file;
 extern char *wt_tls_ca_file;

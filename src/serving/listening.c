@@ -150,8 +150,8 @@ open_sockets(void)
 	/* No socket is opened whose connections would not be as the settings say. */
 	if (!use_tls())
 		return false;
-	if (listening_port == port &&
-		strcmp(listening_addresses, wt_listen_addresses) == 0 && !sockets_failed)
+	if (listening_port == port && strcmp(listening_addresses, wt_listen_addresses) == 0 &&
+		!sockets_failed)
 	{
 		if (listening_elsewhere)
 			report_failure(NULL, NULL, false);
@@ -174,10 +174,9 @@ open_sockets(void)
 		!wt_listener_open(listener, wt_listen_addresses, port, flags, &error);
 	if (sockets_failed)
 	{
-		snprintf(
-			hint, sizeof(hint),
-			"Is another server running on port %d? Set %s to another one.", port,
-			here.name);
+		snprintf(hint, sizeof(hint),
+				 "Is another server running on port %d? Set %s to another one.", port,
+				 here.name);
 		report_failure(error.message, error.port_taken ? hint : NULL, true);
 		return false;
 	}

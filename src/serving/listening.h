@@ -18,12 +18,13 @@ extern WtListenerSettings wt_listening_settings(void);
 /* Where a process listens, and with whom it shares that. */
 typedef struct WtListeningPlace
 {
-	int place;		   /* its own, as in WtShared */
-	int first;		   /* the places of those that share the port: the first one opens it */
+	int place; /* its own, as in WtShared */
+	int first; /* the places of those that share the port: the first one opens it */
 	int n;
-	const int *port;   /* the setting */
-	const char *name;  /* of that setting */
-	bool for_senders;  /* it listens on paths, too, and tells what is wrong with settings */
+	const int *port;  /* the setting */
+	const char *name; /* of that setting */
+	bool
+		for_senders; /* it listens on paths, too, and tells what is wrong with settings */
 } WtListeningPlace;
 
 /* What follows is of this listener, which has no sockets yet, and of this place. */

@@ -42,7 +42,8 @@ typedef struct WtServing
  * Makes a listener and opens its sockets, trying again with a growing pause; false: it is time to
  * stop.  What is made is the caller's to end by wt_serving_end even then.
  */
-extern bool wt_serving_start(WtServing *serving, const WtListeningPlace *place, WtNap nap);
+extern bool wt_serving_start(WtServing *serving, const WtListeningPlace *place,
+							 WtNap nap);
 
 /* Who may, as the table of tokens says now and, with `configure`, the settings. */
 extern void wt_serving_attend_auth(WtServing *serving, bool configure);

@@ -33,8 +33,9 @@ wt_viewer_use_paths(void)
 	static const WtPaths all = {.paths = paths,
 								.n = lengthof(paths),
 								.files = true,
-								.nothing = "there is nothing at this path: docs/search.md "
-										   "has those of the viewer"};
+								.nothing =
+									"there is nothing at this path: docs/search.md "
+									"has those of the viewer"};
 
 	wt_router_use(&all);
 }

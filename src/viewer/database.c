@@ -119,8 +119,9 @@ find_owner(void)
 
 	table = wt_log_table_quote(name);
 	if (!OidIsValid(owner))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("there is no table %s: it is made when events come", table)));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is no table %s: it is made when events come", table)));
 	return owner;
 }
 
@@ -146,7 +147,8 @@ run(void *arg)
 		wt_become(find_owner(), &saved_role, &saved_context);
 	if (r->rights == WT_OWNER_WRITES)
 	{
-		ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
+		ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt,
+										  .deferred = false};
 
 		/* Deferred triggers would fire at COMMIT, not as the owner: see store/insert.c. */
 		AfterTriggerSetState(&constraints);
@@ -168,11 +170,10 @@ log_error(const ErrorData *error)
 	if (strncmp(said, error->message, sizeof(said) - 1) == 0)
 		return;
 	strlcpy(said, error->message, sizeof(said));
-	ereport(LOG,
-			(errcode(error->sqlerrcode),
-			 errmsg("windtrap: a query of the viewer failed: %s", error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->context ? errcontext("%s", error->context) : 0));
+	ereport(LOG, (errcode(error->sqlerrcode),
+				  errmsg("windtrap: a query of the viewer failed: %s", error->message),
+				  error->detail ? errdetail_internal("%s", error->detail) : 0,
+				  error->context ? errcontext("%s", error->context) : 0));
 }
 
 /* Whether it is what a search says of a query, or PostgreSQL of a regular expression in it. */
@@ -218,10 +219,9 @@ answer_error(WtViewerJob *job, const ErrorData *error)
 			break;
 	}
 	log_error(error);
-	wt_job_fail(job,
-				ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INTERNAL_ERROR ? 500
-																				  : 503,
-				psprintf("the events cannot be read at the moment: %s", error->message), 0);
+	wt_job_fail(
+		job, ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INTERNAL_ERROR ? 500 : 503,
+		psprintf("the events cannot be read at the moment: %s", error->message), 0);
 }
 
 WtEnd
@@ -263,11 +263,12 @@ wt_viewer_run(WtViewerJob *job, void (*what)(WtViewerJob *job), WtRights rights,
 void
 wt_viewer_took_too_long(WtViewerJob *job)
 {
-	wt_job_fail(job, 503,
-				psprintf("the query took longer than windtrap.viewer_timeout (%s): ask for "
-						 "a shorter time, or for more of what an index can find",
-						 GetConfigOption("windtrap.viewer_timeout", false, false)),
-				0);
+	wt_job_fail(
+		job, 503,
+		psprintf("the query took longer than windtrap.viewer_timeout (%s): ask for "
+				 "a shorter time, or for more of what an index can find",
+				 GetConfigOption("windtrap.viewer_timeout", false, false)),
+		0);
 }
 
 bool

@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "base/text.h"
 #include "search/search_sql.h"
@@ -104,9 +105,9 @@ wt_viewer_output(const WtColumns *columns)
 static bool
 write_cut(WtBuffer *out, Datum value)
 {
-	text *text = DatumGetTextPP(value);
-	const char *bytes = VARDATA_ANY(text);
-	int length = VARSIZE_ANY_EXHDR(text);
+	text *full = DatumGetTextPP(value);
+	const char *bytes = VARDATA_ANY(full);
+	int length = VARSIZE_ANY_EXHDR(full);
 	int cut = pg_mbcharcliplen(bytes, length, MAX_TEXT);
 
 	wt_buffer_json(out, bytes, (size_t) cut);
@@ -162,8 +163,8 @@ write_columns(WtBuffer *out, Datum array, const WtColumns *columns)
 	bool *nulls;
 	int n;
 
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &values,
-					  &nulls, &n);
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
+					  &values, &nulls, &n);
 	wt_buffer_text(out, ",\"columns\":{");
 	for (int i = 0; i < n && i < columns->n; i++)
 	{
@@ -186,8 +187,8 @@ write_members(WtBuffer *out, uint64 row, const WtColumns *columns, WtEventData h
 	{
 		const char *name;
 		int column;
-	} texts[] = {{"id", ID},			 {"severity", SEVERITY}, {"app", APP},
-				 {"host", HOST},		 {"source", SOURCE},	 {"ip", IP}};
+	} texts[] = {{"id", ID},	 {"severity", SEVERITY}, {"app", APP},
+				 {"host", HOST}, {"source", SOURCE},	 {"ip", IP}};
 	HeapTuple tuple = SPI_tuptable->vals[row];
 	TupleDesc desc = SPI_tuptable->tupdesc;
 	bool is_null;
@@ -239,7 +240,8 @@ write_members(WtBuffer *out, uint64 row, const WtColumns *columns, WtEventData h
 }
 
 void
-wt_viewer_write_event(WtBuffer *out, uint64 row, const WtColumns *columns, WtEventData how)
+wt_viewer_write_event(WtBuffer *out, uint64 row, const WtColumns *columns,
+					  WtEventData how)
 {
 	/* What one event takes for a while is not to be had of all of them at a time. */
 	MemoryContext context = AllocSetContextCreate(

@@ -68,8 +68,8 @@ read_parameters(WtViewerJob *job)
 WtViewerJob *
 wt_job_begin(WtListener *listener, WtRequest *request, const WtCall *call)
 {
-	MemoryContext context = AllocSetContextCreate(
-		TopMemoryContext, "windtrap viewer job", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "windtrap viewer job",
+												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
 	WtViewerJob *job = palloc0(sizeof(WtViewerJob));
 
@@ -167,8 +167,8 @@ wt_job_send(WtViewerJob *job)
 		}
 		job->streams = true;
 	}
-	sent = !job->out.failed && wt_answer_stream_append(job->request, job->out.data,
-													   job->out.length);
+	sent = !job->out.failed &&
+		   wt_answer_stream_append(job->request, job->out.data, job->out.length);
 	job->out.length = 0;
 	if (!sent)
 		forget(job);

@@ -43,12 +43,13 @@ typedef struct WtViewerJob
 	TimestampTz now; /* when it was taken */
 	void *state;	 /* the call's own, in context; NULL before its first step */
 
-	WtBuffer out; /* what is to be sent next; malloc'ed, freed with the job */
-	bool streams; /* its answer has begun */
+	WtBuffer out;	  /* what is to be sent next; malloc'ed, freed with the job */
+	bool streams;	  /* its answer has begun */
 	const char *type; /* of the answer; NULL: JSON */
 	const WtHeader *headers;
 	int n_headers;
-	bool no_error_line; /* where its stream fails it is cut off: a line would not be read */
+	bool
+		no_error_line; /* where its stream fails it is cut off: a line would not be read */
 	TimestampTz rests_until; /* nothing to do before; 0: there is */
 	bool done;				 /* answered: request is not ours any more */
 } WtViewerJob;
@@ -56,7 +57,7 @@ typedef struct WtViewerJob
 /* One thing that can be asked for; its verb is its place in the list of them. */
 struct WtCall
 {
-	const char *activity;			 /* what pg_stat_activity shows */
+	const char *activity;			/* what pg_stat_activity shows */
 	void (*step)(WtViewerJob *job); /* raises nothing; in step_context */
 };
 

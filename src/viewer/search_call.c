@@ -38,7 +38,8 @@ search_once(WtViewerJob *job)
 	Search *search = job->state;
 	const char *before_time = wt_job_parameter(job, "before_time");
 	const char *before_id = wt_job_parameter(job, "before_id");
-	Oid types[] = {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID, TEXTOID};
+	Oid types[] = {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+				   INT4OID, TIMESTAMPTZOID, TEXTOID};
 	Datum values[6];
 	char nulls[] = "      ";
 	TimestampTz since;
@@ -56,10 +57,10 @@ search_once(WtViewerJob *job)
 	nulls[5] = before_id ? ' ' : 'n';
 	values[5] = before_id ? CStringGetTextDatum(before_id) : (Datum) 0;
 	wt_viewer_reads_parameters(false);
-	if (SPI_execute_with_args(
-			psprintf("SELECT event_timestamp, id, %s FROM windtrap.search($1, $2, $3, $4, $5, $6)",
-					 wt_viewer_output(&search->columns)),
-			6, types, values, nulls, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(psprintf("SELECT event_timestamp, id, %s FROM "
+									   "windtrap.search($1, $2, $3, $4, $5, $6)",
+									   wt_viewer_output(&search->columns)),
+							  6, types, values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not search");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

@@ -57,8 +57,7 @@ look_for_events(WtViewerJob *job)
 void
 wt_step_session(WtViewerJob *job)
 {
-	Session *session =
-		MemoryContextAllocZero(job->context, sizeof(Session));
+	Session *session = MemoryContextAllocZero(job->context, sizeof(Session));
 	WtBuffer *out = &job->out;
 	WtWorkerStatus worker;
 
@@ -81,8 +80,9 @@ wt_step_session(WtViewerJob *job)
 	wt_buffer_text(out, ",\"now\":");
 	wt_viewer_write_time(out, job->now);
 	wt_buffer_print(out, ",\"empty\":%s", session->empty ? "true" : "false");
-	wt_buffer_print(out, ",\"collector\":{\"port\":%d,\"tls\":%s,\"addresses\":",
-					worker.port, worker.tls ? "true" : "false");
+	wt_buffer_print(out,
+					",\"collector\":{\"port\":%d,\"tls\":%s,\"addresses\":", worker.port,
+					worker.tls ? "true" : "false");
 	wt_buffer_json(out, worker.addresses, strlen(worker.addresses));
 	wt_buffer_text(out, "},\"retention\":");
 	if (wt_retention())

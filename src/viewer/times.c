@@ -54,11 +54,12 @@ wt_viewer_time(const WtViewerJob *job, const char *name, TimestampTz otherwise)
 		return otherwise;
 	/* What is no time, as 15m, is an interval; a year can be taken for one, too. */
 	if (wt_attempt(read_time, &reading) && wt_attempt(read_interval, &reading))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-				 errmsg("%s is a time, as 2026-11-26T12:00:00Z, or how long ago, as 15m or "
-						"2 hours, not \"%s\"",
-						name, reading.text)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+			 errmsg("%s is a time, as 2026-11-26T12:00:00Z, or how long ago, as 15m or "
+					"2 hours, not \"%s\"",
+					name, reading.text)));
 	return reading.time;
 }
 

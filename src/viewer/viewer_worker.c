@@ -178,8 +178,8 @@ static void
 wait_for_work(long timeout)
 {
 	WaitEvent events[3];
-	int n =
-		WaitEventSetWait(wait_events, timeout, events, lengthof(events), PG_WAIT_EXTENSION);
+	int n = WaitEventSetWait(wait_events, timeout, events, lengthof(events),
+							 PG_WAIT_EXTENSION);
 
 	for (int i = 0; i < n; i++)
 		if (events[i].events & WL_LATCH_SET)
@@ -190,8 +190,7 @@ wait_for_work(long timeout)
 static void
 stop_serving(void)
 {
-	TimestampTz until =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
 
 	wt_status_set_state(WT_STATE_STOPPING);
 	wt_listener_close_sockets(serving.listener);
@@ -279,8 +278,9 @@ serve(void)
 			continue;
 		(void) pgstat_report_stat(false);
 		impatient = missing_since != 0 || wt_listening_is_otherwise();
-		wait_for_work(wt_shorter(wt_shorter(next, wt_listener_timeout(serving.listener)),
-								 wt_shorter(wt_tokens_timeout(), impatient ? RETRY : -1)));
+		wait_for_work(
+			wt_shorter(wt_shorter(next, wt_listener_timeout(serving.listener)),
+					   wt_shorter(wt_tokens_timeout(), impatient ? RETRY : -1)));
 		wt_listener_rested(serving.listener);
 	}
 }

@@ -113,8 +113,8 @@ make_wait_events(void)
 	wait_events = wt_create_wait_event_set(TopMemoryContext, 4);
 	AddWaitEventToSet(wait_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_listener_descriptor(serving.listener),
-					  NULL, NULL);
+	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE,
+					  wt_listener_descriptor(serving.listener), NULL, NULL);
 	if (wt_stdout_descriptor() != PGINVALID_SOCKET)
 		AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_stdout_descriptor(), NULL,
 						  NULL);
@@ -286,6 +286,7 @@ stop_serving(void)
 static bool
 start_serving(int number)
 {
+	static WtPaths paths;
 	const WtListeningPlace place = {.place = number,
 									.first = 0,
 									.n = WT_MAX_WORKERS,
@@ -293,7 +294,12 @@ start_serving(int number)
 									.name = "windtrap.port",
 									.for_senders = true};
 
-	wt_router_use(wt_protocols, wt_n_protocols);
+	paths = (WtPaths){.paths = wt_collector_paths,
+					  .n = wt_n_collector_paths,
+					  .protocols = wt_protocols,
+					  .n_protocols = wt_n_protocols,
+					  .nothing = wt_collector_nothing};
+	wt_router_use(&paths);
 	if (!wt_serving_start(&serving, &place, nap))
 		return false;
 	make_wait_events();
@@ -443,11 +449,12 @@ serve(void)
 		}
 
 		wait_for_work(wt_shorter(
-			wt_shorter(wt_shorter(wt_listener_timeout(serving.listener), wt_stdout_timeout()),
-					IDLE_SHRINK),
+			wt_shorter(
+				wt_shorter(wt_listener_timeout(serving.listener), wt_stdout_timeout()),
+				IDLE_SHRINK),
 			wt_shorter(stats_due > 0 ? stats_due : -1,
-					wt_shorter(wt_tokens_timeout(),
-							missing_since || is_refusing() ? REFUSAL_POLL : -1))));
+					   wt_shorter(wt_tokens_timeout(),
+								  missing_since || is_refusing() ? REFUSAL_POLL : -1))));
 		if (stats_due > 0 &&
 			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
 			stats_due = pgstat_report_stat(true);
