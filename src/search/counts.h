@@ -49,7 +49,7 @@ extern int64 wt_histogram_width(const WtHistogram *histogram);
  * newest slice that has any, and what is free then is filled by later ones.
  */
 extern int wt_histogram_slice(WtHistogram *histogram, const WtCount **counts);
-extern void wt_histogram_gave_up(WtHistogram *histogram);
+extern bool wt_histogram_gave_up(WtHistogram *histogram);
 
 /*
  * searched_to may be within a bucket; final_to is the beginning of the oldest bucket that is
@@ -68,7 +68,7 @@ extern WtTop *wt_top_open(const WtCountFor *what);
  * values to be remembered: what has been counted is exact for the time down to searched_to.
  */
 extern void wt_top_slice(WtTop *top);
-extern void wt_top_gave_up(WtTop *top);
+extern bool wt_top_gave_up(WtTop *top);
 extern const WtProgress *wt_top_progress(const WtTop *top);
 
 /* All of the time was searched. */

@@ -56,8 +56,9 @@ extern WtSearch *wt_search_open(const WtSearchFor *what);
  */
 extern int64 wt_search_slice(WtSearch *search);
 
-/* Whoever has cancelled a slice since it took too long says so: the next one is a part of it. */
-extern void wt_search_gave_up(WtSearch *search);
+/* Whoever has cancelled a slice since it took too long says so: the next one is a part of it.
+ * False: there is no shorter one. */
+extern bool wt_search_gave_up(WtSearch *search);
 
 /* How far it is; what is wanted is also over when there are as many rows. */
 extern const WtProgress *wt_search_progress(const WtSearch *search);

@@ -29,10 +29,10 @@ typedef struct WtSlice
 
 /*
  * A walk through the time.  Its first slice holds, by the planner's estimate, about `events`
- * events.  As long as a slice takes a small part of half a second the next one is twice as
- * long; one after a slow one is shorter; and none is meant to hold more events, by the
- * planner's estimate, than can be read in that time.  What lies after the beginning of the
- * transaction in which it began is one slice.
+ * events.  As long as slices are quick each one is longer than the one before; one after a slow
+ * one, which is one of more than a quarter of a second, is shorter; and none is meant to hold
+ * more events, by the planner's estimate, than can be read in that time.  What lies after the
+ * beginning of the transaction in which it began is one slice.
  */
 typedef struct WtSlices
 {
@@ -40,12 +40,12 @@ typedef struct WtSlices
 	TimestampTz since;
 	TimestampTz now;
 	double events;
-	int64 width; /* µs; 0: not known yet */
-	double
-		rows_in_time; /* estimated events that can be read in the time; 0: not known yet */
-	TimestampTz begun;
-	double estimated;
+	int64 width;		 /* of the next slice, µs; 0: not known yet */
+	bool is_measured;	 /* slices take long enough for events to be counted */
+	double rows_in_time; /* estimated ones that a slice may hold; 0: not known yet */
 	WtSlice slice;
+	TimestampTz begun;
+	double estimated; /* rows of the slice; 0: not known */
 } WtSlices;
 
 /* since <= event_timestamp < until; DT_NOBEGIN and DT_NOEND: no limit. */
@@ -53,16 +53,21 @@ extern void wt_slices_begin(WtSlices *slices, TimestampTz since, TimestampTz unt
 							double events);
 
 /*
- * The next slice, which ends where the last one began; its clock runs from here on.  It is
- * the same one again until wt_slices_done() is called.  Needs SPI and an active snapshot;
- * raises.
+ * The next slice, which ends where the last one began; its clock runs from here on.  Unless
+ * wt_slices_done() is called it is given again.  Needs SPI and an active snapshot; raises.
  */
 extern WtSlice wt_slices_next(WtSlices *slices);
+
+/* The slice is to begin at this time, which lies within it; gives it. */
+extern WtSlice wt_slices_cut(WtSlices *slices, TimestampTz from);
 
 /* The slice has been searched.  With `enough` nothing of the rest is wanted. */
 extern void wt_slices_done(WtSlices *slices, bool enough);
 
-/* The slice has been given up since it took too long: the next one is a part of it. */
-extern void wt_slices_gave_up(WtSlices *slices);
+/*
+ * The slice has been given up since it took too long: the next one is a part of it.  False:
+ * none can be.
+ */
+extern bool wt_slices_gave_up(WtSlices *slices);
 
 #endif
