@@ -127,6 +127,8 @@ INSERT INTO expected VALUES
 	('windtrap.log_rows()', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.event_text(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.search_sql(text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.tail(text,text,integer)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.tail_row(xid,oid,tid,timestamp with time zone)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.search(text,timestamp with time zone,timestamp with time zone,integer,timestamp with time zone,text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.histogram(text,timestamp with time zone,timestamp with time zone,integer,text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.top_values(text,text,timestamp with time zone,timestamp with time zone,integer)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
