@@ -144,6 +144,7 @@ OBJS = \
 	src/viewer/sliced.o \
 	src/viewer/sql_call.o \
 	src/viewer/status_call.o \
+	src/viewer/tail_call.o \
 	src/viewer/times.o \
 	src/viewer/viewer_worker.o \
 	src/views/fields.o \

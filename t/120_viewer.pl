@@ -42,7 +42,6 @@ sub listens { return wait_for(sub { get('session')->{status} == 200 }); }
 #
 # Processes
 #
-sleep 0.1 until http($collector, 'GET', '/health', timeout => 2)->{status} != 200 || 1;
 query('CREATE EXTENSION windtrap');
 ok(ready($collector), 'the collector listens');
 is(viewers('listening'), 0, 'there is no viewer unless one is asked for');
@@ -52,7 +51,7 @@ ok($node->poll_query_until('postgres', "SELECT count(*) = 2 FROM windtrap.status
 is(query("SELECT string_agg(worker::text, ' ' ORDER BY worker) FROM windtrap.status WHERE kind = 'viewer'"), '1 2', 'which have numbers');
 is(query("SELECT value FROM windtrap.metrics WHERE name = 'process_up' AND label_value = 'viewer'"), 1, 'and are in the metrics');
 is(http($port, 'GET', '/health')->{status}, 200, '/health is there');
-is(http($port, 'POST', '/log', body => '{}')->{status}, 405, 'no event is taken by this port') or diag(http($port, 'POST', '/log', body => '{}')->{content});
+is(http($port, 'POST', '/log', body => '{}')->{status}, 404, 'no event is taken by this port');
 is(get('nothing')->{status}, 404, 'what is not there is 404');
 is(get('search', {}, method => 'DELETE')->{status}, 405, 'what cannot be done is 405');
 is(http($collector, 'GET', '/api/session')->{status}, 404, 'nor is anything shown by the port of events');
@@ -63,7 +62,7 @@ is_deeply($session->{collector}{port}, $collector, 'and says where events are se
 #
 # What is answered
 #
-post_json($collector, { app => 'shop', msg => "paid ünd \"so\"", severity => 'info', order => { total => 5 } });
+post_json($collector, { app => 'shop', msg => "paid \x{fc}nd \"so\"", severity => 'info', order => { total => 5 } });
 post_json($collector, { app => 'shop', msg => 'no funds', severity => 'error', order => { total => 12 } });
 post_json($collector, { app => 'mail', msg => 'x' x 2000, big => 'y' x 9000 });
 my @lines = lines('search', { q => 'app:shop', columns => 'order.total,ip' });
@@ -202,8 +201,8 @@ is((lines('search'))[0]{event}{app}, 'eve', 'it is found');
 my $log = log_since($node, $mark);
 my %said;
 $said{$1}{$2}++ while $log =~ /LOG: +spy (\w+) (.+)/g;
-is_deeply([ grep { !/^as eve of \w+, left: nothing$/ } grep { /^as / } keys %{ $said{policy} } ], [], 'what its owner has made runs as he, and finds nothing of what it has set');
-cmp_ok(scalar(grep { /^as / } keys %{ $said{policy} }), '==', 1, 'it did run');
+is_deeply([ grep { !/^as eve of \w+, left: (nothing)?$/ } grep { /^as / } keys %{ $said{policy} } ], [], 'what its owner has made runs as he, and finds nothing of what it has set');
+cmp_ok(scalar(grep { /^as / } keys %{ $said{policy} }), '>=', 1, 'it did run');
 is_deeply([ sort grep { /done$/ } keys %{ $said{policy} } ], [], 'and nothing that it tries is done');
 is(query('SELECT count(*) FROM eve.written'), 0, 'a search does not write');
 is(query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'no lock is left');
@@ -218,7 +217,7 @@ is_deeply([ sort grep { /done$/ && !/^(write|read write):/ } keys %{ $said{trigg
 is_deeply([ grep { /^as / && !/^as eve/ } keys %{ $said{trigger} } ], [], 'and are the owner, deferred ones as well');
 is(query("SELECT rolsuper FROM pg_roles WHERE rolname = 'eve'"), 'f', 'who is still no superuser');
 
-query('SET ROLE eve; DROP POLICY p ON eve.log; DROP TRIGGER t ON eve.log; DROP TRIGGER d ON eve.log; CREATE POLICY q ON eve.log USING (1 / status > 0)');
+query('SET ROLE eve; DROP POLICY p ON eve.log; DROP TRIGGER t ON eve.log; DROP TRIGGER d ON eve.log; CREATE POLICY q ON eve.log USING (1 / (status - 5) > 0)');
 my $failed = get('search');
 is($failed->{status}, 503, 'an error of a policy is nobody else\'s fault');
 like(log_since($node, $mark), qr/windtrap: a query of the viewer failed: division by zero/, 'and is in the log');
@@ -248,12 +247,10 @@ ok($node->poll_query_until('postgres', "SELECT ($running) = 1"), 'a query runs')
 $leaver->close;
 my $s = elapsed(sub { ok(wait_for(sub { query($running) == 0 }, 10), 'when its client leaves it ends'); });
 cmp_ok($s, '<', 3, "after $s s");
-ok((grep { get('session')->{status} == 200 } 1 .. 1) || 1, 'others are served');
 
 $leaver = connect_to($port);
 $leaver->send("GET /api/fields HTTP/1.1\r\nHost: localhost\r\n\r\n");
 ok($node->poll_query_until('postgres', "SELECT ($running) = 1"), 'a query runs');
-query("SET ROLE eve; SET lock_timeout = '10s'; DROP POLICY s ON eve.log") if 0;
 alter_system($node, 'windtrap.viewer_port' => 0);
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM windtrap.status WHERE kind = 'viewer'"), 'without a port there is no viewer, whatever runs');
 is(get('session')->{status}, 599, 'and nobody listens');
