@@ -103,6 +103,44 @@ is_deeply([ @{$overview}{qw(events_total quarantined retention)} ], [ 3, 0, unde
 ok(scalar(grep { $_->{kind} eq 'viewer' } @{ $overview->{workers} }) == 2 && @{ $overview->{partitions} } > 8 && $overview->{size} > 0, 'with processes and partitions');
 
 #
+# What comes
+#
+sub follow
+{
+	my ($parameters) = @_;
+	my $c = connect_to($port);
+	$c->send('GET /api/tail?' . encoded(undef, $parameters) . " HTTP/1.0\r\nHost: localhost\r\n\r\n");
+	return $c;
+}
+# The lines that have come, when one is like this.
+sub followed
+{
+	my ($c, $like) = @_;
+	wait_for(sub { $c->{buffer} =~ $like || ($c->fill(0.1), 0) }, 15);
+	return map { JSON::PP->new->utf8->decode($_) } grep { /^\{.*\}$/ } split /\n/, $c->{buffer};
+}
+my $follower = follow({ q => 'app:live', columns => 'n' });
+ok((followed($follower, qr/"cursor"/))[0]{cursor}, 'who follows is told where he is');
+post_json($collector, { app => 'live', n => 1 });
+post_json($collector, { app => 'other', n => 2 });
+query(q{INSERT INTO log VALUES (now() - interval '1 hour', '{"id":"by-sql","json":{"app":"live","n":3}}', 0)});
+my @came = followed($follower, qr/by-sql.*"cursor"/s);
+is(join(' ', map { $_->{event}{columns}{n} } grep { $_->{event} } @came), '1 3', 'events come, also those that were inserted by SQL with an older time');
+my ($cursor) = map { $_->{cursor} } grep { $_->{cursor} } reverse @came;
+$follower->close;
+post_json($collector, { app => 'live', n => 4 });
+$follower = follow({ q => 'app:live', columns => 'n', after => $cursor });
+is(join(' ', map { $_->{event}{columns}{n} } grep { $_->{event} } followed($follower, qr/"cursor"/)), '4', 'who was gone goes on where he was');
+query(q{INSERT INTO log SELECT now(), jsonb_build_object('id', 'm' || n, 'json', jsonb_build_object('app', 'live', 'n', n)), 0 FROM generate_series(1, 900) n});
+@came = followed($follower, qr/"skipped".*"cursor"/s);
+my ($skipped) = map { $_->{skipped} } grep { $_->{skipped} } @came;
+is($skipped->{count} + grep({ $_->{event} && $_->{event}{id} =~ /^m/ } @came), 900, 'of many at a time some are counted alone');
+is((lines('search', { q => 'app:live', since => $skipped->{since}, until => $skipped->{until}, n => 1000 }))[-1]{end}{rows}, $skipped->{count}, 'and can be searched for');
+$follower->close;
+is(get('tail', { after => 'nonsense' })->{status}, 400, 'a cursor that is none is refused');
+query(q{DELETE FROM log WHERE windtrap.app(data) IN ('live', 'other')});
+
+#
 # What is wrong
 #
 my $wrong = get('search', { q => "größe:\"x\" severity:loud" });
