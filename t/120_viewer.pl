@@ -135,7 +135,8 @@ query(q{INSERT INTO log SELECT now() - n * interval '1 us', jsonb_build_object('
 @came = followed($follower, qr/"skipped".*"cursor"/s);
 my ($skipped) = map { $_->{skipped} } grep { $_->{skipped} } @came;
 is($skipped->{count} + grep({ $_->{event} && $_->{event}{id} =~ /^m/ } @came), 900, 'of many at a time some are counted alone');
-is((lines('search', { q => 'app:live', since => $skipped->{since}, until => $skipped->{until}, n => 1000 }))[-1]{end}{rows}, $skipped->{count}, 'and can be searched for');
+my %is_shown = map { $_->{event}{id} => 1 } grep { $_->{event} } @came;
+is(scalar(grep { $_->{event} && !$is_shown{ $_->{event}{id} } } lines('search', { q => 'app:live', since => $skipped->{since}, until => $skipped->{until}, n => 1000 })), $skipped->{count}, 'and can be searched for');
 $follower->close;
 is(get('tail', { after => 'nonsense' })->{status}, 400, 'a cursor that is none is refused');
 query(q{DELETE FROM log WHERE windtrap.app(data) IN ('live', 'other')});
@@ -329,7 +330,11 @@ cmp_ok(query("SELECT max(pg_catalog.pg_stat_get_backend_pid(b)) FROM pg_stat_get
 my $viewer = query("SELECT pid FROM windtrap.status WHERE kind = 'viewer'");
 my ($kb) = slurp_file("/proc/$viewer/status") =~ /^VmHWM:\s+(\d+)/m;
 my ($shared) = slurp_file("/proc/$viewer/status") =~ /^RssShmem:\s+(\d+)/m;
-cmp_ok($kb - $shared, '<', 80_000, 'it is never all in memory: ' . ($kb - $shared) . ' kB');
+SKIP:
+{
+	skip 'not measured under the sanitizers', 1 if $ENV{WT_SANITIZE};
+	cmp_ok($kb - $shared, '<', 80_000, 'it is never all in memory: ' . ($kb - $shared) . ' kB');
+}
 $sleeper->close;
 
 #
@@ -353,6 +358,21 @@ query('DROP TABLE IF EXISTS log');
 is(json_of(get('session'))->{empty}, JSON::PP::true, 'a table that is not there is an empty log');
 my $none = get('search');
 ok($none->{status} == 503 && json_of($none)->{error} =~ /there is no table public\.log/, 'of which nothing is found') or diag(explain($none));
+
+#
+# Without preload, and in a database whose texts can be anything
+#
+my $plain_port = free_port();
+my $plain = wt_node('plain_viewer', preload => 0, conf => "windtrap.viewer_port = $plain_port\nwindtrap.database = 'any'\n");
+$plain->safe_psql('postgres', q{CREATE DATABASE "any" ENCODING 'SQL_ASCII' TEMPLATE template0});
+$plain->safe_psql('any', 'CREATE EXTENSION windtrap; SELECT windtrap.start()');
+ok(wait_for(sub { get('session', undef, port => $plain_port)->{status} == 200 }), 'without preload it begins with windtrap.start()');
+$plain->safe_psql('any', q{INSERT INTO log VALUES (now(), ('{"id":"bytes","json":{"app":"x","msg":"a' || chr(200) || 'b"}}')::jsonb, 0)});
+is_deeply([ map { $_->{event}{message} } (lines('search', {}, port => $plain_port))[0] ], [ "a\x{FFFD}b" ], 'what is no UTF-8 is shown as U+FFFD');
+is((json_of(get('top', { field => 'msg' }, port => $plain_port))->{values} // [])->[0]{value}, "a\x{FFFD}b", 'in counts too');
+$plain->safe_psql('any', 'SELECT windtrap.stop()');
+is(get('session', undef, port => $plain_port)->{status}, 599, 'and ends with windtrap.stop()');
+$plain->stop;
 
 $node->stop;
 $log = log_since($node);
