@@ -14,6 +14,9 @@
 #include "http/answer_stream.h"
 #include "viewer/job.h"
 
+/* What is kept of a job's buffer, bytes, when that has been sent. */
+#define KEPT_BUFFER (64 * 1024)
+
 /* More parameters than any call has; those beyond are not looked at. */
 #define MAX_PARAMETERS 32
 
@@ -174,6 +177,8 @@ wt_job_send(WtViewerJob *job)
 	sent = !job->out.failed &&
 		   wt_answer_stream_append(job->request, job->out.data, job->out.length);
 	job->out.length = 0;
+	if (job->out.size > KEPT_BUFFER)
+		wt_buffer_free(&job->out);
 	if (!sent)
 		forget(job);
 	return sent;
