@@ -2,8 +2,10 @@
 
 The log table is filled with the corpus's events as they were stored, evenly over DAYS up to now.
 Pages are what a browser with the page open asks for: every few seconds a search with its
-histogram and its fields, each time another query, and beside them a tail that stays open.
+histogram, its fields and the values of two of them, each time another query, and beside them a tail
+that stays open.
 """
+import datetime
 import http.client
 import json
 import os
@@ -88,6 +90,10 @@ def fill(server, corpus, rows):
         raise Failed("there are %d rows" % stored)
 
 
+def at(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 class Gone(Exception):
     """Who asked no longer wants to know."""
 
@@ -120,10 +126,13 @@ def stream(port, path, parameters, deadline=None, stop=None):
 def follow(port, path, parameters, deadline=None):
     """All lines of an answer and of those that go on with it."""
     parameters = dict(parameters)
+    head = None
     while True:
         following = None
         for line in stream(port, path, parameters, deadline):
             yield line
+            if line.startswith(b'{"histogram"') and not head:
+                head = json.loads(line)["histogram"]
             if line.startswith(b'{"error"'):
                 raise Failed("%s: %s" % (path, line.decode(errors="replace")))
             if line.startswith(b'{"end"'):
@@ -131,6 +140,11 @@ def follow(port, path, parameters, deadline=None):
         if not following or "until" not in following:
             return
         parameters.update(following)
+        if head:  # the spans that are left
+            left = (at(following["until"]) - at(head["since"])).total_seconds() * 1000 / head["width_ms"]
+            if round(left) < 1:
+                return
+            parameters.update(since=head["since"], buckets=round(left))
 
 
 class Pages:
@@ -160,7 +174,7 @@ class Pages:
     def ask(self, path, parameters, deadline):
         begin = time.monotonic()
         try:
-            if path == "/api/fields":
+            if path in ("/api/fields", "/api/top"):
                 for _ in stream(self.port, path, parameters, deadline):
                     pass
             else:
@@ -188,7 +202,8 @@ class Pages:
             asked = [threading.Thread(target=self.ask, args=(path, dict(parameters, **more), begin + TURN))
                      for path, more in (("/api/search", {"n": ROWS}),
                                         ("/api/histogram", {"buckets": BUCKETS, "by": "severity"}),
-                                        ("/api/fields", {}))]
+                                        ("/api/fields", {}), ("/api/top", {"field": "severity"}),
+                                        ("/api/top", {"field": "app"}))]
             for t in asked:
                 t.start()
             for t in asked:
@@ -300,7 +315,7 @@ def measure_ingest(server, port, rounds, seconds, corpus, rows):
                       "%.2f" % statistics.median(a["rate"] / b["rate"] for a, b in zip(closed, opened)),
                       "%.2f" % statistics.median(b["p99"] / a["p99"] for a, b in zip(closed, opened))])
     print_table("V. Ingest while %d pages are open, in a table of %s rows" % (PAGES, thousands(rows)), [
-        "each page: every %d s a search, its histogram and its fields, and a tail that stays open;" % TURN,
+        "each page: every %d s a search, its histogram, fields and the values of two, and a tail that stays open;" % TURN,
         "events by wrk as in A and B; latencies of a request in ms; medians of %d rounds of %d s, in turns;"
         % (rounds, seconds),
         "ratio: rate without pages to that with them; p99 ratio: the other way round",

@@ -104,10 +104,10 @@ foreach my $text (grep { /^\{"event"/ } @text)
 my ($large) = grep { $_->{message} eq 'large' } @found;
 cmp_ok($large->{size}, '>', 20_000, 'a large one has its size');
 ok(!exists $large->{data}, 'and not itself');
-my ($whole) = of('event', lines_of(api($port, 'event', time => $large->{time}, id => $large->{id})));
+my ($whole) = lines_of(api($port, 'event', time => $large->{time}, id => $large->{id}));
 is(length $whole->{data}{json}{text}, 20_000, 'it is to be had whole');
-is(scalar of('event', lines_of(api($port, 'event', time => '2026-11-01T12:00:00Z'))), 10, 'those of an instant that have no id are to be had together');
-is(scalar of('event', lines_of(api($port, 'event', time => $large->{time}, id => 'nosuch'))), 0, 'one that is not there is none');
+is(scalar(() = lines_of(api($port, 'event', time => '2026-11-01T12:00:00Z'))), 10, 'those of an instant that have no id are to be had together');
+is(scalar(() = lines_of(api($port, 'event', time => $large->{time}, id => 'nosuch'))), 0, 'one that is not there is none');
 
 my ($columns) = of('event', lines_of(api($port, 'search', %now, q => 'app:shop', columns => 'order.total,nosuch,app,@headers.content-type')));
 is_deeply($columns->{columns}, { 'order.total' => '99.5', nosuch => undef, app => 'shop', '@headers.content-type' => 'application/x-ndjson' }, 'columns');
