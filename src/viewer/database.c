@@ -277,7 +277,7 @@ wt_viewer_took_too_long(WtViewerJob *job)
 		job, 503,
 		psprintf("the query took longer than windtrap.viewer_timeout (%s): ask for "
 				 "a shorter time, or for more of what an index can find",
-				 GetConfigOption("windtrap.viewer_timeout", false, false)),
+				 GetConfigOptionByName("windtrap.viewer_timeout", NULL, false)),
 		0);
 }
 

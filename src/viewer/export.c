@@ -32,7 +32,7 @@
 #define FETCH 100
 
 /* What a step sends, bytes, and how long it takes, µs: others wait meanwhile. */
-#define STEP_BYTES (512 * 1024)
+#define STEP_BYTES (2 * 1024 * 1024)
 #define STEP_TIME (250 * 1000)
 
 /* With so much waiting to be sent, bytes, nothing more is read; looking again, µs. */
