@@ -220,6 +220,7 @@ answer_error(WtViewerJob *job, const ErrorData *error)
 						0);
 			return;
 		case ERRCODE_UNDEFINED_TABLE:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
 			wt_job_fail(job, 503, error->message, 0);
 			return;
 		default:
