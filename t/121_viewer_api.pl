@@ -438,7 +438,7 @@ foreach my $attack (attacks('viewer.txt', 3))
 	if ($status =~ /^4/)
 	{
 		my $error = json_of($answer)->{error} // '';
-		$refused{$name} = "no sentence: $answer->{content}" if $error !~ /\w+ \w+/;
+		$refused{$name} = "no sentence: $answer->{content}" if $error !~ /\w+ \S+/;
 		$refused{$name} = "not for people: $error" if $error =~ /ereport|SPI|\.c\b|pg_catalog/;
 	}
 	$c->close;
@@ -487,7 +487,6 @@ foreach my $path (qw(search histogram top?field=app fields sql tail overview exp
 }
 is($resolve->({ status => 2, events => [$which] }, Authorization => "Bearer $token{$_}")->{status}, $_ eq 'all' ? 200 : 403, "a status by $_") foreach qw(ingest read all);
 is($resolve->({ status => 2, events => [$which] })->{status}, 401, 'or by nobody');
-is(http($port, 'GET', '/api/session?token=' . $token{read})->{status}, 401, 'a token in the address is none');
 
 is_deeply([ viewer_pids($node) ], \@pids, 'the processes are the ones that they were');
 is(count_in_log($node, qr/(?:PANIC|FATAL|terminated by signal|TRAP)/, $mark), 0, 'nothing has failed');
