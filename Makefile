@@ -95,12 +95,21 @@ OBJS = \
 	src/protocol/otlp_json.o \
 	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
-	src/search/counts.o \
+	src/search/cursor.o \
 	src/search/event_text.o \
+	src/search/histogram.o \
+	src/search/in_flight.o \
 	src/search/query.o \
 	src/search/rows.o \
 	src/search/search.o \
 	src/search/search_sql.o \
+	src/search/slices.o \
+	src/search/tail.o \
+	src/search/top.o \
+	src/serving/condition.o \
+	src/serving/listening.o \
+	src/serving/serving.o \
+	src/serving/tokens.o \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \
@@ -122,6 +131,23 @@ OBJS = \
 	src/upkeep/spans.o \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
+	src/viewer/calls.o \
+	src/viewer/counts_call.o \
+	src/viewer/database.o \
+	src/viewer/event_json.o \
+	src/viewer/export.o \
+	src/viewer/fields_call.o \
+	src/viewer/job.o \
+	src/viewer/overview.o \
+	src/viewer/rows_json.o \
+	src/viewer/search_call.o \
+	src/viewer/session.o \
+	src/viewer/sliced.o \
+	src/viewer/sql_call.o \
+	src/viewer/status_call.o \
+	src/viewer/tail_call.o \
+	src/viewer/times.o \
+	src/viewer/viewer_worker.o \
 	src/views/fields.o \
 	src/views/metrics.o \
 	src/views/refused_view.o \
@@ -129,15 +155,12 @@ OBJS = \
 	src/views/stats.o \
 	src/views/status.o \
 	src/worker/batch.o \
-	src/worker/condition.o \
 	src/worker/control.o \
 	src/worker/job.o \
 	src/worker/job_answer.o \
 	src/worker/job_body.o \
 	src/worker/job_events.o \
 	src/worker/launcher.o \
-	src/worker/listening.o \
-	src/worker/tokens.o \
 	src/worker/worker.o
 
 REGRESS = extension settings log_table privileges tokens events search upkeep
@@ -174,7 +197,7 @@ $(OBJS) windtrap--1.0.sql: Makefile
 
 # The extension's script, of pieces by subject in this order.
 SQL_PIECES = schema processes log_table events search upkeep stats refused tokens quarantine idempotency \
-	forwarding installed
+	forwarding grant_read installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
 
