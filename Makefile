@@ -129,6 +129,7 @@ OBJS = \
 	src/upkeep/plan.o \
 	src/upkeep/scope.o \
 	src/upkeep/spans.o \
+	src/upkeep/summarize.o \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
 	src/viewer/calls.o \

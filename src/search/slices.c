@@ -37,6 +37,9 @@
 /* What takes less says nothing of how long events take. */
 #define MEASURABLE 5000
 
+/* How many events, by the planner's estimate, a slice may hold while that is not known. */
+#define FIRST_ROWS 20000.0
+
 /* By what the planner says a slice is not made shorter than so: it may be wrong. */
 #define MOST_SHRINKING 8
 
@@ -105,6 +108,7 @@ wt_slices_begin(WtSlices *slices, TimestampTz since, TimestampTz until, double e
 	slices->since = since;
 	slices->now = GetCurrentTransactionStartTimestamp();
 	slices->events = events;
+	slices->rows_in_time = FIRST_ROWS;
 	slices->progress.searched_to = until;
 	slices->progress.over = since >= until;
 }
@@ -121,12 +125,14 @@ wt_slices_next(WtSlices *slices)
 		slice->from = Max(slices->since, slices->now);
 	else
 	{
-		if (slices->width == 0)
+		bool is_first = slices->width == 0;
+
+		if (is_first)
 			slices->width = first_width(slice->to, slices->events);
 		/* Overflow is out of the question: PostgreSQL's time begins far from int64's end. */
 		if (slices->width < MAX_SLICE && slice->to - slices->width > slice->from)
 			slice->from = slice->to - slices->width;
-		if (slices->is_measured && slice->to - MAX_SLICE < slice->from)
+		if (!is_first && slice->to - MAX_SLICE < slice->from)
 		{
 			int64 shortest = (slice->to - slice->from) / MOST_SHRINKING;
 
@@ -136,8 +142,7 @@ wt_slices_next(WtSlices *slices)
 				int64 length = slice->to - slice->from;
 
 				slices->estimated = estimate(slice->from, slice->to);
-				if (slices->rows_in_time == 0 || length <= shortest ||
-					slices->estimated <= slices->rows_in_time)
+				if (length <= shortest || slices->estimated <= slices->rows_in_time)
 					break;
 				length =
 					(int64) ((double) length * slices->rows_in_time / slices->estimated);
@@ -182,13 +187,14 @@ wt_slices_done(WtSlices *slices, bool enough)
 	else if (took > SLOW)
 		slices->width /= 2;
 	slices->width = Max(slices->width, 1);
-	if (took < MEASURABLE)
+	if (slices->estimated == 0)
 		return;
 	/* Where the planner has known less than there was, it is soon forgotten. */
-	if (slices->estimated > 0)
+	if (took >= MEASURABLE)
 		slices->rows_in_time =
 			Max(slices->estimated * SLOW / (double) took, slices->rows_in_time / 2);
-	slices->is_measured = true;
+	else
+		slices->rows_in_time = Max(slices->estimated * 4, slices->rows_in_time);
 }
 
 bool

@@ -41,8 +41,7 @@ typedef struct WtSlices
 	TimestampTz now;
 	double events;
 	int64 width;		 /* of the next slice, µs; 0: not known yet */
-	bool is_measured;	 /* slices take long enough for events to be counted */
-	double rows_in_time; /* estimated ones that a slice may hold; 0: not known yet */
+	double rows_in_time; /* estimated ones that a slice may hold */
 	WtSlice slice;
 	TimestampTz begun;
 	double estimated; /* rows of the slice; 0: not known */

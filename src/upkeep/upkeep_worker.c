@@ -36,6 +36,7 @@
 #include "upkeep/clock.h"
 #include "upkeep/failures.h"
 #include "upkeep/log_rows.h"
+#include "upkeep/summarize.h"
 #include "upkeep/upkeep.h"
 #include "upkeep/upkeep_worker.h"
 
@@ -64,6 +65,9 @@
 
 /* After a round that has left partitions, or rows, to be dropped for the next one, ms. */
 #define NEXT_SHARE (60 * 1000)
+
+/* Between two rounds BRIN indexes are kept up so often, ms. */
+#define SUMMARIZE_INTERVAL 5000
 
 /* A task may take this long, ms. */
 #define TASK_TIMEOUT INTERVAL
@@ -399,6 +403,54 @@ work(void)
 	return pause;
 }
 
+static void
+summarize(void *arg)
+{
+	Oid relation;
+
+	(void) arg;
+	if (!OidIsValid(get_extension_oid("windtrap", true)))
+		return;
+	relation = RangeVarGetRelid(wt_log_table_name(wt_table), NoLock, true);
+	if (OidIsValid(relation))
+		wt_upkeep_summarize(relation);
+}
+
+/* Sleeps until the next round, and has searches find the last events quickly meanwhile. */
+static void
+rest(long ms)
+{
+	static int last_sqlstate = 0;
+
+	while (ms > 0 && !wt_stop_requested)
+	{
+		long nap = Min(ms, SUMMARIZE_INTERVAL);
+		instr_time begun;
+		instr_time passed;
+		ErrorData *e;
+
+		INSTR_TIME_SET_CURRENT(begun);
+		(void) wt_process_nap(nap);
+		INSTR_TIME_SET_CURRENT(passed);
+		INSTR_TIME_SUBTRACT(passed, begun);
+		/* There is a reason to look at once. */
+		if (INSTR_TIME_GET_MILLISEC(passed) < (double) nap - 1)
+			return;
+		ms -= nap;
+		if (wt_stop_requested || wt_restore_in_progress(false))
+			continue;
+		e = wt_transact(summarize, NULL, "summarizing BRIN indexes", TASK_TIMEOUT);
+		if (e && !wt_stop_requested && e->sqlerrcode != last_sqlstate)
+			ereport(LOG, (errcode(e->sqlerrcode),
+						  errmsg("windtrap: could not summarize BRIN indexes of %s: %s",
+								 wt_table, e->message),
+						  errhint("It will try again.")));
+		last_sqlstate = e ? e->sqlerrcode : 0;
+		if (e)
+			FreeErrorData(e);
+	}
+}
+
 void
 windtrap_upkeep_main(Datum arg)
 {
@@ -423,10 +475,9 @@ windtrap_upkeep_main(Datum arg)
 		MemoryContextSwitchTo(context);
 		next = work();
 		set_state(next == EXTENSION_POLL ? WT_STATE_WAITING : WT_STATE_IDLE);
+		rest(next);
 		MemoryContextSwitchTo(TopMemoryContext);
 		MemoryContextReset(context);
-		if (!wt_stop_requested)
-			(void) wt_process_nap(next);
 	}
 	proc_exit(0);
 }
