@@ -16,8 +16,8 @@ export const plural = (n, one, many = one + 's') => number(n) + ' ' + (n === 1 ?
 
 // 12.3 MB, by powers of 1000
 export function bytes(n) {
-    const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
-    let at = 0;
-    for (; Math.abs(n) >= 999.5 && at < units.length - 1; at++) n /= 1000;
-    return (at && n < 99.5 ? n.toFixed(1) : Math.round(n)) + ' ' + units[at];
+	const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+	let at = 0;
+	for (; Math.abs(n) >= 999.5 && at < units.length - 1; at++) n /= 1000;
+	return (at && n < 99.5 ? n.toFixed(1) : Math.round(n)) + ' ' + units[at];
 }
