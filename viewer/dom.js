@@ -27,6 +27,7 @@ export function svg(tag, props, ...children) {
 
 const ICONS = {
 	search: 'M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM10.7 10.7 14 14',
+	zoomout: 'M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM10.7 10.7 14 14M5 7h4',
 	close: 'M4 4l8 8M12 4l-8 8',
 	plus: 'M8 3v10M3 8h10',
 	minus: 'M3 8h10',

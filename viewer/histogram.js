@@ -23,10 +23,10 @@ const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, ...[1, 2, 5, 10, 15, 30].map(
 
 const stepOf = (length, most) => STEPS.find((step) => length / step <= most) || length / most;
 
-// The least round number (1, 2, 5 × 10ⁿ) that is not less.
+// The least round number that is not less.
 function round(n) {
 	const unit = 10 ** Math.floor(Math.log10(Math.max(n, 1)));
-	return [1, 2, 4, 5, 10].map((m) => m * unit).find((m) => m >= n);
+	return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((m) => m * unit).find((m) => m >= n);
 }
 
 export function mount(container) {
@@ -34,7 +34,7 @@ export function mount(container) {
 	const legend = el('ul', { class: 'legend', 'aria-label': 'Filter by value' });
 	const tip = el('div', { class: 'tip', hidden: true });
 	const by = el('select', { 'aria-label': 'Colours by', title: 'Colours by', on: { change: () => state.set({ by: by.value }) } });
-	const out = button('Zoom out (z)', { icon: 'minus', class: 'plain small', on: { click: () => zoomOut() } });
+	const out = button('Zoom out (z)', { icon: 'zoomout', class: 'plain small', on: { click: () => zoomOut() } });
 	const plot = el('div', { class: 'plot' }, chart, tip);
 	container.append(el('div', { class: 'histogram-head' }, legend, el('label', { class: 'by' }, el('span', { class: 'muted' }, 'by'), by), out),
 		plot, el('p', { id: 'histogram-keys', class: 'offscreen' }, 'Arrow keys go from bar to bar, with Shift they choose several, Enter shows that time only.'));
@@ -83,8 +83,16 @@ export function mount(container) {
 		} catch (error) {
 			if (mine !== turn) return;
 			plot.classList.remove('stale');
-			tell({ running: false, error: aborted(error) ? null : error });
+			if (data !== what && !aborted(error)) clear();
+			tell({ running: false, total: data ? what.total : undefined, error: aborted(error) ? null : error });
 		}
+	}
+
+	function clear() {
+		data = cursor = null;
+		chart.replaceChildren();
+		legend.replaceChildren();
+		mark();
 	}
 
 	function count(what, counts) {
@@ -217,7 +225,7 @@ export function mount(container) {
 		const sameDay = format(edge(from), 'date') === format(edge(to + 1), 'date');
 		tip.replaceChildren(el('div', { class: 'when' }, `${format(edge(from), 'date')} ${format(edge(from), fine)} – ${sameDay ? '' : format(edge(to + 1), 'date') + ' '}${format(edge(to + 1), fine)}`),
 			el('table', null, rows.map(([one, n]) => el('tr', paint(one), el('td', null, el('i', { class: 'swatch' }), shown(name(one), { oneLine: true })), el('td', { class: 'number' }, number(n)))),
-				el('tr', { class: 'sum' }, el('td', null, edge(to + 1) <= data.searched ? 'not searched yet' : 'together'), el('td', { class: 'number' }, number(total)))));
+				el('tr', { class: 'sum' }, el('td', null, edge(to + 1) <= data.searched ? 'not searched yet' : 'total'), el('td', { class: 'number' }, number(total)))));
 		tip.hidden = false;
 		const middle = (x(edge(from)) + x(edge(to + 1))) / 2;
 		tip.style.left = Math.max(4, Math.min(width - tip.offsetWidth - 4, middle < width / 2 ? x(edge(to + 1)) + 10 : x(edge(from)) - 10 - tip.offsetWidth)) + 'px';

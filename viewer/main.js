@@ -76,7 +76,7 @@ async function main() {
 	const box = searchbox.mount($('#search'));
 	const time = range.mount($('#range'));
 	const bars = histogram.mount($('#histogram'));
-	for (const name of PARTS) (await import(`./${name}.js`)).mount($('#' + name));
+	for (const name of PARTS) await import(`./${name}.js`).then((part) => part.mount($('#' + name))).catch(console.error);
 
 	state.on(['q', 'from', 'to'], () => run());
 	state.on(['view', 'q'], title);

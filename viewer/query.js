@@ -5,7 +5,7 @@ import { state } from './state.js';
 
 const OPERATORS = new Set(['AND', 'OR', 'NOT']);
 
-// What windtrap.events has as columns: a member of an event by such a name is written in quotation marks.
+// What windtrap.events has as columns.
 export const COLUMNS = ['severity', 'app', 'host', 'message', 'source', 'ip', 'status', 'id'];
 
 const quoted = (text) => '"' + text.replace(/[\\"]/g, '\\$&') + '"';
@@ -17,12 +17,6 @@ export function quote(value) {
 	const text = String(value);
 	return /^(?:-?\d[\d.eE+-]*|[\p{L}\p{N}_./@][\p{L}\p{M}\p{N}_./@+:#%,;=&-]*)$/u.test(text) && !OPERATORS.has(text) ? text : quoted(text);
 }
-
-const nameOf = (name) => (/^[\p{L}_][\p{L}\p{M}\p{N}_-]*$/u.test(name) && !OPERATORS.has(name) ? name : quoted(name));
-
-// The field that a member of the event is, by its path; the same of what is around the event in `data`.
-export const fieldName = (path) => (path.length === 1 && COLUMNS.includes(path[0]) ? quoted(path[0]) : path.map(nameOf).join('.'));
-export const envelopeName = (path) => '@' + path.map(nameOf).join('.');
 
 // The condition that a field has this value; null: that there is no such field.
 export function condition(field, value, exclude = false) {

@@ -39,7 +39,7 @@ export function mount(container) {
 		input.focus();
 	} } });
 	const hint = el('kbd', { 'aria-hidden': 'true' }, '/');
-	const box = el('div', { class: 'searchbox' }, icon('search'), el('div', { class: 'entry' }, mirror, input), clear, hint);
+	const box = el('div', { class: 'searchbox' }, icon('search'), el('div', { class: 'typing' }, mirror, input), clear, hint);
 	container.append(box, list, wrong);
 
 	let items = [];
@@ -54,9 +54,10 @@ export function mount(container) {
 		mirror.replaceChildren();
 		if (fault && fault.q === q) {
 			mirror.append(q.slice(0, fault.from), el('span', { class: 'fault' }, q.slice(fault.from, fault.to) || '\u00a0'), q.slice(fault.to));
+			wrong.textContent = fault.said;
+			input.setAttribute('aria-invalid', 'true');
 		} else {
 			mirror.append(q);
-			fault = null;
 			wrong.textContent = '';
 			input.removeAttribute('aria-invalid');
 		}
@@ -75,9 +76,7 @@ export function mount(container) {
 			from = last ? last.index : 0;
 			to = q.length;
 		}
-		fault = { q, from, to };
-		wrong.textContent = error.message.replace(/^search, character \d+: /, '').replace(/^./, (first) => first.toUpperCase());
-		input.setAttribute('aria-invalid', 'true');
+		fault = { q, from, to, said: error.message.replace(/^search, character \d+: /, '').replace(/^./, (first) => first.toUpperCase()) };
 		draw();
 	}
 
@@ -223,11 +222,15 @@ export function mount(container) {
 		event.preventDefault();
 	});
 
+	listen('search', () => {
+		fault = null;
+		draw();
+	});
 	state.on('q', ({ q }) => {
 		input.value = q;
 		draw();
 	});
-	listen('progress', ({ error }) => {
+	listen('rows', ({ error }) => {
 		if (error instanceof ApiError && error.status === 400 && error.position) complain(error, state.get().q);
 	});
 	if (state.get().q) remember(state.get().q);

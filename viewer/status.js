@@ -89,14 +89,17 @@ export function mount(container, notice) {
 		stopped = false;
 		later();
 	});
-	listen('progress', (part) => {
+	function take(part) {
 		parts[part.part] = part;
 		const { error } = part;
 		if (error && !(error instanceof ApiError)) say(error.message);
 		else if (error && [0, 429, 503].includes(error.status)) retry(error);
 		else if (error && error.status !== 401 && !(error.status === 400 && error.position)) say(error.message.replace(/^./, (first) => first.toUpperCase()));
 		later();
-	});
+	}
+
+	listen('progress', take);
+	listen('rows', (list) => take({ ...list, part: 'list' }));
 	listen('connection', ({ up }) => {
 		if (!up) retry({ status: 0 });
 	});
