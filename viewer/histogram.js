@@ -39,7 +39,8 @@ export function mount(container) {
 	container.append(el('div', { class: 'histogram-head' }, legend, el('label', { class: 'by' }, el('span', { class: 'muted' }, 'by'), by), out),
 		plot, el('p', { id: 'histogram-keys', class: 'offscreen' }, 'Arrow keys go from bar to bar, with Shift they choose several, Enter shows that time only.'));
 
-	let data = null;
+	let data = null; // what is shown
+	let latest = null; // what is being counted, shown from its first line on
 	let turn = 0;
 	let frame = 0;
 	let width = 0;
@@ -57,6 +58,7 @@ export function mount(container) {
 
 	async function load(what, signal) {
 		const mine = ++turn;
+		latest = what;
 		plot.classList.add('stale');
 		const tell = (more) => emit('progress', { part: 'histogram', total: what.total, searched_to: iso(what.searched), ms: what.ms, complete: !what.left, running: true, error: null, ...more });
 		tell();
@@ -308,7 +310,7 @@ export function mount(container) {
 	}
 	const offs = [
 		listen('search', (now) => load(fresh(now), now.signal)),
-		listen('resume', (now) => data?.left && load(data, now.signal)),
+		listen('resume', (now) => latest?.left && load(latest, now.signal)),
 		state.on('by', () => {
 			choices();
 			if (search.current) load(fresh(search.current), search.current.signal.aborted ? undefined : search.current.signal);

@@ -1,19 +1,25 @@
 // Puts the page together and begins.
 
-import { $, button, el } from './dom.js';
 import { backoff } from './api.js';
+import * as columns from './columns.js';
+import * as detail from './detail.js';
+import { $, button, el } from './dom.js';
+import * as exporting from './export.js';
+import * as fields from './fields.js';
 import * as help from './help.js';
 import * as histogram from './histogram.js';
 import { key } from './keyboard.js';
+import * as list from './list.js';
 import * as range from './range.js';
 import { run, stop } from './search.js';
 import * as searchbox from './searchbox.js';
 import { begin, session } from './session.js';
 import { listen, state } from './state.js';
 import * as status from './status.js';
+import * as tail from './tail.js';
 
 const VIEWS = [['events', 'Events'], ['overview', 'Overview']];
-const PARTS = ['list', 'detail', 'fields', 'tail', 'columns', 'export'];
+const PARTS = { list, detail, fields, tail, columns, export: exporting };
 
 const nav = $('.views');
 let overview = null;
@@ -76,7 +82,7 @@ async function main() {
 	const box = searchbox.mount($('#search'));
 	const time = range.mount($('#range'));
 	const bars = histogram.mount($('#histogram'));
-	for (const name of PARTS) await import(`./${name}.js`).then((part) => part.mount($('#' + name))).catch(console.error);
+	for (const [name, part] of Object.entries(PARTS)) part.mount($('#' + name));
 
 	state.on(['q', 'from', 'to'], () => run());
 	state.on(['view', 'q'], title);

@@ -69,7 +69,7 @@ const ors = (q) => {
 	return parts(q).some(({ kind }) => ((depth += kind === '(' ? 1 : kind === ')' ? -1 : 0), depth === 0 && kind === 'OR'));
 };
 
-const without = (q, part) => (q.slice(0, part.from) + q.slice(part.to)).replace(/^\s+|\s+$/g, '').replace(/(\S)\s{2,}(?=\S)/g, '$1 ');
+const without = (q, part) => [q.slice(0, part.from).trim(), q.slice(part.to).trim()].filter(Boolean).join(' ');
 
 export const hasFilter = (field, value, exclude = false, q = state.get().q) => !!top(q, condition(field, value, exclude));
 

@@ -19,17 +19,19 @@ export function mount(container, notice) {
 
 	const when = (time) => format(time, now() - Date.parse(time) < 72e6 ? 'second' : 'minutes');
 
+	const busy = () => parts.list?.running || parts.histogram?.running;
+
 	function draw() {
 		frame = 0;
 		const { list = {}, histogram = {}, tail } = parts;
-		const running = !stopped && (list.running || histogram.running);
+		const running = !stopped && busy();
 		const said = [];
 		if (histogram.total !== undefined) said.push(plural(histogram.total, 'event') + (histogram.complete ? '' : ' so far'));
 		if (list.rows) said.push(number(list.rows) + ' loaded');
 		if (running || stopped) {
 			const reached = [list, histogram].filter((part) => part.searched_to && (part.running || stopped)).map((part) => part.searched_to).sort().at(-1);
 			if (reached) said.push((stopped ? 'stopped at ' : 'searched down to ') + when(reached));
-		} else if (list.ms !== undefined) said.push(duration(Math.max(list.ms, histogram.ms || 0)));
+		} else if (list.ms !== undefined && !list.error) said.push(duration(Math.max(list.ms, histogram.ms || 0)));
 		if (tail?.running) said.push(tail.paused ? 'live, paused' : 'live' + (tail.rate ? `, ${compact(tail.rate)} a second` : ''));
 		line.textContent = said.join(' · ');
 		container.classList.toggle('running', !!running);
@@ -82,7 +84,7 @@ export function mount(container, notice) {
 		later();
 	});
 	listen('stopped', () => {
-		stopped = true;
+		stopped = busy();
 		later();
 	});
 	listen('resume', () => {
