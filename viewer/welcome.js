@@ -6,93 +6,86 @@ import { emit } from './state.js';
 
 const POLL = 2000;
 
-// Where the collector takes events: the port is its own, the host that by which this page was reached.
-function address({ collector = {} }) {
-	const { protocol, hostname } = location;
-	const usual = collector.tls ? 443 : 80;
-	const scheme = collector.port ? (collector.tls ? 'https:' : 'http:') : protocol;
-	return `${scheme}//${hostname}${collector.port && collector.port !== usual ? ':' + collector.port : ''}/log`;
+// The collector's port on the host by which this page was reached.
+function address({ port, tls }) {
+	const usual = tls ? 443 : 80;
+	return `http${tls ? 's' : ''}://${location.hostname}${port === usual ? '' : ':' + port}/log`;
 }
 
-const isLocal = (host) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(host);
+const local = () => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
 
-function snippets(url, needsToken) {
-	return [
-		['curl', `curl ${needsToken ? '-H "Authorization: Bearer wt_…" ' : ''}-d '{"app":"shop","severity":"info","message":"order paid","order":{"id":4711,"total":99.9}}' ${url}`],
-		['Python', `import requests
+const snippets = (url, secret) => [
+	['curl', [
+		`curl ${secret ? '-H "Authorization: Bearer wt_…" ' : ''}\\`,
+		'  -d \'{"app":"shop","severity":"info","message":"order paid","order":{"total":99.9}}\' \\',
+		`  ${url}`,
+	]],
+	['Python', [
+		'import requests', '',
+		`requests.post("${url}",`,
+		...(secret ? ['    headers={"Authorization": "Bearer wt_…"},'] : []),
+		'    json={"app": "shop", "severity": "info", "message": "order paid",',
+		'          "order": {"total": 99.9}}).raise_for_status()',
+	]],
+	['JavaScript', [
+		`await fetch("${url}", {`,
+		'    method: "POST",',
+		`    headers: { "Content-Type": "application/json"${secret ? ', Authorization: "Bearer wt_…"' : ''} },`,
+		'    body: JSON.stringify({ app: "shop", severity: "info", message: "order paid",',
+		'                           order: { total: 99.9 } }),',
+		'});',
+	]],
+];
 
-requests.post("${url}",${needsToken ? '\n              headers={"Authorization": "Bearer wt_…"},' : ''}
-			  json={"app": "shop", "severity": "info", "message": "order paid",
-					"order": {"id": 4711, "total": 99.9}}).raise_for_status()`],
-		['JavaScript', `await fetch("${url}", {
-	method: "POST",
-	headers: { "Content-Type": "application/json"${needsToken ? ', "Authorization": "Bearer wt_…"' : ''} },
-	body: JSON.stringify({ app: "shop", severity: "info", message: "order paid",
-						   order: { id: 4711, total: 99.9 } }),
-});`],
-	];
-}
-
-// `session` is the answer of /api/session, asked for where it is not given. When somebody
-// goes on to the events, 'begun' is emitted.
-export function mount(container, { session } = {}) {
+// Emits 'begun' when the first event has come and somebody goes on to it.
+export function mount(container) {
 	const control = new AbortController();
 	const { signal } = control;
-	const waiting = el('div', { class: 'waiting', role: 'status' }, el('i', { 'aria-hidden': 'true' }), 'Waiting for the first event …');
-	const arrived = el('div');
-	const examples = el('div');
-	container.replaceChildren(el('div', { class: 'welcome' },
-		el('h1', { tabindex: '-1' }, 'No events yet'),
-		el('p', { class: 'muted' }, 'Send one, in any way that speaks HTTP. When the answer is 200, it is in the log table, and here.'),
-		waiting, arrived, examples));
+	const title = el('h1', null, 'No events yet');
+	const waiting = el('div', { class: 'waiting', role: 'status' }, el('i'), 'Waiting for the first event …');
+	const below = el('div');
+	container.replaceChildren(el('div', { class: 'welcome' }, title,
+		el('p', { class: 'muted' }, 'Send one by HTTP. When the answer is 200 it is in the log table, and here.'), waiting, below));
 
-	function show(found) {
-		const needsToken = !!token.get() || !isLocal(location.hostname);
-		examples.replaceChildren(...snippets(address(found), needsToken).map(([name, text]) => {
-			const press = button(`Copy the ${name} example`, { icon: 'copy', text: 'Copy', class: 'small', 'aria-label': `Copy the ${name} example`, on: { async click() {
-				announce((await copy(text)) ? 'Copied.' : 'It could not be copied.');
-				press.lastChild.textContent = 'Copied';
-				setTimeout(() => (press.lastChild.textContent = 'Copy'), 1500);
+	function show({ collector }) {
+		const secret = !!token.get() || !local();
+		below.replaceChildren(...snippets(address(collector), secret).map(([name, text]) => {
+			const press = button(`Copy: ${name}`, { icon: 'copy', class: 'small plain', on: { async click() {
+				const done = await copy(text.join('\n'));
+				if (done) press.replaceChildren(icon('check'));
+				announce(done ? 'Copied' : 'The browser did not allow to copy');
 			} } });
-			return el('section', { class: 'card', 'aria-label': name }, el('header', null, el('h2', null, name), press), el('pre', { tabindex: '0', role: 'group', 'aria-label': `${name} example` }, text));
-		}), needsToken ? el('p', { class: 'muted' }, 'In place of ', el('code', null, 'wt_…'), ' goes a token for sending: ', el('code', null, 'SELECT windtrap.create_token(\'my app\')'), '.') : '',
-		el('p', { class: 'muted' }, 'The same port speaks OpenTelemetry, Elasticsearch, Loki, Splunk HEC, Datadog, GELF and journald.'));
+			return el('section', { class: 'card', 'aria-label': name }, el('header', null, el('h2', null, name), press), el('pre', null, text.join('\n')));
+		}),
+		secret ? el('p', { class: 'muted' }, 'wt_… is a token for sending: ', el('code', null, 'SELECT windtrap.create_token(\'shop\')')) : '',
+		el('p', { class: 'muted' }, 'The same port speaks OpenTelemetry, Elasticsearch, Loki, Splunk HEC, Datadog, GELF, journald and CloudEvents.'));
 	}
 
-	async function first() {
-		for await (const { event } of lines('search', { n: 1, since: '30 days' }, { signal })) if (event) return event;
-		return null;
-	}
-
-	function celebrate(event) {
+	async function arrived() {
+		let event;
+		for await (const line of lines('search', { n: 1, since: '30 days' }, { signal })) event ??= line.event;
 		const go = button('Show the events', { text: 'Show the events', class: 'primary', on: { click: () => emit('begun') } });
-		waiting.replaceChildren(icon('check'), el('b', null, 'The first event is here.'), go);
-		if (event)
-			arrived.replaceChildren(el('section', { class: 'card arrived', 'aria-label': 'The first event' }, el('header', null, el('h2', null, shown(event.message ?? '', { oneLine: true }))),
-				el('pre', null, shown(event.data ? JSON.stringify(event.data.json, null, 2) : event.message ?? ''))));
-		examples.hidden = true;
-		container.querySelector('h1').textContent = 'It works';
+		title.textContent = 'It works';
+		waiting.replaceChildren(icon('check'), el('b', null, 'The first event has come.'), go);
+		below.replaceChildren(event ? el('section', { class: 'card', 'aria-label': 'The event' }, el('header', null, el('h2', null, shown(event.message ?? '', { oneLine: true }))),
+			el('pre', null, shown(event.data ? JSON.stringify(event.data.json, null, 2) : event.message))) : '');
 		go.focus();
 	}
 
 	async function watch() {
 		while (!signal.aborted) {
-			if (!document.hidden)
-				try {
-					const found = await get('session', {}, { signal });
-					if (!examples.firstChild) show(found);
-					if (!found.empty) return celebrate(await first());
-				} catch (error) {
-					if (aborted(error) || error.status === 401 || error.status === 403) return;
+			try {
+				if (!document.hidden) {
+					const session = await get('session', {}, { signal });
+					if (!session.empty) return await arrived();
+					if (!below.firstChild) show(session);
 				}
+			} catch (error) {
+				if (aborted(error) || error.status === 401 || error.status === 403) return;
+			}
 			await new Promise((resolve) => setTimeout(resolve, POLL));
 		}
 	}
-
-	if (session?.collector) show(session);
 	watch();
-	return { destroy() {
-		control.abort();
-		container.replaceChildren();
-	} };
+	return { destroy: () => control.abort() };
 }
