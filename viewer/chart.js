@@ -2,13 +2,7 @@
 
 import { announce, el, svg } from './dom.js';
 
-let ids = 0;
-
-function drawing(props, title, told, ...shapes) {
-	const id = 'chart' + ids++;
-	return svg('svg', { role: 'img', preserveAspectRatio: 'none', 'aria-labelledby': id, 'aria-describedby': id + 'd', ...props },
-		svg('title', { id }, title), svg('desc', { id: id + 'd' }, told), ...shapes);
-}
+const drawing = (props, title, told, ...shapes) => svg('svg', { role: 'img', preserveAspectRatio: 'none', ...props }, svg('title', null, title), svg('desc', null, told), shapes);
 
 // A line over an area. points: [milliseconds, number]; null for the number, and more than
 // `gap` without one, breaks it. from, to: the time that is drawn; form: number → text.

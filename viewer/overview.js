@@ -152,7 +152,7 @@ function projection(o, week) {
 	const keep = n * { day: 1, week: 7, mon: 30, year: 365 }[unit];
 	const about = (bytesOf) => plural(Math.max(1, Math.round(bytesOf / daily)), 'day');
 	const pace = `${bytes(daily)} a day in the last ${week.length} days. `;
-	if (limit && !(daily * keep < limit)) return pace + (o.size > limit * 0.98 ? 'It is full: the oldest day goes for each new one.' : `At that pace it is full in ${about(limit - o.size)}.`) + ` ${about(limit)} find room.`;
+	if (limit && !(daily * keep < limit)) return pace + (o.size > limit * 0.98 ? 'It is full: the oldest day goes for each new one.' : `At that pace it is full in ${about(limit - o.size)}.`) + ` About ${about(limit)} fit.`;
 	if (keep) return pace + `At that pace ${o.retention} take ${bytes(daily * keep)}.`;
 	return pace + (o.retention ? '' : 'Nothing is ever dropped: neither windtrap.retention nor windtrap.retention_size is set.');
 }
@@ -260,16 +260,16 @@ export function mount(container) {
 	container.replaceChildren(el('div', { class: 'overview' }, el('h1', { class: 'offscreen' }, 'Overview'), top, numbers,
 		el('div', { class: 'pair' }, by.severity.node, by.app.node), el('div', { class: 'pair' }, cards[0][1].node, cards[1][1].node), cards[2][1].node, refused.node));
 
-	// Fills a part anew where it says something else now; not under somebody who reads it by
-	// keys or has chosen text in it, and so that a link keeps the focus.
-	const said = new Map();
-	function put(box, content, word) {
+	// Fills a part anew where it is different now; not under somebody who points into a chart, or has
+	// chosen text, and so that a link keeps the focus.
+	function put(box, ...content) {
+		const fresh = el('div', null, content);
 		const chosen = getSelection();
-		const focus = box.contains(document.activeElement) ? document.activeElement : null;
-		if ((word && said.get(box) === word) || focus?.matches('.stacked *') || (!chosen.isCollapsed && box.contains(chosen.anchorNode))) return;
-		said.set(box, word);
-		box.replaceChildren(...[content()].flat().filter(Boolean));
-		if (focus) [...box.querySelectorAll('[data-key]')].find((node) => node.dataset.key === focus.dataset.key)?.focus();
+		const busy = box.querySelector('.area:is(:hover, :focus)') || (!chosen.isCollapsed && box.contains(chosen.anchorNode));
+		if (busy || (box.childNodes.length === fresh.childNodes.length && [...box.childNodes].every((node, i) => node.isEqualNode(fresh.childNodes[i])))) return;
+		const key = box.contains(document.activeElement) && document.activeElement.dataset.key;
+		box.replaceChildren(...fresh.childNodes);
+		if (key) [...box.querySelectorAll('[data-key]')].find((node) => node.dataset.key === key)?.focus();
 	}
 
 	let last = null;
@@ -283,14 +283,13 @@ export function mount(container) {
 			if (lost) top.replaceChildren(el('p', { class: 'health', 'data-level': 'error' }, icon('warning'), el('b', null, lost)));
 			return;
 		}
-		const zone = state.get().zone;
-		put(top, () => health(last, lost), JSON.stringify([problems(last), lost]));
-		put(numbers, () => tiles(last));
-		for (const [make, { body }] of cards) put(body, () => make(last), make === storage ? JSON.stringify([last.partitions, last.size, zone]) : null);
-		put(refused.body, () => refusals(last, whole ? null : () => {
+		put(top, health(last, lost));
+		put(numbers, tiles(last));
+		for (const [make, { body }] of cards) put(body, make(last));
+		put(refused.body, refusals(last, whole ? null : () => {
 			whole = true;
 			draw();
-		}), JSON.stringify([last.refused, zone, whole]));
+		}));
 	}
 
 	const later = (fn, ms) => timers.push(setTimeout(fn, ms));
@@ -322,7 +321,7 @@ export function mount(container) {
 					if (mine !== turn || !(all || fresh)) return;
 					body.classList.remove('stale');
 					body.dataset.span = span[0];
-					put(body, () => counts(name, found));
+					put(body, counts(name, found));
 				});
 				if (mine !== turn) return;
 			}
