@@ -90,7 +90,7 @@ function health(o, lost) {
 	if (lost) found.unshift(['error', lost, `These are the numbers of ${format(o.now, 'second')}.`]);
 	else if (!found.length) return el('p', { class: 'health', 'data-level': 'ok' }, icon('check'), el('b', null, 'All is well'), el('span', { class: 'muted' }, plural(o.workers.length, 'process', 'processes')));
 	return found.map(([level, what, why, since]) => el('div', { class: 'health', 'data-level': level }, icon('warning'),
-		el('div', null, el('b', null, line(what)), since && el('span', { class: 'muted' }, ` for ${length(since)}`), why && el('p', null, line(why)))));
+		el('div', null, el('b', null, line(what)), since && el('span', { class: 'muted' }, ` since ${format(since, 'minutes')}`), why && el('p', null, line(why)))));
 }
 
 function tiles(o) {
