@@ -37,7 +37,7 @@ async function show() {
 	if (!name) return;
 	let event = find(name);
 	if (event) draw(event);
-	if (event?.data) return;
+	if (event?.data !== undefined) return;
 	if (!event) box.replaceChildren(bar(null), el('p', { class: 'hint' }, 'Loading …'));
 	try {
 		const found = await whole(ofKey(name), signal);
@@ -128,9 +128,9 @@ function resolver(event) {
 
 function content(name, event) {
 	if (name === 'around') return around(event);
-	if (!event.data) return el('p', { class: 'hint' }, `Loading ${event.size ? bytes(event.size) : ''} …`);
-	const { json, ...envelope } = event.data;
-	if (name === 'event') return [tree(json ?? null), el('h3', null, 'As columns'), tree(columnsOf(event), { root: 'columns', label: 'Columns' })];
+	if (event.data === undefined) return el('p', { class: 'hint' }, `Loading ${event.size ? bytes(event.size) : ''} …`);
+	const { json = null, ...envelope } = event.data !== null && typeof event.data === 'object' ? event.data : { json: event.data };
+	if (name === 'event') return [tree(json), el('h3', null, 'As columns'), tree(columnsOf(event), { root: 'columns', label: 'Columns' })];
 	if (name === 'request') return tree(envelope, { root: 'envelope', label: 'The request' });
 	return raw(event.data);
 }

@@ -32,6 +32,7 @@ let failure = null;
 let searchedTo = null;
 let took = 0;
 let counter = 0;
+let days = false; // the rows are of more than one
 let view, grid, canvas, headRow, foot, chip, narrow;
 
 const item = (event) => ({ event, key: keyOf(event), n: ++counter, height: 0 });
@@ -70,7 +71,7 @@ function merge(more, again = false) {
 		const one = thing.gap ? { ...thing, n: ++counter, height: 0 } : item(thing);
 		if (one.event && (one.event.id ? keys.has(one.key) : again && there.has(one.key + one.event.message))) continue;
 		if (one.event?.id) keys.set(one.key, one);
-		one.fresh = true;
+		one.came = performance.now();
 		made.push(one);
 	}
 	if (!made.length) return;
@@ -91,6 +92,7 @@ function merge(more, again = false) {
 	if (first) view.renew(first);
 	if (state.get().live && items.length > MAX_LIVE) trim();
 	changed();
+	tell();
 }
 
 // Lets go of the oldest rows; whoever scrolls down gets them again.
@@ -157,14 +159,14 @@ async function load(wanted) {
 }
 
 function scrolled() {
-	if (grid.scrollTop + 3 * view.page > view.total) load(items.length + 1);
+	if (view.y + 3 * view.page > view.total) load(items.length + 1);
 	if (held.length && !paused()) flush();
 	showDay();
 }
 
 /* Live */
 
-const paused = () => grid.scrollTop > view.rowHeight / 2;
+const paused = () => view.y > view.rowHeight / 2;
 
 function arrive({ events: came = [], gaps = [], begun }) {
 	if (begun) catchUp();
@@ -223,7 +225,10 @@ let due = 0;
 function changed() {
 	due ||= requestAnimationFrame(() => {
 		due = 0;
-		grid.classList.toggle('days', items.length > 1 && day(items[0]) !== day(items.at(-1)));
+		const were = days;
+		days = items.length > 1 && day(items[0]) !== day(items.at(-1));
+		if (days !== were) view.redraw();
+		grid.classList.toggle('days', days);
 		view.update(items);
 		grid.ariaRowCount = next ? -1 : items.length + 1;
 		showDay();
@@ -233,7 +238,7 @@ function changed() {
 const day = ({ event, gap }) => format(event?.time || gap.until, 'day');
 
 function showDay() {
-	const first = items.length && items[view.at(grid.scrollTop)];
+	const first = view.items[view.at(view.y)];
 	const cell = $('.head.time', headRow);
 	if (cell) cell.textContent = first ? 'Time, ' + format((first.event?.time || first.gap.until), 'weekday') : 'Time';
 }
@@ -242,18 +247,16 @@ function draw(one, index) {
 	if (one.gap) return drawGap(one);
 	const { event } = one;
 	const { cols, wrap } = state.get();
-	const newDay = index === 0 || day(one) !== day(items[index - 1]);
+	const newDay = days && (index === 0 || day(one) !== day(view.items[index - 1]));
 	const opened = state.get().event === one.key;
-	const row = el('div', {
-		role: 'row', id: 'row-' + one.n, class: 'row' + (one === active ? ' active' : '') + (one.fresh ? ' fresh' : '') + (event.status > 0 ? ' done' : ''),
+	return el('div', {
+		role: 'row', id: 'row-' + one.n, class: 'row' + (one === active ? ' active' : '') + (performance.now() - one.came < 1000 ? ' fresh' : '') + (event.status > 0 ? ' done' : ''),
 		'aria-selected': String(opened), dataset: { key: one.key, sev: event.severity || 'none' },
 	},
 	el('div', { role: 'gridcell', class: 'cell time', title: format(event.time) },
 		el('span', { class: 'offscreen' }, (event.severity || 'no severity') + ' '),
-		newDay && grid.classList.contains('days') && el('span', { class: 'day' }, format(event.time, 'day') + ' '), format(event.time, 'milli')),
+		newDay && el('span', { class: 'day' }, format(event.time, 'day') + ' '), format(event.time, 'milli')),
 	cols.map((name) => cell(one, name, wrap)));
-	one.fresh = false;
-	return row;
 }
 
 function cell(one, name, wrap) {
@@ -327,7 +330,7 @@ function nothing() {
 
 function lookAnew() {
 	narrow = grid.clientWidth > 0 && grid.clientWidth < 560;
-	grid.classList.toggle('narrow', narrow);
+	grid.classList.toggle('compact', narrow);
 	grid.classList.toggle('wrap', state.get().wrap);
 	grid.ariaColCount = state.get().cols.length + 1;
 	headRow.replaceChildren(...heads(grid));
@@ -419,7 +422,7 @@ export function mount(container) {
 	const events = () => state.get().view === 'events';
 	const sized = new ResizeObserver(() => {
 		if (narrow !== (grid.clientWidth > 0 && grid.clientWidth < 560) || state.get().wrap) lookAnew();
-		view.later();
+		view.resized();
 	});
 	sized.observe(grid);
 	lookAnew();
