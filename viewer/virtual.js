@@ -40,20 +40,14 @@ export class Virtual {
 	// scroller: what scrolls; canvas: within it, has the height of all rows, beneath a head that
 	// stays (headHeight()). draw(item, index): an element for an item, an object of the list's.
 	constructor(scroller, canvas, { draw, headHeight, scrolled }) {
-		Object.assign(this, { scroller, canvas, draw, headHeight, scrolled, items: [], rowHeight: 24, varying: false, heights: null, pending: 0 });
+		Object.assign(this, { scroller, canvas, draw, headHeight, items: [], rowHeight: 24, varying: false, heights: null, pending: 0 });
 		this.drawn = new Map(); // item → element
 		this.y = 0; // as of the last drawing: asking again after it would make the browser lay out
 		this.page = 0; // height of what is to be seen; resized() says when it is another one
-		this.onScroll = () => {
+		scroller.addEventListener('scroll', () => {
 			this.render();
-			this.scrolled();
-		};
-		scroller.addEventListener('scroll', this.onScroll, { passive: true });
-	}
-
-	destroy() {
-		this.scroller.removeEventListener('scroll', this.onScroll);
-		cancelAnimationFrame(this.pending);
+			scrolled();
+		}, { passive: true });
 	}
 
 	top(index) {
