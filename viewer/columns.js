@@ -65,15 +65,10 @@ function move(name, to) {
 	state.set({ cols });
 }
 
-const widths = new Map(readWidths());
-
-function readWidths() {
-	try {
-		return JSON.parse(localStorage.getItem(KEY)).filter(([name, width]) => typeof name === 'string' && width > 0);
-	} catch {
-		return [];
-	}
-}
+let widths = new Map();
+try {
+	widths = new Map(JSON.parse(localStorage.getItem(KEY)));
+} catch { /* as if none had been kept */ }
 
 const widthOf = (name) => widths.get(name) || WIDTHS.get(name) || 140;
 
@@ -97,18 +92,15 @@ function keep() {
 	} catch { /* kept by this page alone */ }
 }
 
+let dragged = null;
+
 function head(name, index, grid) {
-	const cell = el('div', {
-		role: 'columnheader', class: 'cell head', draggable: 'true', title: 'Drag to move',
-		on: {
-			dragstart: (event) => event.dataTransfer.setData('application/x-windtrap-column', name),
-			dragover: (event) => event.dataTransfer.types.includes('application/x-windtrap-column') && event.preventDefault(),
-			drop(event) {
-				event.preventDefault();
-				move(event.dataTransfer.getData('application/x-windtrap-column') || name, index);
-			},
-		},
-	}, shown(name), button('Remove the column', { icon: 'close', class: 'plain remove', on: { click: () => toggle(name) } }));
+	const cell = el('div', { role: 'columnheader', class: 'cell head', draggable: 'true', title: 'Drag to move', on: {
+		dragstart: () => (dragged = name),
+		dragend: () => (dragged = null),
+		dragover: (event) => dragged !== null && event.preventDefault(),
+		drop: () => move(dragged, index),
+	} }, shown(name), button('Remove the column', { icon: 'close', class: 'plain remove', on: { click: () => toggle(name) } }));
 	cell.append(el('span', { class: 'grip', on: {
 		pointerdown(event) {
 			event.preventDefault();
@@ -119,11 +111,6 @@ function head(name, index, grid) {
 				event.target.onpointermove = null;
 				keep();
 			};
-		},
-		dblclick() {
-			widths.delete(name);
-			keep();
-			lay(grid);
 		},
 	} }));
 	return cell;
@@ -170,5 +157,5 @@ export function mount(container) {
 	} } });
 	show();
 	container.append(wrap, opener, box);
-	return { destroy: state.on('wrap', show) };
+	state.on('wrap', show);
 }

@@ -121,26 +121,19 @@ export function mount(container) {
 	tell = () => emit('progress', { part: 'tail', running: state.get().live && now.hidden, paused: held > 0, rate: Math.round(rate) });
 	container.append(said, now, live);
 	show('off');
-	addEventListener('online', () => wake?.abort());
-	const ends = [
-		listen('search', begin),
-		state.on(['live', 'to'], (now, changed) => {
-			if (now.live && now.to) return state.set({ live: false });
-			if (!changed.includes('live')) return;
-			if (!now.live) {
-				controller?.abort();
-				show('off');
-			} else if (!changed.some((name) => ['q', 'from', 'to'].includes(name))) run();
-		}),
-		listen('held', (count) => {
-			held = count;
-			tell();
-		}),
-		listen('connection', ({ up }) => up && !now.hidden && wake?.abort()),
-		key('t', 'Live on or off', toggle),
-	];
-	return { destroy() {
-		controller?.abort();
-		for (const end of ends) end();
-	} };
+	listen('search', begin);
+	state.on(['live', 'to'], ({ live, to }, changed) => {
+		if (live && to) return state.set({ live: false });
+		if (!changed.includes('live')) return;
+		if (!live) {
+			controller?.abort();
+			show('off');
+		} else if (!changed.some((name) => ['q', 'from', 'to'].includes(name))) run();
+	});
+	listen('held', (count) => {
+		held = count;
+		tell();
+	});
+	listen('connection', ({ up }) => up && !now.hidden && wake?.abort());
+	key('t', 'Live on or off', toggle);
 }
