@@ -107,7 +107,7 @@ async function main() {
 		look();
 	});
 	state.on('view', look);
-	for (const [name, what, fn] of [['/', 'Search', box.focus], ['r', 'Search again', run], ['s', 'Stop the search', stop], ['d', 'Range of time', time.open],
+	for (const [name, what, fn] of [['/', 'Search', box.focus], ['r', 'Search again', run], ['s', 'Stop the search', () => notice.busy() && stop()], ['d', 'Range of time', time.open],
 		['h', 'To the histogram', bars.focus], ['z', 'Zoom out', bars.zoomOut]]) key(name, what, () => fn(), { when: inEvents });
 	key('1', 'Events', () => state.set({ view: 'events' }, { push: true }));
 	key('2', 'Overview', () => state.set({ view: 'overview' }, { push: true }));
