@@ -402,7 +402,7 @@ for my $format ('ndjson', 'csv')
 	my @lines = split /\n/, slurp_file($file // '/dev/null');
 	is(scalar @lines, $errors + ($format eq 'csv'), "$format: with all that is found");
 	if ($format eq 'csv') { like($lines[0], qr/^event_timestamp,severity,host,message\r?$/, 'csv: its columns'); }
-	else { is_deeply([ sort keys %{ eval { JSON::PP->new->utf8->decode($lines[-1]) } // {} } ], [qw(data event_timestamp status)], 'ndjson: whole events'); }
+	else { is_deeply([ sort keys %{ (eval { JSON::PP->new->utf8->decode($lines[-1]) }) // {} } ], [qw(data event_timestamp status)], 'ndjson: whole events'); }
 	$viewer->picture("export $format");
 	$browser->press(['Escape']);
 }
