@@ -47,9 +47,11 @@ OBJS = \
 	src/forward/forward.o \
 	src/forward/forward_status.o \
 	src/forward/forward_worker.o \
+	src/http/accept_encoding.o \
 	src/http/addresses.o \
 	src/http/admission.o \
 	src/http/answer.o \
+	src/http/answer_stream.o \
 	src/http/arrivals.o \
 	src/http/auth.o \
 	src/http/client.o \
@@ -60,6 +62,8 @@ OBJS = \
 	src/http/holding.o \
 	src/http/lingering.o \
 	src/http/listener.o \
+	src/http/page_files.o \
+	src/http/page_files_embedded.o \
 	src/http/proxy_protocol.o \
 	src/http/refused.o \
 	src/http/request_pool.o \
@@ -91,12 +95,18 @@ OBJS = \
 	src/protocol/otlp_json.o \
 	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
-	src/search/counts.o \
+	src/search/histogram.o \
 	src/search/event_text.o \
 	src/search/query.o \
 	src/search/rows.o \
 	src/search/search.o \
 	src/search/search_sql.o \
+	src/search/slices.o \
+	src/search/top.o \
+	src/serving/condition.o \
+	src/serving/listening.o \
+	src/serving/serving.o \
+	src/serving/tokens.o \
 	src/store/absence.o \
 	src/store/fault.o \
 	src/store/halves.o \
@@ -118,6 +128,14 @@ OBJS = \
 	src/upkeep/spans.o \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
+	src/viewer/calls.o \
+	src/viewer/database.o \
+	src/viewer/event_json.o \
+	src/viewer/job.o \
+	src/viewer/search_call.o \
+	src/viewer/session.o \
+	src/viewer/times.o \
+	src/viewer/viewer_worker.o \
 	src/views/fields.o \
 	src/views/metrics.o \
 	src/views/refused_view.o \
@@ -125,22 +143,19 @@ OBJS = \
 	src/views/stats.o \
 	src/views/status.o \
 	src/worker/batch.o \
-	src/worker/condition.o \
 	src/worker/control.o \
 	src/worker/job.o \
 	src/worker/job_answer.o \
 	src/worker/job_body.o \
 	src/worker/job_events.o \
 	src/worker/launcher.o \
-	src/worker/listening.o \
-	src/worker/tokens.o \
 	src/worker/worker.o
 
 REGRESS = extension settings log_table privileges tokens events search upkeep
 ISOLATION = create_log_table
 TAP_TESTS = 1
 
-EXTRA_CLEAN = $(OBJS:.o=.d)
+EXTRA_CLEAN = $(OBJS:.o=.d) src/http/page_files_embedded.c
 
 PG_CONFIG ?= pg_config
 LIBRARIES = libmicrohttpd gnutls zlib libzstd
@@ -173,6 +188,11 @@ SQL_PIECES = schema processes log_table events search upkeep stats refused token
 	forwarding installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
+
+# The viewer's page is part of the library.
+VIEWER_FILES = $(sort $(wildcard $(srcdir)/viewer/*.*))
+src/http/page_files_embedded.c: $(VIEWER_FILES) $(srcdir)/viewer $(srcdir)/script/embed Makefile
+	$(srcdir)/script/embed $(VIEWER_FILES) >$@
 
 .PHONY: format
 format:

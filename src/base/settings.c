@@ -21,6 +21,9 @@ char *wt_database;
 int wt_workers;
 char *wt_listen_addresses;
 int wt_port;
+int wt_viewer_port;
+int wt_viewers;
+int wt_viewer_timeout;
 char *wt_tls_cert_file;
 char *wt_tls_key_file;
 char *wt_tls_ca_file;
@@ -202,6 +205,28 @@ wt_settings_define(void)
 	/* The TCP port of all those addresses. */
 	DefineCustomIntVariable("windtrap.port", "TCP port to listen on for events.", NULL,
 							&wt_port, 8000, 1, 65535, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * The TCP port, of the same addresses, of the page to look at events with; 0: there is
+	 * none.  It has processes of its own, which share it, so that who searches keeps no
+	 * event waiting.
+	 */
+	DefineCustomIntVariable("windtrap.viewer_port",
+							"TCP port of the page to look at events; 0: there is none.",
+							NULL, &wt_viewer_port, 0, 0, 65535, PGC_SIGHUP, 0, NULL, NULL,
+							NULL);
+	DefineCustomIntVariable("windtrap.viewers",
+							"Number of processes that serve the page.", NULL, &wt_viewers,
+							2, 1, WT_MAX_VIEWERS, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * How long one statement for the page may take.  Searches are made of many short ones,
+	 * so this ends what was not foreseen.
+	 */
+	DefineCustomIntVariable("windtrap.viewer_timeout",
+							"Time that a query of the page may take.", NULL,
+							&wt_viewer_timeout, 10 * 1000, 100, 3600 * 1000, PGC_SIGHUP,
+							GUC_UNIT_MS, NULL, NULL, NULL);
 
 	/*
 	 * The certificate that the collector shows, with those between it and a root, and its

@@ -11,6 +11,9 @@ extern char *wt_database;
 extern int wt_workers;
 extern char *wt_listen_addresses;
 extern int wt_port;
+extern int wt_viewer_port; /* 0: there is no viewer */
+extern int wt_viewers;
+extern int wt_viewer_timeout;  /* ms */
 extern char *wt_tls_cert_file; /* empty: no TLS */
 extern char *wt_tls_key_file;
 extern char *wt_tls_ca_file;
@@ -61,6 +64,9 @@ typedef struct WtTargets
 
 /* Most workers that windtrap.workers can ask for. */
 #define WT_MAX_WORKERS 16
+
+/* Most viewers that windtrap.viewers can ask for. */
+#define WT_MAX_VIEWERS 8
 
 /* Defines the settings; called once a process, from _PG_init. */
 extern void wt_settings_define(void);

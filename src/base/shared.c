@@ -63,7 +63,10 @@ wt_shared_attach(void)
 WtCounters *
 wt_my_counters(void)
 {
-	return &wt_shared->counters[my_status - wt_shared->workers];
+	static WtCounters own;
+	ptrdiff_t place = my_status - wt_shared->workers;
+
+	return place < WT_MAX_WORKERS ? &wt_shared->counters[place] : &own;
 }
 
 void
@@ -105,9 +108,9 @@ end_status(int code, Datum arg)
 }
 
 void
-wt_status_begin(int number, Oid database)
+wt_status_begin(int place, Oid database)
 {
-	my_status = &wt_shared->workers[number];
+	my_status = &wt_shared->workers[place];
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	my_status->pid = MyProcPid;
 	my_status->database = database;

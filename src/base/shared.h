@@ -34,7 +34,7 @@ typedef enum WtState
 #define WT_ERROR_SIZE 256
 #define WT_ADDRESSES_SIZE 160
 
-/* A worker, as others see it. */
+/* A worker or a viewer, as others see it. */
 typedef struct WtWorkerStatus
 {
 	WtState state;
@@ -49,7 +49,7 @@ typedef struct WtWorkerStatus
 	char stdout_error[WT_ERROR_SIZE]; /* why it drops lines */
 } WtWorkerStatus;
 
-/* What a worker is told in bgw_extra; its number is in bgw_main_arg. */
+/* What a worker, or a viewer, is told in bgw_extra; its place is in bgw_main_arg. */
 typedef struct WtWorkerArgs
 {
 	Oid database;
@@ -109,8 +109,10 @@ typedef struct WtStartStatus
 	char error[WT_ERROR_SIZE]; /* why there is none */
 } WtStartStatus;
 
-/* Their places: the workers, the upkeep, the forwarders. */
-#define WT_PLACE_UPKEEP WT_MAX_WORKERS
+/* Their places: the workers and the viewers, which listen; the upkeep, the forwarders. */
+#define WT_PLACE_VIEWERS WT_MAX_WORKERS
+#define WT_N_LISTENERS (WT_PLACE_VIEWERS + WT_MAX_VIEWERS)
+#define WT_PLACE_UPKEEP WT_N_LISTENERS
 #define WT_PLACE_FORWARDERS (WT_PLACE_UPKEEP + 1)
 #define WT_PLACES (WT_PLACE_FORWARDERS + WT_MAX_TARGETS)
 
@@ -163,7 +165,7 @@ typedef struct WtShared
 	WtUpkeepStatus upkeep;
 	WtUpkeepFailures upkeep_failures;
 	WtClock clock;
-	WtWorkerStatus workers[WT_MAX_WORKERS];
+	WtWorkerStatus workers[WT_N_LISTENERS]; /* by their places */
 	WtForwarderStatus forwarders[WT_MAX_TARGETS];
 	WtOutboxStatus outbox;
 
@@ -195,10 +197,10 @@ extern void wt_shared_request(void);
 extern void wt_shared_attach(void);
 
 /*
- * This process is worker `number` from now until it ends; others then see what the
- * functions below report of it.
+ * This process is the worker, or the viewer, in a place from now until it ends; others then
+ * see what the functions below report of it.
  */
-extern void wt_status_begin(int number, Oid database);
+extern void wt_status_begin(int place, Oid database);
 extern void wt_status_set_state(WtState state);
 /* Reports an error, a plain sentence; NULL: there is none any more. */
 extern void wt_status_set_error(const char *error);
@@ -207,7 +209,10 @@ extern void wt_status_set_stdout_error(const char *error);
 extern void wt_status_set_address(const char *addresses, int port);
 extern void wt_status_set_tls(bool tls);
 
-/* What this worker counts in. */
+/*
+ * What this process counts in.  A viewer's counters are its own: who looks at events is none
+ * who sends them, and nobody is told of them.
+ */
 extern WtCounters *wt_my_counters(void);
 
 /* Begins new maxima where the counters have been reset since the last call. */

@@ -323,7 +323,13 @@ wt_admission_run(WtListener *listener)
 		else if (wt_arrival_of(events[i].data.u64))
 			attend_arrival(listener, wt_arrival_of(events[i].data.u64));
 		else if (events[i].data.u64 != POLL_MHD && events[i].data.u64 >= WT_MAX_LINGERING)
-			try_parked(listener, events[i].data.ptr);
+		{
+			Connection *c = events[i].data.ptr;
+
+			/* Else the client of a stream has left, which who goes on with it asks for. */
+			if (c->parked)
+				try_parked(listener, c);
+		}
 	}
 	if (knocking)
 		accept_connections(listener);

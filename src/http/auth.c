@@ -159,18 +159,45 @@ token_in_header(WtAuth *auth, const WtEndpoint *endpoint, const WtHeader *h,
 	return *text ? find_token(auth, *text, strlen(*text)) : NULL;
 }
 
+/* Whether a route is one by which what is stored is looked at. */
+static bool
+is_of_viewer(WtRoute route)
+{
+	return route == WT_ROUTE_READ || route == WT_ROUTE_CHANGE;
+}
+
+static bool
+reads(WtRoute route)
+{
+	return route == WT_ROUTE_METRICS || is_of_viewer(route);
+}
+
+/* Whether a token's scope is that of a route. */
+static bool
+is_in_scope(const WtToken *token, WtRoute route)
+{
+	switch (route)
+	{
+		case WT_ROUTE_METRICS:
+		case WT_ROUTE_HEALTH:
+		case WT_ROUTE_READ:
+			return token->read;
+		case WT_ROUTE_CHANGE:
+			return token->read && token->ingest;
+		default:
+			return token->ingest;
+	}
+}
+
 /* How well a token fits a question, of several the best is taken. */
 static int
 fitness(const Token *token, const WtAuthQuestion *question)
 {
-	bool reads =
-		question->route == WT_ROUTE_METRICS || question->route == WT_ROUTE_HEALTH;
-
 	if (!token)
 		return 0;
 	if (token->public.expires_us <= question->now_us)
 		return 1;
-	return (reads ? token->public.read : token->public.ingest) ? 3 : 2;
+	return is_in_scope(&token->public, question->route) ? 3 : 2;
 }
 
 /*
@@ -277,7 +304,6 @@ check_token(WtAuth *auth, const WtAuthQuestion *question, Token *token,
 			const char *origin, WtVerdict *verdict)
 {
 	const WtToken *public = &token->public;
-	bool reads = question->route == WT_ROUTE_METRICS;
 
 	if (public->expires_us <= question->now_us)
 	{
@@ -285,11 +311,12 @@ check_token(WtAuth *auth, const WtAuthQuestion *question, Token *token,
 		refuse(verdict, 401, WT_REASON_TOKEN, "the token has expired: ask for a new one");
 		return;
 	}
-	if (reads ? !public->read : !public->ingest)
+	if (!is_in_scope(public, question->route))
 	{
 		refuse(verdict, 403, WT_REASON_SCOPE,
-			   reads ? "the token's scope is not read"
-					 : "the token's scope is not ingest");
+			   question->route == WT_ROUTE_CHANGE ? "the token's scope is not all"
+			   : reads(question->route)			  ? "the token's scope is not read"
+												  : "the token's scope is not ingest");
 		return;
 	}
 	if (public->origins &&
@@ -309,14 +336,20 @@ check_token(WtAuth *auth, const WtAuthQuestion *question, Token *token,
 	token->used_us = question->now_us;
 	verdict->source = public->source;
 	verdict->may_read = public->read;
+	verdict->may_change = public->read && public->ingest;
 }
 
-/* Whether no token is needed for what is asked, by who asks. */
+/*
+ * Whether no token is needed for what is asked, by who asks.  That anybody may send does not say
+ * that anybody may read what others have sent.
+ */
 static bool
 is_open_to(const WtAuth *auth, const WtAuthQuestion *question, bool local)
 {
 	if (question->route == WT_ROUTE_METRICS)
 		return local;
+	if (is_of_viewer(question->route))
+		return local && wt_auth_is_open(auth);
 	return auth->mode == WT_AUTH_NONE || (local && wt_auth_is_open(auth));
 }
 
@@ -336,15 +369,47 @@ host_may(const WtAuth *auth, const WtAuthQuestion *question, bool at_risk)
 }
 
 /*
+ * Whose page it is that makes a browser ask: "same-origin", "none" where it is the user himself,
+ * and others; NULL: it does not say.  No page can write this header.
+ */
+static const char *
+asking_site(const WtRequest *request)
+{
+	return wt_header_find(request->headers, request->n_headers, "Sec-Fetch-Site");
+}
+
+/*
+ * Whether a browser says that a page of another origin makes it ask for what is stored, be it as
+ * a script or a picture, with which it sends no Origin: such a page cannot read the answer, but
+ * can learn from how long it takes whether there are events of some kind.
+ */
+static bool
+is_led_here(const WtAuthQuestion *question)
+{
+	const char *site = asking_site(question->request);
+
+	return is_of_viewer(question->route) && site && strcmp(site, "same-origin") != 0 &&
+		   strcmp(site, "none") != 0;
+}
+
+/*
  * Whether a page of this origin may ask.  A token that names origins lets these in, whatever
  * the list has; a browser's question before it sends brings no token.
+ *
+ * The list has those that may send, and is often "*".  What is stored only the viewer's own
+ * page reads without such a token; where a proxy has changed the Host, the browser knows.
  */
 static bool
 page_may(const WtAuth *auth, const WtAuthQuestion *question, const WtClient *client,
 		 const Token *token, const char *origin)
 {
-	if (wt_origins_have(auth->cors_origins, origin, question->request->host,
-						client->secure))
+	bool own = is_of_viewer(question->route);
+	const char *site = own ? asking_site(question->request) : NULL;
+
+	if (site && strcmp(site, "same-origin") == 0)
+		return true;
+	if (wt_origins_have(own ? "self" : auth->cors_origins, origin,
+						question->request->host, client->secure))
 		return true;
 	if (question->route == WT_ROUTE_OPTIONS)
 		return any_token_has_origin(auth, origin);
@@ -369,7 +434,6 @@ static void
 check_access(WtAuth *auth, const WtAuthQuestion *question, const char *origin, bool local,
 			 WtVerdict *verdict)
 {
-	bool reads = question->route == WT_ROUTE_METRICS;
 	bool open = is_open_to(auth, question, local);
 	bool brought;
 	Token *token = brought_token(auth, question, &brought);
@@ -383,7 +447,17 @@ check_access(WtAuth *auth, const WtAuthQuestion *question, const char *origin, b
 	if (origin && !page_may(auth, question, &verdict->client, token, origin))
 	{
 		refuse(verdict, 403, WT_REASON_ORIGIN,
-			   "pages of this origin may not send: add it to windtrap.cors_origins");
+			   is_of_viewer(question->route)
+				   ? "pages of this origin may not look at what is stored: a token may "
+					 "that names it as one of its origins"
+				   : "pages of this origin may not send: add it to "
+					 "windtrap.cors_origins");
+		return;
+	}
+	if (!origin && is_led_here(question))
+	{
+		refuse(verdict, 403, WT_REASON_ORIGIN,
+			   "pages of other origins may not look at what is stored");
 		return;
 	}
 	verdict->origin = origin;
@@ -392,11 +466,12 @@ check_access(WtAuth *auth, const WtAuthQuestion *question, const char *origin, b
 	if (open)
 	{
 		verdict->may_read = local;
+		verdict->may_change = true;
 		verdict->source = token ? token->public.source : question->certificate_name;
 	}
 	else if (token)
 		check_token(auth, question, token, origin, verdict);
-	else if (question->certificate_name && !reads)
+	else if (question->certificate_name && !reads(question->route))
 		verdict->source = question->certificate_name;
 	else if (!auth->known)
 		refuse(verdict, 503, WT_REASON_UNAVAILABLE, auth->unknown);
@@ -429,12 +504,15 @@ wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
 		case WT_ROUTE_METRICS:
 		case WT_ROUTE_OPTIONS:
 		case WT_ROUTE_CHECK:
+		case WT_ROUTE_READ:
+		case WT_ROUTE_CHANGE:
 			check_access(auth, question, origin, local, verdict);
 			return;
 		case WT_ROUTE_HEALTH:
 			check_health(auth, question, local, verdict);
 			break;
 		case WT_ROUTE_PROBE:
+		case WT_ROUTE_FILE:
 		case WT_ROUTE_NOT_FOUND:
 		case WT_ROUTE_BAD_METHOD:
 			break;

@@ -77,6 +77,7 @@ typedef struct WtVerdict
 						 * header, NULL: no page may */
 	const char *source; /* to be stored; valid until the next wt_auth_set_… */
 	bool may_read;		/* details of how the collector is doing */
+	bool may_change;	/* what is stored, too, and not only read it */
 } WtVerdict;
 
 typedef struct WtAuth WtAuth;

@@ -3,7 +3,7 @@
  *		A protocol as the listener knows it: which requests are its own, and its words for what
  *		is answered without its body being looked at.
  *
- * Plain C.  The listener names no protocol: it is given a list of these, see wt_route_use.
+ * Plain C.  The listener names no protocol: it is given a list of these, see wt_router_use.
  * What is called here is called beneath libmicrohttpd's callback, and must not raise.
  */
 #ifndef WT_ENDPOINT_H
@@ -37,10 +37,11 @@ typedef struct WtMatch
 {
 	WtRoute route;
 	const char *allow; /* the methods that the path takes; NULL: there is no such path */
-	const WtEndpoint *endpoint; /* NULL: it is WindTrap's own */
-	int verb;					/* the protocol's own, for WtRequest */
-	const char *sentence;		/* why there is nothing here; NULL: the usual */
-	const char *secret;			/* a credential in the path; NULL: there is none */
+	const WtEndpoint *endpoint;	   /* NULL: it is WindTrap's own */
+	int verb;					   /* the protocol's own, for WtRequest */
+	const struct WtPageFile *file; /* of WT_ROUTE_FILE */
+	const char *sentence;		   /* why there is nothing here; NULL: the usual */
+	const char *secret;			   /* a credential in the path; NULL: there is none */
 	size_t secret_length;
 } WtMatch;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "http/answer_stream_state.h"
 #include "http/connection.h"
 #include "http/exchange.h"
 #include "http/head.h"
@@ -165,6 +166,7 @@ ask_auth(WtListener *listener, Request *r, const WtMatch *match, WtVerdict *verd
 
 	wt_auth_check(listener->auth, &question, verdict);
 	r->origin = verdict->origin;
+	r->public.may_change = verdict->may_change;
 	r->public.ip = NULL;
 	if (verdict->client.has_address)
 	{
@@ -247,7 +249,11 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 	{
 		case WT_ROUTE_EVENTS:
 		case WT_ROUTE_METRICS:
+		case WT_ROUTE_READ:
+		case WT_ROUTE_CHANGE:
 			break;
+		case WT_ROUTE_FILE:
+			return wt_answer_file(r, match.file);
 		case WT_ROUTE_HEALTH:
 			return wt_answer_health(listener, r, verdict.may_read);
 		case WT_ROUTE_OPTIONS:
@@ -258,10 +264,7 @@ on_head(WtListener *listener, Request *r, const char *method, const char *versio
 				return wt_answer_probe(listener, r);
 			break;
 		case WT_ROUTE_NOT_FOUND:
-			return wt_refuse(r, MHD_HTTP_NOT_FOUND, WT_REASON_NOT_FOUND,
-							 match.sentence
-								 ? match.sentence
-								 : "there is nothing at this path: POST events to /log",
+			return wt_refuse(r, MHD_HTTP_NOT_FOUND, WT_REASON_NOT_FOUND, match.sentence,
 							 false);
 		case WT_ROUTE_BAD_METHOD:
 			return wt_refuse_method(r, match.allow);
@@ -543,8 +546,9 @@ count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 	}
 	wt_holding_note(listener, r);
 	wt_count_request(listener->counters, r->status, r->reason);
-	wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
-					 (uint64_t) (monotonic_us() - r->begun_us));
+	if (!r->stream) /* which may take as long as it likes */
+		wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
+						 (uint64_t) (monotonic_us() - r->begun_us));
 	if (listener->refused && r->status >= 400 && r->status < 500)
 		remember_refused(listener, r);
 }
@@ -566,5 +570,7 @@ wt_on_request_over(void *cls, struct MHD_Connection *mhd, void **context,
 	listener->n_unanswered--;
 	if (!r->connection->doomed)
 		wt_connection_set_phase(r->connection, PHASE_IDLE);
+	if (r->stream && wt_answer_stream_leave(r->stream))
+		return;
 	wt_request_recycle(listener, r);
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "http/admission.h"
+#include "http/answer_stream_state.h"
 #include "http/connection.h"
 #include "http/exchange.h"
 #include "http/holding.h"
@@ -362,15 +363,6 @@ wt_listener_next(WtListener *listener)
 	return &r->public;
 }
 
-static void
-resume(Request *r, int status)
-{
-	r->status = status;
-	r->answered = true;
-	wt_connection_set_phase(r->connection, PHASE_ANSWERING);
-	MHD_resume_connection(r->connection->mhd);
-}
-
 void
 wt_listener_answer(WtListener *listener, WtRequest *request, const WtAnswer *answer)
 {
@@ -384,7 +376,7 @@ wt_listener_answer(WtListener *listener, WtRequest *request, const WtAnswer *ans
 		wt_answer_in_body(r, answer);
 	else if (answer->status != 0)
 		r->response = wt_make_answer(answer, r);
-	resume(r, answer->status);
+	wt_send_response(r, answer->status);
 }
 
 void
@@ -404,7 +396,7 @@ wt_listener_accept(WtListener *listener, WtRequest *request)
 
 	wt_set_standing_response(r, listener->accepted, listener->accepted_and_close,
 							 wt_accepted);
-	resume(r, MHD_HTTP_OK);
+	wt_send_response(r, MHD_HTTP_OK);
 }
 
 void
@@ -413,7 +405,7 @@ wt_listener_answer_probe(WtListener *listener, WtRequest *request)
 	Request *r = (Request *) request;
 
 	wt_make_probe(listener, r);
-	resume(r, r->status);
+	wt_send_response(r, r->status);
 }
 
 void
@@ -460,6 +452,7 @@ wt_listener_destroy(WtListener *listener)
 		if (c->parked)
 			wt_connection_unpark(c);
 	refuse_queued(listener);
+	wt_answer_streams_end(listener);
 	run_daemons(listener);
 	for (int i = 0; i < N_DAEMONS; i++)
 		if (listener->daemons[i])

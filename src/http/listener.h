@@ -130,7 +130,8 @@ extern int wt_listener_unanswered(const WtListener *listener);
 
 /*
  * Closes everything.  All requests must have been answered and run: MHD aborts the
- * process where a connection is still suspended.
+ * process where a connection is still suspended.  Answers that are streamed still are aborted
+ * (see answer_stream.h); their requests are no longer the caller's.
  */
 extern void wt_listener_destroy(WtListener *listener);
 

@@ -8,6 +8,7 @@
  *	exchange.c		requests, from their first line to their end: MHD's callbacks
  *	request_pool.c	the memory of requests
  *	streaming.c		bodies that are not collected whole
+ *	answer_stream.c	answers that are not given whole
  *	holding.c		memory of bodies: who has room, who waits for it
  *	waiting.c		how long senders have waited for their answers
  *	head.c			the head of a request: what it says, and whether it is well-formed
@@ -71,6 +72,7 @@ typedef enum Phase
 
 typedef struct Connection Connection;
 typedef struct Request Request;
+typedef struct AnswerStream AnswerStream;
 typedef struct WtListener WtListener;
 
 typedef struct List
@@ -143,12 +145,13 @@ struct Request
 	int64_t begun; /* the same as the phases have it, ms; of a stream's current event */
 	int64_t held_since; /* ms; 0: it has not been held */
 	struct MHD_Response *response;
-	bool standing; /* response is one of the listener's, not the request's own */
+	bool standing;		  /* response is one of the listener's, not the request's own */
+	AnswerStream *stream; /* its answer comes bit by bit; NULL: it is given whole */
 };
 
 /*
  * What an epoll event of poll_fd is about.  Lingering ones carry their index instead, and
- * parked connections their address, which is larger; arrivals have a mark of their own.
+ * connections that are parked or stream their address, which is larger; arrivals have a mark of their own.
  */
 #define POLL_MHD UINT64_MAX
 #define POLL_SOCKETS (UINT64_MAX - 1)
@@ -193,6 +196,7 @@ struct WtListener
 	Request *queue_last;
 	Request *free_requests;
 	int n_free_requests;
+	AnswerStream *streams; /* those that the stages after the listener go on with */
 	int n_unanswered;
 	size_t inflight;	 /* bytes of bodies */
 	Request *favoured;	 /* it has room whatever there is, as long as it goes on */

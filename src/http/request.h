@@ -62,12 +62,13 @@ typedef struct WtRequest
 {
 	WtRoute route;				/* what handles it */
 	const WtEndpoint *endpoint; /* whose it is; NULL: WindTrap's own */
-	int verb;					/* which of the protocol's requests it is */
+	int verb; /* which of its protocol's, or its process's, requests it is */
 	const char *method;
 	const char *path;	/* as it was sent, without the query string */
 	const char *query;	/* as it was sent, without the question mark; NULL: none */
 	const char *ip;		/* the client's address; NULL on a Unix-domain socket */
 	const char *source; /* whose token it came with; NULL: it says nothing of that */
+	bool may_change;	/* of what is read: who sends this may also change it */
 	const WtHeader *headers;
 	int n_headers;
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/answer_stream_state.h"
 #include "http/request_pool.h"
 
 /* What is kept of requests that are over: number, and bytes of the body of each. */
@@ -40,6 +41,8 @@ wt_request_recycle(WtListener *listener, Request *r)
 
 	if (r->response && !r->standing)
 		MHD_destroy_response(r->response);
+	if (r->stream)
+		wt_answer_stream_free(r->stream);
 	if (listener->n_free_requests >= MAX_FREE_REQUESTS)
 	{
 		free_request(r);

@@ -7,10 +7,37 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "http/accept_encoding.h"
 #include "http/connection.h"
 #include "http/endpoint.h"
 #include "http/head.h"
 #include "http/response.h"
+
+/* What MHD asks for at a time of an answer that is not chunked, bytes. */
+#define STREAM_BLOCK (16 * 1024)
+
+/*
+ * The page runs nothing but its own files, and is shown in no other page.  What it links to
+ * does not learn its address, which has the query in it.
+ */
+static const WtHeader page_headers[] = {
+	{.name = "Content-Security-Policy",
+	 .value = "default-src 'self'; img-src 'self' data:; base-uri 'none'; "
+			  "form-action 'none'; frame-ancestors 'none'; object-src 'none'"},
+	{.name = "X-Content-Type-Options", .value = "nosniff"},
+	{.name = "Referrer-Policy", .value = "no-referrer"},
+	{.name = "Cross-Origin-Opener-Policy", .value = "same-origin"},
+	{.name = "Cross-Origin-Resource-Policy", .value = "same-origin"},
+	{.name = "Cache-Control", .value = "no-cache"},
+	{.name = "Vary", .value = "Accept-Encoding"},
+};
+
+/* What is stored is kept by no cache, and is no part of another page. */
+static const WtHeader data_headers[] = {
+	{.name = "Cache-Control", .value = "no-store"},
+	{.name = "X-Content-Type-Options", .value = "nosniff"},
+	{.name = "Cross-Origin-Resource-Policy", .value = "same-origin"},
+};
 
 /* For so long a browser need not ask again whether a page may send, s. */
 #define PREFLIGHT_MAX_AGE "600"
@@ -30,6 +57,13 @@ make_response(const char *type, const char *body, size_t length)
 		MHD_add_response_header(response, "Content-Type",
 								type ? type : "application/json");
 	return response;
+}
+
+static void
+add_headers(struct MHD_Response *response, const WtHeader *headers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		MHD_add_response_header(response, headers[i].name, headers[i].value);
 }
 
 static struct MHD_Response *
@@ -68,9 +102,11 @@ add_request_headers(struct MHD_Response *response, const Request *r)
 
 	if (r->last)
 		MHD_add_response_header(response, "Connection", "close");
-	for (int i = 0; endpoint && i < endpoint->n_headers; i++)
-		MHD_add_response_header(response, endpoint->headers[i].name,
-								endpoint->headers[i].value);
+	if (endpoint)
+		add_headers(response, endpoint->headers, (size_t) endpoint->n_headers);
+	if (r->public.route == WT_ROUTE_READ || r->public.route == WT_ROUTE_CHANGE)
+		add_headers(response, data_headers,
+					sizeof(data_headers) / sizeof(data_headers[0]));
 	if (!r->origin)
 		return;
 	MHD_add_response_header(response, "Access-Control-Allow-Origin", r->origin);
@@ -96,16 +132,14 @@ wt_set_standing_response(Request *r, struct MHD_Response *keep,
 	r->standing = true;
 }
 
-struct MHD_Response *
-wt_make_answer(const WtAnswer *answer, const Request *r)
+/* All headers of an answer but its type. */
+static void
+add_answer_headers(struct MHD_Response *response, const WtAnswer *answer,
+				   const Request *r)
 {
-	struct MHD_Response *response =
-		make_response(answer->type, answer->body, answer->length);
 	int retry_after =
 		answer->retry_after ? answer->retry_after : default_retry_after(answer->status);
 
-	if (!response)
-		return NULL;
 	add_request_headers(response, r);
 	if (retry_after > 0)
 	{
@@ -114,10 +148,46 @@ wt_make_answer(const WtAnswer *answer, const Request *r)
 		snprintf(seconds, sizeof(seconds), "%d", retry_after);
 		MHD_add_response_header(response, "Retry-After", seconds);
 	}
-	for (int i = 0; i < answer->n_headers; i++)
-		MHD_add_response_header(response, answer->headers[i].name,
-								answer->headers[i].value);
+	add_headers(response, answer->headers, (size_t) answer->n_headers);
+}
+
+struct MHD_Response *
+wt_make_answer(const WtAnswer *answer, const Request *r)
+{
+	struct MHD_Response *response =
+		make_response(answer->type, answer->body, answer->length);
+
+	if (response)
+		add_answer_headers(response, answer, r);
 	return response;
+}
+
+struct MHD_Response *
+wt_make_streamed_answer(const WtAnswer *answer, const Request *r,
+						MHD_ContentReaderCallback reader, void *cls, bool gzip)
+{
+	struct MHD_Response *response = MHD_create_response_from_callback(
+		MHD_SIZE_UNKNOWN, STREAM_BLOCK, reader, cls, NULL);
+
+	if (!response)
+		return NULL;
+	MHD_add_response_header(response, "Content-Type",
+							answer->type ? answer->type : "application/json");
+	if (gzip)
+		MHD_add_response_header(response, "Content-Encoding", "gzip");
+	MHD_add_response_header(response, "Vary", "Accept-Encoding");
+	add_answer_headers(response, answer, r);
+	return response;
+}
+
+void
+wt_send_response(Request *r, int status)
+{
+	r->status = status;
+	r->answered = true;
+	/* What it is the answer to may have taken a while since the last run. */
+	wt_connection_set_phase_since(r->connection, PHASE_ANSWERING, monotonic_ms());
+	MHD_resume_connection(r->connection->mhd);
 }
 
 /*
@@ -246,6 +316,46 @@ wt_answer_health(WtListener *listener, Request *r, bool may_read)
 	if (!r->response)
 		return MHD_NO;
 	return answer_head(r, MHD_HTTP_OK, false);
+}
+
+/* Its bytes outlive the answer; NULL: out of memory. */
+static struct MHD_Response *
+make_file_response(const Request *r, const WtPageFile *file)
+{
+	bool gzip = wt_accepts_gzip(&r->public);
+	const char *plain = gzip ? NULL : wt_page_file_plain(file);
+	struct MHD_Response *response;
+
+	if (!gzip && !plain)
+		return NULL;
+	response = MHD_create_response_from_buffer(
+		gzip ? file->gzip_size : file->size,
+		(void *) (uintptr_t) (gzip ? (const char *) file->gzip : plain),
+		MHD_RESPMEM_PERSISTENT);
+	if (!response)
+		return NULL;
+	MHD_add_response_header(response, "Content-Type", wt_page_file_type(file));
+	if (gzip)
+		MHD_add_response_header(response, "Content-Encoding", "gzip");
+	return response;
+}
+
+enum MHD_Result
+wt_answer_file(Request *r, const WtPageFile *file)
+{
+	const char *known = find_header(&r->public, "If-None-Match");
+	bool unchanged = known && wt_page_file_is_known(file, known);
+
+	r->response = unchanged ? MHD_create_response_from_buffer(0, (void *) (uintptr_t) "",
+															  MHD_RESPMEM_PERSISTENT)
+							: make_file_response(r, file);
+	if (!r->response)
+		return MHD_NO;
+	add_headers(r->response, page_headers,
+				sizeof(page_headers) / sizeof(page_headers[0]));
+	MHD_add_response_header(r->response, "ETag", file->etag);
+	add_request_headers(r->response, r);
+	return answer_head(r, unchanged ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, false);
 }
 
 enum MHD_Result

@@ -7,6 +7,7 @@
 
 #include "http/answer.h"
 #include "http/listener_state.h"
+#include "http/page_files.h"
 
 /* An answer of ours with its head, as it is sent without MHD. */
 #define DIRECT_ANSWER_SIZE (WT_ANSWER_SIZE + 256)
@@ -18,13 +19,24 @@ extern bool wt_make_standing_responses(WtListener *listener);
 extern void wt_set_standing_response(Request *r, struct MHD_Response *keep,
 									 struct MHD_Response *close, const char *body);
 
-/* A response of what the worker answers; NULL: out of memory. */
+/*
+ * A response of what the worker answers; NULL: out of memory.  The second one's body comes from
+ * a callback, and is in gzip or not.
+ */
 extern struct MHD_Response *wt_make_answer(const WtAnswer *answer, const Request *r);
+extern struct MHD_Response *wt_make_streamed_answer(const WtAnswer *answer,
+													const Request *r,
+													MHD_ContentReaderCallback reader,
+													void *cls, bool gzip);
+
+/* Lets MHD go on with a request that is suspended, and send its response, if it has one. */
+extern void wt_send_response(Request *r, int status);
 
 /*
  * Answer from the callback for the head: with an error (close: the connection ends with it),
  * because the path does not take the method, because who sends may not, what the path takes
- * or whether a page may send, and how the collector is.  Give what the callback gives.
+ * or whether a page may send, how the collector is, and a file of the viewer's page.  Give what
+ * the callback gives.
  */
 extern enum MHD_Result wt_refuse(Request *r, int status, WtReason reason,
 								 const char *sentence, bool close);
@@ -32,6 +44,7 @@ extern enum MHD_Result wt_refuse_method(Request *r, const char *allow);
 extern enum MHD_Result wt_refuse_by(Request *r, const WtVerdict *verdict);
 extern enum MHD_Result wt_answer_options(Request *r, const char *allow);
 extern enum MHD_Result wt_answer_health(WtListener *listener, Request *r, bool may_read);
+extern enum MHD_Result wt_answer_file(Request *r, const WtPageFile *file);
 
 /*
  * What a protocol says to WT_ROUTE_PROBE or WT_ROUTE_CHECK: as an answer from that callback,

@@ -7,6 +7,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 #include "search/rows.h"
 
@@ -24,15 +25,33 @@ wt_search_end(void)
 	SPI_finish();
 }
 
+int
+wt_search_enter(void)
+{
+	int nest_level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
+}
+
+void
+wt_search_leave(int nest_level)
+{
+	AtEOXact_GUC(false, nest_level);
+}
+
 int64
 wt_search_run(const char *command, int n, Oid *types, Datum *values)
 {
+	int nest_level = wt_search_enter();
 	int rc;
 
 	CHECK_FOR_INTERRUPTS();
 	rc = SPI_execute_with_args(command, n, types, values, NULL, true, 0);
 	if (rc != SPI_OK_SELECT)
 		elog(ERROR, "could not run \"%s\": %s", command, SPI_result_code_string(rc));
+	wt_search_leave(nest_level);
 	return (int64) SPI_processed;
 }
 

@@ -9,6 +9,10 @@
 extern void wt_search_begin(FunctionCallInfo fcinfo);
 extern void wt_search_end(void);
 
+/* Between them names mean what they do in pg_catalog, whatever the caller's search_path is. */
+extern int wt_search_enter(void);
+extern void wt_search_leave(int nest_level);
+
 /*
  * Runs a SELECT; how many rows it has, which are in SPI_tuptable until they are given.  They are
  * what the caller's statement sees, and what he may.  Raises.

@@ -153,6 +153,9 @@ visit_processes(const Visitor *v)
 	visit_number(v, WT_STAT_GAUGE, "process_up", help, "kind", "worker",
 				 up.wanted_workers > 0 && up.workers >= up.wanted_workers);
 	visit_number(v, WT_STAT_GAUGE, "process_up", help, "kind", "upkeep", up.upkeep);
+	if (up.wanted_viewers > 0)
+		visit_number(v, WT_STAT_GAUGE, "process_up", help, "kind", "viewer",
+					 up.viewers >= up.wanted_viewers);
 	if (up.wanted_forwarders > 0)
 		visit_number(v, WT_STAT_GAUGE, "process_up", help, "kind", "forwarder",
 					 up.forwarders >= up.wanted_forwarders);

@@ -179,6 +179,11 @@ wt_processes_up(WtProcessesUp *up)
 		up->wanted_workers += is_wanted(shared, i);
 		up->workers += worker_is_up(&shared->workers[i]);
 	}
+	for (int i = WT_PLACE_VIEWERS; i < WT_N_LISTENERS; i++)
+	{
+		up->wanted_viewers += is_wanted(shared, i);
+		up->viewers += worker_is_up(&shared->workers[i]);
+	}
 	for (int i = 0; i < WT_MAX_TARGETS; i++)
 	{
 		up->wanted_forwarders += (shared->forwarders[i].target[0] != '\0');
@@ -208,11 +213,12 @@ windtrap_status(PG_FUNCTION_ARGS)
 
 		put(result, &p);
 	}
-	for (int i = 0; i < WT_MAX_WORKERS; i++)
+	for (int i = 0; i < WT_N_LISTENERS; i++)
 	{
 		const WtWorkerStatus *w = &shared->workers[i];
-		ProcessStatus p = {.kind = "worker",
-						   .number = i + 1,
+		bool views = i >= WT_PLACE_VIEWERS;
+		ProcessStatus p = {.kind = views ? "viewer" : "worker",
+						   .number = (views ? i - WT_PLACE_VIEWERS : i) + 1,
 						   .pid = w->pid,
 						   .database = w->database,
 						   .addresses = w->addresses,

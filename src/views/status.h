@@ -11,6 +11,8 @@ typedef struct WtProcessesUp
 	bool upkeep;   /* it runs, and has not failed */
 	int workers;   /* that listen */
 	int wanted_workers;
+	int viewers; /* that listen */
+	int wanted_viewers;
 	int forwarders; /* that deliver */
 	int wanted_forwarders;
 } WtProcessesUp;

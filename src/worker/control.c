@@ -108,7 +108,7 @@ stop_and_wait(void)
 		int pid;
 
 		LWLockAcquire(&wt_shared->lock, LW_SHARED);
-		for (int i = 0; i < WT_MAX_WORKERS; i++)
+		for (int i = 0; i < WT_N_LISTENERS; i++)
 			if (wt_shared->workers[i].pid != 0 ||
 				wt_shared->workers[i].state != WT_STATE_NONE)
 				running = true;
@@ -126,7 +126,7 @@ stop_and_wait(void)
 		{
 			/* Nobody is left to clear what ended workers have left behind. */
 			LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
-			for (int i = 0; i < WT_MAX_WORKERS; i++)
+			for (int i = 0; i < WT_N_LISTENERS; i++)
 				if (wt_shared->workers[i].pid == 0)
 					wt_shared->workers[i].state = WT_STATE_NONE;
 			wt_shared->launcher.state = WT_STATE_NONE;

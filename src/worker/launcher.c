@@ -5,8 +5,8 @@
  * It is connected to no database, so it is in nobody's way: databases can be dropped,
  * and what it waits for may not exist yet.  It alone decides whether a worker that ended
  * is started again, and when; so there is one place for patience, and a worker that
- * cannot live makes no restart loop.  The upkeep's process and the forwarders are looked
- * after in the same way.
+ * cannot live makes no restart loop.  The upkeep's process, the viewers and the forwarders are
+ * looked after in the same way.
  *
  * Words: a *static* launcher was started by preload and lives as long as the server; a
  * *dynamic* one by windtrap.start(), for one database, until windtrap.stop(), or until
@@ -39,6 +39,7 @@
 #include "base/settings.h"
 #include "base/shared.h"
 #include "upkeep/upkeep_worker.h"
+#include "viewer/viewer_worker.h"
 #include "worker/worker.h"
 
 /* Before a worker that ended is started again, ms: the first pause and the longest. */
@@ -168,7 +169,7 @@ worker_state(int number)
 static int
 pid_in(int place)
 {
-	if (place < WT_MAX_WORKERS)
+	if (place < WT_N_LISTENERS)
 		return wt_shared->workers[place].pid;
 	if (place == WT_PLACE_UPKEEP)
 		return wt_shared->upkeep.pid;
@@ -287,18 +288,45 @@ start_process(int place, BackgroundWorker *process)
 }
 
 static void
-start_worker(int number, Oid database)
+start_listener(int place, Oid database)
 {
 	BackgroundWorker worker;
 	WtWorkerArgs args = {.database = database};
+	bool views = place >= WT_PLACE_VIEWERS;
 
-	fill_worker(&worker, "windtrap_worker_main", "windtrap worker");
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "windtrap worker %d", number + 1);
-	worker.bgw_main_arg = Int32GetDatum(number);
+	fill_worker(&worker, views ? "windtrap_viewer_main" : "windtrap_worker_main",
+				views ? "windtrap viewer" : "windtrap worker");
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "%s %d", worker.bgw_type,
+			 (views ? place - WT_PLACE_VIEWERS : place) + 1);
+	worker.bgw_main_arg = Int32GetDatum(place);
 	memcpy(worker.bgw_extra, &args, sizeof(args));
-	set_worker_status(number, WT_STATE_STARTING, "");
-	if (!start_process(number, &worker))
-		set_worker_status(number, WT_STATE_FAILED, no_slot);
+	set_worker_status(place, WT_STATE_STARTING, "");
+	if (!start_process(place, &worker))
+		set_worker_status(place, WT_STATE_FAILED, no_slot);
+}
+
+static int
+wanted_viewers(void)
+{
+	return wt_viewer_port == 0 ? 0 : wt_viewers;
+}
+
+/* Asks viewers that are wanted no more to end; their places are free when they have. */
+static void
+end_viewers(void)
+{
+	for (int i = WT_PLACE_VIEWERS + wanted_viewers(); i < WT_N_LISTENERS; i++)
+	{
+		if (is_running(i))
+			terminate(i);
+		else if (wt_shared->starts[i].state != WT_STATE_NONE ||
+				 wt_shared->workers[i].state != WT_STATE_NONE)
+		{
+			memset(&workers[i], 0, sizeof(workers[i]));
+			set_start_status(i, WT_STATE_NONE, "");
+			set_worker_status(i, WT_STATE_NONE, "");
+		}
+	}
 }
 
 static void
@@ -398,7 +426,7 @@ has_served(int place, TimestampTz now)
 {
 	bool served;
 
-	if (place >= WT_MAX_WORKERS)
+	if (place >= WT_N_LISTENERS)
 		return TimestampDifferenceExceeds(workers[place].started, now, SHORT_LIFE);
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	served = wt_shared->workers[place].has_served;
@@ -476,7 +504,7 @@ stop_workers(int first, int end)
 		workers[i].ends = 0;
 		workers[i].not_before = 0;
 		set_start_status(i, WT_STATE_NONE, "");
-		if (i < WT_MAX_WORKERS)
+		if (i < WT_N_LISTENERS)
 			set_worker_status(i, WT_STATE_NONE, "");
 	}
 }
@@ -671,7 +699,7 @@ start_workers(Oid database)
 		}
 		left = time_to_start(&workers[i]);
 		if (left <= 0)
-			start_worker(i, database);
+			start_listener(i, database);
 		else
 			next = Min(next, left);
 	}
@@ -685,6 +713,20 @@ start_workers(Oid database)
 			set_start_status(WT_PLACE_UPKEEP, WT_STATE_WAITING, after_workers);
 		else if (left <= 0)
 			start_upkeep(database);
+		else
+			next = Min(next, left);
+	}
+	end_viewers();
+	for (int i = WT_PLACE_VIEWERS; i < WT_PLACE_VIEWERS + wanted_viewers(); i++)
+	{
+		long left = time_to_start(&workers[i]);
+
+		if (is_running(i))
+			continue;
+		if (!all_work)
+			set_start_status(i, WT_STATE_WAITING, after_workers);
+		else if (left <= 0)
+			start_listener(i, database);
 		else
 			next = Min(next, left);
 	}

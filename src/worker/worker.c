@@ -35,8 +35,8 @@
 
 #include "http/auth.h"
 #include "worker/batch.h"
-#include "worker/condition.h"
-#include "worker/listening.h"
+#include "serving/condition.h"
+#include "serving/serving.h"
 #include "base/compat.h"
 #include "base/identity.h"
 #include "http/listener.h"
@@ -50,25 +50,15 @@
 #include "store/absence.h"
 #include "store/restoring.h"
 #include "store/store.h"
-#include "worker/tokens.h"
+#include "serving/tokens.h"
 #include "base/transact.h"
 #include "worker/worker.h"
-
-/* Looking whether the extension is there, ms. */
-#define EXTENSION_POLL 1000
 
 /* Looking whether events are taken again, ms. */
 #define REFUSAL_POLL 1000
 
 /* Since events could not be stored, looking whether the table would take some, ms. */
 #define STORE_POLL 10000
-
-/* After the extension is gone, requests are answered 503 for so long, ms. */
-#define EXTENSION_GRACE 10000
-
-/* Trying again to listen, ms: the first pause and the longest. */
-#define FIRST_RETRY 500
-#define LAST_RETRY 15000
 
 /* After a reload whose sockets did not open, trying them again, ms. */
 #define LISTEN_RETRY 1000
@@ -90,60 +80,17 @@
 #define KEPT_MEMORY (256 * 1024)
 #define IDLE_SHRINK 10000
 
-static WtListener *listener;
-static WtAuth *auth;
+static WtServing serving;
 static WaitEventSet *wait_events;
-
-static bool namespace_changed = true;
-static bool extension_present;
-static const char extension_missing[] =
-	"the extension windtrap is not installed in the database";
-static char database_name[NAMEDATALEN];
-/* libmicrohttpd is beyond repair: leave without taking the server along. */
-static void
-on_panic(const char *reason)
-{
-	ereport(LOG, (errmsg("windtrap: libmicrohttpd failed: %s", reason)));
-	proc_exit(1);
-}
-
-static void
-on_namespace_change(Datum arg, int cache, uint32 hash)
-{
-	namespace_changed = true;
-}
-
-/*
- * Whether CREATE EXTENSION windtrap has been committed in this database.  Its schema
- * comes and goes with it, so as long as no schema changes there is nothing to look up.
- */
-static bool
-extension_is_present(void)
-{
-	if (namespace_changed)
-	{
-		namespace_changed = false;
-		StartTransactionCommand();
-		extension_present = OidIsValid(get_extension_oid("windtrap", true));
-		CommitTransactionCommand();
-	}
-	return extension_present;
-}
 
 /* Who may, as the settings and the table of tokens say now; says when that changes. */
 static void
 attend_auth(bool configure)
 {
 	static bool said_open = false;
-	WtAuthSettings settings = {.mode = (WtAuthMode) wt_auth_mode,
-							   .cors_origins = wt_cors_origins,
-							   .allowed_hosts = wt_allowed_hosts,
-							   .trusted_proxies = wt_trusted_proxies};
 
-	if (configure && !wt_auth_configure(auth, &settings))
-		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	wt_tokens_attend(auth);
-	if (!wt_auth_knows(auth) || wt_auth_is_open(auth) == said_open)
+	wt_serving_attend_auth(&serving, configure);
+	if (!wt_auth_knows(serving.auth) || wt_auth_is_open(serving.auth) == said_open)
 		return;
 	said_open = !said_open;
 	if (!said_open)
@@ -166,8 +113,8 @@ make_wait_events(void)
 	wait_events = wt_create_wait_event_set(TopMemoryContext, 4);
 	AddWaitEventToSet(wait_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_listener_descriptor(listener),
-					  NULL, NULL);
+	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE,
+					  wt_listener_descriptor(serving.listener), NULL, NULL);
 	if (wt_stdout_descriptor() != PGINVALID_SOCKET)
 		AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_stdout_descriptor(), NULL,
 						  NULL);
@@ -176,17 +123,10 @@ make_wait_events(void)
 static void
 on_reload(void)
 {
-	WtListenerSettings settings;
-
 	wt_stdout_configure();
 	if (wait_events)
 		make_wait_events();
-	if (!listener)
-		return;
-	settings = wt_listening_settings();
-	wt_listener_configure(listener, &settings);
-	attend_auth(true);
-	wt_listening_reload();
+	wt_serving_reload(&serving);
 }
 
 static int
@@ -217,30 +157,6 @@ static bool
 nap(long ms)
 {
 	return and_counters(wt_process_nap(ms));
-}
-
-/* Waits, with a log line once, for the extension; false: it is time to stop. */
-static bool
-wait_for_extension(void)
-{
-	bool said = false;
-
-	for (;;)
-	{
-		AcceptInvalidationMessages();
-		if (extension_is_present())
-			return true;
-		if (!said)
-		{
-			wt_status_set_state(WT_STATE_WAITING);
-			ereport(LOG, (errmsg("windtrap: waiting for CREATE EXTENSION windtrap in "
-								 "database \"%s\"",
-								 database_name)));
-			said = true;
-		}
-		if (!nap(EXTENSION_POLL))
-			return false;
-	}
 }
 
 /*
@@ -275,11 +191,11 @@ static bool
 process_batch(int timeout)
 {
 	const char *unavailable =
-		extension_is_present() ? wt_no_destination() : extension_missing;
+		wt_extension_is_present() ? wt_no_destination() : wt_extension_missing;
 
 	if (!unavailable)
 		unavailable = wt_restore_in_progress(false);
-	return wt_batch_process(listener, unavailable, timeout, &wt_stop_requested);
+	return wt_batch_process(serving.listener, unavailable, timeout, &wt_stop_requested);
 }
 
 /*
@@ -291,7 +207,7 @@ run_listener(void)
 {
 	AcceptInvalidationMessages();
 	attend_auth(false);
-	wt_listener_run(listener);
+	wt_listener_run(serving.listener);
 }
 
 /*
@@ -310,9 +226,9 @@ work(int timeout)
 	for (int i = 0; i < MAX_GATHER; i++)
 	{
 		run_listener();
-		if (wt_listener_unanswered(listener) <= unanswered)
+		if (wt_listener_unanswered(serving.listener) <= unanswered)
 			break;
-		unanswered = wt_listener_unanswered(listener);
+		unanswered = wt_listener_unanswered(serving.listener);
 	}
 	if (!process_batch(timeout))
 		return false;
@@ -330,20 +246,10 @@ wait_for_work(long timeout)
 							 lengthof(events), PG_WAIT_EXTENSION);
 
 	if (!wt_batch_is_pending())
-		wt_listener_rested(listener);
+		wt_listener_rested(serving.listener);
 	for (int i = 0; i < n; i++)
 		if (events[i].events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
-}
-
-static long
-shorter(long a, long b)
-{
-	if (a < 0)
-		return b;
-	if (b < 0)
-		return a;
-	return Min(a, b);
 }
 
 /*
@@ -356,62 +262,46 @@ stop_serving(void)
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_ANSWER_TIMEOUT);
 
 	wt_status_set_state(WT_STATE_STOPPING);
-	wt_listener_close_sockets(listener);
+	wt_listener_close_sockets(serving.listener);
 	for (;;)
 	{
 		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 
 		(void) work(STOP_STORE_TIMEOUT);
-		if (wt_listener_unanswered(listener) == 0 || left <= 0)
+		if (wt_listener_unanswered(serving.listener) == 0 || left <= 0)
 			break;
-		wait_for_work(shorter(left, wt_listener_timeout(listener)));
+		wait_for_work(wt_shorter(left, wt_listener_timeout(serving.listener)));
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
 	}
 	/* What is left is answered 503, by the batch and by the listener. */
-	wt_batch_abandon(listener);
+	wt_batch_abandon(serving.listener);
 	FreeWaitEventSet(wait_events);
 	wait_events = NULL;
-	wt_condition_show(NULL);
-	wt_listener_destroy(listener);
-	listener = NULL;
-	wt_auth_destroy(auth);
-	auth = NULL;
 	wt_stdout_finish();
-	wt_status_set_address("", 0);
-	ereport(LOG, (errmsg("windtrap: stopped listening")));
+	wt_serving_end(&serving);
 }
 
 /* Listens, trying again with a growing pause; false: it is time to stop. */
 static bool
 start_serving(int number)
 {
-	WtListenerSettings settings = wt_listening_settings();
-	long pause = FIRST_RETRY;
+	static WtPaths paths;
+	const WtListeningPlace place = {.place = number,
+									.first = 0,
+									.n = WT_MAX_WORKERS,
+									.port = &wt_port,
+									.name = "windtrap.port",
+									.for_senders = true};
 
-	wt_router_use(wt_protocols, wt_n_protocols);
-	auth = wt_auth_create(wt_shared->rates);
-	if (auth)
-		listener = wt_listener_create(&settings, wt_my_counters(), auth, on_panic);
-	if (!listener)
-		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
-						errmsg("windtrap: could not start libmicrohttpd")));
-	wt_listening_begin(listener, number);
-	wt_condition_show(listener);
-	/* Before the first request is let in. */
-	attend_auth(true);
-	wt_listener_remember(listener, wt_refused_attach());
-	while (!wt_listening_open())
-	{
-		/* Those that wait for the first worker have not failed. */
-		if (number == 0 || !wt_listening_is_allowed())
-			wt_status_set_state(WT_STATE_FAILED);
-		else
-			pause = FIRST_RETRY / 10;
-		if (!nap(pause))
-			return false;
-		pause = Min(pause * 2, LAST_RETRY);
-	}
+	paths = (WtPaths){.paths = wt_collector_paths,
+					  .n = wt_n_collector_paths,
+					  .protocols = wt_protocols,
+					  .n_protocols = wt_n_protocols,
+					  .nothing = wt_collector_nothing};
+	wt_router_use(&paths);
+	if (!wt_serving_start(&serving, &place, nap))
+		return false;
 	make_wait_events();
 	/* They are said anew. */
 	(void) wt_condition_set(WT_CONDITION_DATABASE, NULL);
@@ -466,7 +356,7 @@ check_table(void)
 	TimestampTz now;
 	bool over;
 
-	if (!extension_is_present())
+	if (!wt_extension_is_present())
 		return;
 	reason = wt_restore_in_progress(false);
 	over = say(WT_CONDITION_RESTORE, reason) && !reason;
@@ -482,20 +372,11 @@ check_table(void)
 	wt_batch_prepare(store_timeout());
 }
 
-/* Whoever needs a token is answered 503 while they cannot be read: says so, too. */
-static void
-check_tokens(void)
-{
-	(void) wt_condition_set(
-		WT_CONDITION_TOKENS,
-		wt_auth_mode == WT_AUTH_NONE || wt_auth_knows(auth) ? NULL : wt_tokens_failure());
-}
-
 /* Says so where there is no memory for more events. */
 static void
 check_memory(void)
 {
-	(void) wt_condition_set(WT_CONDITION_MEMORY, wt_listener_shortage(listener));
+	(void) wt_condition_set(WT_CONDITION_MEMORY, wt_listener_shortage(serving.listener));
 }
 
 /* Whether something is to be looked at again soon, though nothing comes. */
@@ -536,9 +417,9 @@ serve(void)
 		now = GetCurrentTimestamp();
 		AcceptInvalidationMessages();
 		check_destination();
-		check_tokens();
+		wt_serving_check_tokens(&serving);
 		check_memory();
-		if (extension_is_present())
+		if (wt_extension_is_present())
 		{
 			if (missing_since != 0)
 				wt_absence_forget();
@@ -547,10 +428,10 @@ serve(void)
 		}
 		else if (missing_since == 0)
 		{
-			(void) wt_condition_set(WT_CONDITION_DATABASE, extension_missing);
+			(void) wt_condition_set(WT_CONDITION_DATABASE, wt_extension_missing);
 			missing_since = now;
 		}
-		else if (TimestampDifferenceExceeds(missing_since, now, EXTENSION_GRACE))
+		else if (TimestampDifferenceExceeds(missing_since, now, WT_EXTENSION_GRACE))
 		{
 			ereport(LOG, (errmsg("windtrap: the extension has been dropped")));
 			return;
@@ -567,36 +448,17 @@ serve(void)
 			shrunk = true;
 		}
 
-		wait_for_work(shorter(
-			shorter(shorter(wt_listener_timeout(listener), wt_stdout_timeout()),
-					IDLE_SHRINK),
-			shorter(stats_due > 0 ? stats_due : -1,
-					shorter(wt_tokens_timeout(),
-							missing_since || is_refusing() ? REFUSAL_POLL : -1))));
+		wait_for_work(wt_shorter(
+			wt_shorter(
+				wt_shorter(wt_listener_timeout(serving.listener), wt_stdout_timeout()),
+				IDLE_SHRINK),
+			wt_shorter(stats_due > 0 ? stats_due : -1,
+					   wt_shorter(wt_tokens_timeout(),
+								  missing_since || is_refusing() ? REFUSAL_POLL : -1))));
 		if (stats_due > 0 &&
 			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
 			stats_due = pgstat_report_stat(true);
 	}
-}
-
-/* In other encodings text would have to be converted, and could fail to be. */
-static void
-wait_if_encoding_is_unfit(void)
-{
-	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
-		return;
-	(void) wt_condition_set(
-		WT_CONDITION_DATABASE,
-		psprintf("the encoding of database \"%s\" is %s: WindTrap needs UTF8 "
-				 "or SQL_ASCII",
-				 database_name, GetDatabaseEncodingName()));
-	wt_status_set_state(WT_STATE_FAILED);
-	ereport(LOG,
-			(errmsg("windtrap: does not start in database \"%s\": its encoding is %s, "
-					"not UTF8 or SQL_ASCII",
-					database_name, GetDatabaseEncodingName())));
-	while (nap(60 * 1000))
-		;
 }
 
 void
@@ -610,15 +472,11 @@ windtrap_worker_main(Datum arg)
 	wt_status_begin(number, args.database);
 	wt_connect(args.database);
 	keep_memory();
-	CacheRegisterSyscacheCallback(NAMESPACEOID, on_namespace_change, (Datum) 0);
-	StartTransactionCommand();
-	strlcpy(database_name, get_database_name(MyDatabaseId), NAMEDATALEN);
-	CommitTransactionCommand();
-	wt_status_set_error(NULL);
+	wt_serving_begin();
 	wt_stdout_configure();
 
-	wait_if_encoding_is_unfit();
-	while (!wt_stop_requested && wait_for_extension())
+	wt_wait_if_encoding_is_unfit(nap);
+	while (!wt_stop_requested && wt_wait_for_extension(nap))
 	{
 		if (start_serving(number))
 		{

@@ -29,7 +29,7 @@
 #include "base/origins.h"
 #include "base/shared.h"
 #include "base/sql.h"
-#include "worker/tokens.h"
+#include "serving/tokens.h"
 #include "base/transact.h"
 
 PG_FUNCTION_INFO_V1(windtrap_create_token);

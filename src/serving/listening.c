@@ -10,8 +10,8 @@
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
-#include "worker/condition.h"
-#include "worker/listening.h"
+#include "serving/condition.h"
+#include "serving/listening.h"
 #include "base/settings.h"
 #include "base/settings_files.h"
 #include "base/shared.h"
@@ -20,7 +20,8 @@
 #define RESERVED_DESCRIPTORS 32
 
 static WtListener *listener;
-static int number;					   /* this worker's, as in WtShared */
+static WtListeningPlace here;
+static bool is_first;				   /* of those that share the port */
 static char listening_addresses[1024]; /* the settings that the sockets were opened by */
 static int listening_port;
 static bool settings_checked; /* since the last reload, and nothing keeps the door shut */
@@ -72,14 +73,14 @@ wt_listening_settings(void)
 }
 
 /*
- * Whether a worker of this cluster listens on the port, so that it is ours to share.
+ * Whether one of our kind listens on the port, so that it is ours to share.
  * Called with the lock held; nothing that can block is done under it, since others wait for
  * it without being able to be cancelled.
  */
 static bool
 port_is_ours(int port)
 {
-	for (int i = 0; i < WT_MAX_WORKERS; i++)
+	for (int i = here.first; i < here.first + here.n; i++)
 		if (wt_shared->workers[i].pid != 0 && wt_shared->workers[i].port == port)
 			return true;
 	return false;
@@ -87,7 +88,7 @@ port_is_ours(int port)
 
 /*
  * Reports why it does not listen as the settings say, once as long as it is the same.  NULL:
- * it does.  Where all workers fail alike only the first one speaks, for all.
+ * it does.  Where all fail alike only the first one speaks, for all.
  */
 static void
 report_failure(const char *message, const char *hint, bool speak)
@@ -120,7 +121,7 @@ use_tls(void)
 		   : settings.key_file[0] != '\0' || settings.ca_file[0] != '\0')
 	{
 		report_failure("TLS needs both windtrap.tls_cert_file and windtrap.tls_key_file",
-					   NULL, number == 0);
+					   NULL, is_first);
 		return false;
 	}
 	if (wt_listener_use_tls(listener, on ? &settings : NULL, &error))
@@ -128,7 +129,7 @@ use_tls(void)
 		wt_status_set_tls(on);
 		return true;
 	}
-	report_failure(error.message, error.hint, number == 0);
+	report_failure(error.message, error.hint, is_first);
 	return false;
 }
 
@@ -142,26 +143,27 @@ open_sockets(void)
 	WtSocketsError error;
 	char addresses[WT_ADDRESSES_SIZE];
 	char hint[128];
-	int flags = number > 0 ? WT_SOCKETS_NO_PATHS : 0;
+	int flags = is_first && here.for_senders ? 0 : WT_SOCKETS_NO_PATHS;
+	int port = *here.port;
 	bool ours;
 
 	/* No socket is opened whose connections would not be as the settings say. */
 	if (!use_tls())
 		return false;
-	if (listening_port == wt_port &&
-		strcmp(listening_addresses, wt_listen_addresses) == 0 && !sockets_failed)
+	if (listening_port == port && strcmp(listening_addresses, wt_listen_addresses) == 0 &&
+		!sockets_failed)
 	{
 		if (listening_elsewhere)
 			report_failure(NULL, NULL, false);
 		return true;
 	}
 	LWLockAcquire(&wt_shared->lock, LW_SHARED);
-	ours = port_is_ours(wt_port);
+	ours = port_is_ours(port);
 	LWLockRelease(&wt_shared->lock);
 	if (!ours)
 	{
-		/* The first worker sees whether the port is free; the others share it then. */
-		if (number > 0)
+		/* The first one sees whether the port is free; the others share it then. */
+		if (!is_first)
 		{
 			listening_elsewhere = true;
 			return false;
@@ -169,21 +171,20 @@ open_sockets(void)
 		flags |= WT_SOCKETS_EXCLUSIVE;
 	}
 	sockets_failed =
-		!wt_listener_open(listener, wt_listen_addresses, wt_port, flags, &error);
+		!wt_listener_open(listener, wt_listen_addresses, port, flags, &error);
 	if (sockets_failed)
 	{
-		snprintf(
-			hint, sizeof(hint),
-			"Is another server running on port %d? Set windtrap.port to another one.",
-			wt_port);
+		snprintf(hint, sizeof(hint),
+				 "Is another server running on port %d? Set %s to another one.", port,
+				 here.name);
 		report_failure(error.message, error.port_taken ? hint : NULL, true);
 		return false;
 	}
 	report_failure(NULL, NULL, false);
 	strlcpy(listening_addresses, wt_listen_addresses, sizeof(listening_addresses));
-	listening_port = wt_port;
+	listening_port = port;
 	wt_listener_describe(listener, addresses, sizeof(addresses));
-	wt_status_set_address(addresses, wt_port);
+	wt_status_set_address(addresses, port);
 	ereport(LOG, (errmsg("windtrap: listening on %s", addresses)));
 	return true;
 }
@@ -204,7 +205,7 @@ check_settings(void)
 	wt_settings_check_files(&faults);
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(context);
-	if (number != 0)
+	if (!is_first || !here.for_senders)
 		return faults.door;
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	strlcpy(wt_shared->settings_error, faults.all, sizeof(wt_shared->settings_error));
@@ -229,15 +230,16 @@ may_open(void)
 	if (settings_checked)
 		return true;
 	snprintf(message, sizeof(message), "nothing is let in: %s", door);
-	report_failure(message, NULL, number == 0);
+	report_failure(message, NULL, is_first);
 	return false;
 }
 
 void
-wt_listening_begin(WtListener *with, int worker)
+wt_listening_begin(WtListener *with, const WtListeningPlace *place)
 {
 	listener = with;
-	number = worker;
+	here = *place;
+	is_first = here.place == here.first;
 	settings_checked = false;
 	listening_port = 0; /* the sockets of an earlier listener are gone */
 }

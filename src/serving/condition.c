@@ -11,7 +11,7 @@
 #include "portability/instr_time.h"
 
 #include "base/shared.h"
-#include "worker/condition.h"
+#include "serving/condition.h"
 
 static char reasons[WT_N_CONDITIONS][WT_ERROR_SIZE]; /* "": none */
 static instr_time given[WT_N_CONDITIONS];

@@ -15,12 +15,24 @@
  */
 extern WtListenerSettings wt_listening_settings(void);
 
-/* What follows is of this listener, which has no sockets yet, and of the worker of this number. */
-extern void wt_listening_begin(WtListener *listener, int number);
+/* Where a process listens, and with whom it shares that. */
+typedef struct WtListeningPlace
+{
+	int place; /* its own, as in WtShared */
+	int first; /* the places of those that share the port: the first one opens it */
+	int n;
+	const int *port;  /* the setting */
+	const char *name; /* of that setting */
+	bool
+		for_senders; /* it listens on paths, too, and tells what is wrong with settings */
+} WtListeningPlace;
+
+/* What follows is of this listener, which has no sockets yet, and of this place. */
+extern void wt_listening_begin(WtListener *listener, const WtListeningPlace *place);
 
 /*
  * Listens as the settings say now, if they are what somebody wrote.  On failure gives false,
- * keeps what was listening before, and reports the reason once.  The first worker opens the
+ * keeps what was listening before, and reports the reason once.  The first process opens the
  * port, and the others wait for that: then it is no failure to be told.
  */
 extern bool wt_listening_open(void);

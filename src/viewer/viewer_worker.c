@@ -1,0 +1,309 @@
+/*
+ * viewer_worker.c
+ *		The life of a process that shows events: start, the loop, stop.
+ *
+ * It is one of its own, so that who searches keeps no event waiting.  The loop: let the listener
+ * read and write; take the requests that are complete; then one job has one step, and the
+ * others have theirs in turn.  So a search of a second keeps nobody waiting for longer than a
+ * slice of it, and a page that follows what comes needs no process of its own.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/identity.h"
+#include "base/process.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "http/request.h"
+#include "serving/condition.h"
+#include "serving/serving.h"
+#include "serving/tokens.h"
+#include "store/restoring.h"
+#include "viewer/calls.h"
+#include "viewer/job.h"
+#include "viewer/viewer_worker.h"
+
+/* After a reload whose sockets did not open, and while there is no extension, ms. */
+#define RETRY 1000
+
+/* Stopping: until the last answer must be sent, ms. */
+#define STOP_TIMEOUT 1500
+
+/* Jobs at a time; beyond it requests wait in the listener. */
+#define MAX_JOBS 200
+
+static WtServing serving;
+static WaitEventSet *wait_events;
+
+/* Those that go on, in the order in which they have their steps. */
+static WtViewerJob *first_job;
+static WtViewerJob *last_job;
+static int n_jobs;
+
+static void
+on_reload(void)
+{
+	/* Without a port the launcher is about to end us. */
+	if (wt_viewer_port != 0)
+		wt_serving_reload(&serving);
+}
+
+static bool
+nap(long ms)
+{
+	return wt_process_nap(ms);
+}
+
+static void
+make_wait_events(void)
+{
+	wait_events = wt_create_wait_event_set(TopMemoryContext, 3);
+	AddWaitEventToSet(wait_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE,
+					  wt_listener_descriptor(serving.listener), NULL, NULL);
+}
+
+/* Lets the listener work, with the tokens that there are now. */
+static void
+run_listener(void)
+{
+	AcceptInvalidationMessages();
+	wt_serving_attend_auth(&serving, false);
+	wt_listener_run(serving.listener);
+}
+
+static void
+append_job(WtViewerJob *job)
+{
+	job->next = NULL;
+	if (last_job)
+		last_job->next = job;
+	else
+		first_job = job;
+	last_job = job;
+}
+
+/* Takes the job out of the list that follows `previous`; NULL: the first one. */
+static WtViewerJob *
+take_job(WtViewerJob *previous)
+{
+	WtViewerJob *job = previous ? previous->next : first_job;
+
+	if (previous)
+		previous->next = job->next;
+	else
+		first_job = job->next;
+	if (last_job == job)
+		last_job = previous;
+	return job;
+}
+
+static void
+free_job(WtViewerJob *job)
+{
+	wt_job_free(job);
+	n_jobs--;
+}
+
+static void
+refuse(WtRequest *request, const char *sentence)
+{
+	char body[WT_ANSWER_SIZE];
+	WtAnswer answer = {.status = 503, .reason = WT_REASON_UNAVAILABLE, .body = body};
+
+	answer.length = wt_answer_error(body, sentence);
+	wt_listener_answer(serving.listener, request, &answer);
+}
+
+/* Takes the requests that are complete. */
+static void
+take_requests(void)
+{
+	while (n_jobs < MAX_JOBS)
+	{
+		WtRequest *request = wt_listener_next(serving.listener);
+
+		if (!request)
+			return;
+		if (!wt_extension_is_present())
+		{
+			refuse(request, wt_extension_missing);
+			continue;
+		}
+		append_job(
+			wt_job_begin(serving.listener, request, wt_viewer_call(request->verb)));
+		n_jobs++;
+	}
+}
+
+/*
+ * Has one job do one step: the first one that has something to do.  Gives ms until there is
+ * something to do; -1: there is nothing.
+ */
+static long
+do_step(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz next = 0;
+	WtViewerJob *previous = NULL;
+	WtViewerJob *job;
+
+	for (job = first_job; job && job->rests_until > now; previous = job, job = job->next)
+		if (next == 0 || job->rests_until < next)
+			next = job->rests_until;
+	if (!job)
+		return next == 0 ? -1 : Max(TimestampDifferenceMilliseconds(now, next), 1);
+	job = take_job(previous);
+	wt_job_step(job);
+	if (job->done)
+		free_job(job);
+	else
+		append_job(job);
+	return 0;
+}
+
+/* Waits for the latch or the listener, at most timeout ms. */
+static void
+wait_for_work(long timeout)
+{
+	WaitEvent events[3];
+	int n = WaitEventSetWait(wait_events, timeout, events, lengthof(events),
+							 PG_WAIT_EXTENSION);
+
+	for (int i = 0; i < n; i++)
+		if (events[i].events & WL_LATCH_SET)
+			ResetLatch(MyLatch);
+}
+
+/* Answers what is there, within limits of time, and closes everything. */
+static void
+stop_serving(void)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
+
+	wt_status_set_state(WT_STATE_STOPPING);
+	wt_listener_close_sockets(serving.listener);
+	for (;;)
+	{
+		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		WtRequest *request;
+
+		while (first_job)
+		{
+			WtViewerJob *job = take_job(NULL);
+
+			wt_job_abandon(job);
+			free_job(job);
+		}
+		wt_listener_run(serving.listener);
+		while ((request = wt_listener_next(serving.listener)) != NULL)
+			refuse(request, "the server is stopping");
+		wt_listener_run(serving.listener);
+		if (wt_listener_unanswered(serving.listener) == 0 || left <= 0)
+			break;
+		wait_for_work(wt_shorter(left, wt_listener_timeout(serving.listener)));
+		QueryCancelPending = false;
+		CHECK_FOR_INTERRUPTS();
+	}
+	FreeWaitEventSet(wait_events);
+	wait_events = NULL;
+	wt_serving_end(&serving);
+}
+
+static bool
+start_serving(int place)
+{
+	const WtListeningPlace here = {.place = place,
+								   .first = WT_PLACE_VIEWERS,
+								   .n = WT_MAX_VIEWERS,
+								   .port = &wt_viewer_port,
+								   .name = "windtrap.viewer_port"};
+
+	wt_viewer_use_paths();
+	if (!wt_serving_start(&serving, &here, nap))
+		return false;
+	make_wait_events();
+	(void) wt_condition_set(WT_CONDITION_DATABASE, NULL);
+	wt_status_set_state(WT_STATE_LISTENING);
+	return true;
+}
+
+/* Answers until it is time to stop, or the extension has been dropped. */
+static void
+serve(void)
+{
+	TimestampTz last_listen = GetCurrentTimestamp();
+	TimestampTz missing_since = 0;
+
+	while (wt_process_attend())
+	{
+		TimestampTz now = GetCurrentTimestamp();
+		bool impatient;
+		long next;
+
+		run_listener();
+		wt_serving_check_tokens(&serving);
+		if (wt_extension_is_present())
+		{
+			missing_since = 0;
+			(void) wt_condition_set(WT_CONDITION_DATABASE, NULL);
+		}
+		else if (missing_since == 0)
+		{
+			missing_since = now;
+			(void) wt_condition_set(WT_CONDITION_DATABASE, wt_extension_missing);
+		}
+		else if (TimestampDifferenceExceeds(missing_since, now, WT_EXTENSION_GRACE))
+			return;
+		if (wt_listening_is_otherwise() &&
+			TimestampDifferenceExceeds(last_listen, now, RETRY))
+		{
+			(void) wt_listening_open();
+			last_listen = now;
+		}
+		take_requests();
+		next = do_step();
+		if (next == 0)
+			continue;
+		(void) pgstat_report_stat(false);
+		impatient = missing_since != 0 || wt_listening_is_otherwise();
+		wait_for_work(
+			wt_shorter(wt_shorter(next, wt_listener_timeout(serving.listener)),
+					   wt_shorter(wt_tokens_timeout(), impatient ? RETRY : -1)));
+		wt_listener_rested(serving.listener);
+	}
+}
+
+void
+windtrap_viewer_main(Datum arg)
+{
+	int place = DatumGetInt32(arg);
+	WtWorkerArgs args;
+
+	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
+	wt_process_begin(on_reload);
+	wt_status_begin(place, args.database);
+	wt_connect(args.database);
+	wt_serving_begin();
+	wt_wait_if_encoding_is_unfit(nap);
+	while (!wt_stop_requested && wt_wait_for_extension(nap))
+	{
+		if (start_serving(place))
+		{
+			serve();
+			stop_serving();
+		}
+	}
+	proc_exit(0);
+}
