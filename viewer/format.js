@@ -14,10 +14,10 @@ export const percent = (share) => (share > 0 && share < 0.005 ? '< 1 %' : Math.r
 
 export const plural = (n, one, many = one + 's') => number(n) + ' ' + (n === 1 ? one : many);
 
-// 12.3 MB, by powers of 1000
+// 12.3 MB, by powers of 1024, as PostgreSQL counts in its settings and pg_size_pretty()
 export function bytes(n) {
-    const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
-    let at = 0;
-    for (; Math.abs(n) >= 999.5 && at < units.length - 1; at++) n /= 1000;
-    return (at && n < 99.5 ? n.toFixed(1) : Math.round(n)) + ' ' + units[at];
+	const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+	let at = 0;
+	for (; Math.abs(n) >= 1023.5 && at < units.length - 1; at++) n /= 1024;
+	return (at && n < 99.5 ? n.toFixed(1) : Math.round(n)) + ' ' + units[at];
 }

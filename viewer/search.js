@@ -13,22 +13,22 @@ export let current = null;
 
 // Begins a search of what the state says. `quiet`: the same once more, as in a refresh.
 export function run({ quiet = false } = {}) {
-    controller?.abort();
-    controller = new AbortController();
-    const { since, until } = bounds();
-    const params = { q: state.get().q, since: iso(since), until: iso(until) };
-    current = { ...params, params, signal: controller.signal, quiet };
-    emit('search', current);
+	controller?.abort();
+	controller = new AbortController();
+	const { since, until } = bounds();
+	const params = { q: state.get().q, since: iso(since), until: iso(until) };
+	current = { ...params, params, signal: controller.signal, quiet };
+	emit('search', current);
 }
 
 // Ends all that runs of the current search; what came stays. `resume` begins from there.
 export function stop() {
-    controller?.abort();
-    emit('stopped', current);
+	controller?.abort();
+	emit('stopped', current);
 }
 
 export function resume() {
-    controller = new AbortController();
-    current = { ...current, signal: controller.signal };
-    emit('resume', current);
+	controller = new AbortController();
+	current = { ...current, signal: controller.signal };
+	emit('resume', current);
 }

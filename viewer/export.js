@@ -1,0 +1,125 @@
+// What is shown, to take along: its SQL, and all that is found as NDJSON or CSV.
+//
+// A download by a link carries no token, so with one the answer is fetched and goes, piece by
+// piece, into a file that the user chose, where the browser can (Chromium, over https or from this
+// host). Elsewhere it is collected in a Blob, which browsers keep on disk when it is large.
+
+import { aborted, get, request, token, url } from './api.js';
+import { $, announce, button, copy, el } from './dom.js';
+import { bytes } from './format.js';
+import { current } from './search.js';
+import { state } from './state.js';
+
+const PIECE = 8 * 2 ** 20;
+
+// A dialog; gives it open. It is gone when closed.
+function dialog(title, ...content) {
+	const box = el('dialog', { 'aria-labelledby': 'dialog-title', on: { close: () => box.remove(), click: ({ target }) => target === box && box.close() } },
+		el('header', null, el('h2', { id: 'dialog-title' }, title), button('Close', { icon: 'close', class: 'plain', on: { click: () => box.close() } })),
+		el('div', { class: 'body' }, content));
+	document.body.append(box);
+	box.showModal();
+	return box;
+}
+
+async function sql() {
+	const pre = el('pre', { class: 'sql', tabindex: 0 }, 'Loading …');
+	const said = el('span', { class: 'muted', role: 'status' });
+	const button_ = button('Copy', { text: 'Copy', icon: 'copy', class: 'primary', disabled: true, on: { async click() {
+		said.textContent = await copy(pre.textContent) ? 'Copied' : 'It could not be copied';
+	} } });
+	dialog('The SQL of what is shown', el('p', { class: 'muted' }, 'For psql, Grafana, or any client of PostgreSQL.'), pre, el('div', { class: 'line' }, button_, said));
+	try {
+		pre.textContent = (await get('sql', current.params)).statement;
+		button_.disabled = false;
+	} catch (error) {
+		pre.textContent = error.message;
+	}
+}
+
+function exporter() {
+	const stopping = new AbortController();
+	const said = el('p', { role: 'status' });
+	const choice = (name, value, text, checked) => el('label', null, el('input', { type: 'radio', name, value, checked }), text);
+	const { cols } = state.get();
+	const go = button('Download', { text: 'Download', icon: 'download', class: 'primary', type: 'submit' });
+	const form = el('form', { class: 'export', on: { async submit(event) {
+		event.preventDefault();
+		const given = new FormData(form);
+		const format = given.get('format');
+		const params = { ...current.params, format, columns: format === 'csv' && given.get('columns') === 'shown' ? ['event_timestamp', 'severity', ...cols.filter((name) => name !== 'severity')].join(',') : '' };
+		if (!token.get()) {
+			// The browser's own download: as large as it may be, nothing of it is held here.
+			el('a', { href: url('export', params), download: nameOf(format) }).click();
+			said.textContent = 'The download has begun.';
+			return;
+		}
+		go.disabled = true;
+		try {
+			const n = await download(params, nameOf(format), stopping.signal, (at) => (said.textContent = bytes(at) + ' …'));
+			said.textContent = n === null ? '' : `Done: ${bytes(n)}.`;
+		} catch (error) {
+			if (!aborted(error)) said.textContent = 'It is not complete. ' + error.message;
+		}
+		go.disabled = false;
+	} } },
+	el('p', { class: 'muted' }, 'All events that are found, newest first, also those that are not shown yet.'),
+	el('fieldset', null, el('legend', null, 'Format'), choice('format', 'ndjson', 'NDJSON: event_timestamp, data and status, a line each', true), choice('format', 'csv', 'CSV')),
+	el('fieldset', { class: 'of-csv' }, el('legend', null, 'Columns of the CSV'), choice('columns', 'all', 'time, severity, app, host, message, status, data', true), choice('columns', 'shown', 'as shown: time, severity, ' + cols.filter((name) => name !== 'severity').join(', '))),
+	el('div', { class: 'line' }, go, said));
+	dialog('Export', form).addEventListener('close', () => stopping.abort());
+}
+
+const nameOf = (format) => `events-${current.until.slice(0, 19).replace(/:/g, '')}.${format}`;
+
+// Gives the number of bytes; null where the user chose no file. What breaks off is no file.
+async function download(params, name, signal, progress) {
+	let file = null;
+	if (window.showSaveFilePicker) {
+		try {
+			file = await (await showSaveFilePicker({ suggestedName: name })).createWritable();
+		} catch (error) {
+			if (aborted(error)) return null;
+		}
+	}
+	let pieces = [];
+	let blob = new Blob();
+	let total = 0;
+	let held = 0;
+	try {
+		const reader = (await request('export', params, { signal })).body.getReader();
+		for (;;) {
+			const { done, value } = await reader.read();
+			if (done) break;
+			total += value.length;
+			progress(total);
+			if (file) {
+				await file.write(value);
+				continue;
+			}
+			pieces.push(value);
+			held += value.length;
+			if (held > PIECE) {
+				blob = new Blob([blob, ...pieces]);
+				pieces = [];
+				held = 0;
+			}
+		}
+		await file?.close();
+	} catch (error) {
+		await file?.abort().catch(() => {});
+		throw error;
+	}
+	if (!file) {
+		const href = URL.createObjectURL(new Blob([blob, ...pieces]));
+		el('a', { href, download: name }).click();
+		setTimeout(() => URL.revokeObjectURL(href), 60000);
+	}
+	return total;
+}
+
+export function mount(container) {
+	container.append(
+		button('SQL', { icon: 'code', text: 'SQL', class: 'plain', on: { click: sql } }),
+		button('Export', { icon: 'download', text: 'Export', class: 'plain', on: { click: exporter } }));
+}

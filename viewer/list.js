@@ -1,0 +1,448 @@
+// The list of events: newest first, more as one scrolls down, new ones at the top while live.
+//
+// Live events come at the top, as everywhere in this list newer is above: switching live on
+// turns nothing round, and what has just happened stands beneath the search, where one looks.
+// Who has scrolled down reads: rows are held back then, and counted.
+
+import { aborted, lines } from './api.js';
+import { asked, heads, lay, valueOf } from './columns.js';
+import { $, announce, button, el, shown } from './dom.js';
+import { compare, keyOf, spanOf, whole } from './event.js';
+import { number, plural } from './format.js';
+import { key } from './keyboard.js';
+import { current } from './search.js';
+import { emit, listen, state } from './state.js';
+import { format } from './time.js';
+import { Virtual } from './virtual.js';
+
+const MAX_LIVE = 10000; // rows kept while live, and as many held back
+const MAX_ROWS = 200000;
+const WITH_DATA = 5000; // rows that keep their data; that of others is asked for when needed
+
+// An item is {event, key, n} or {gap: {count, since, until}, n}; `height` is view's.
+let items = [];
+let keys = new Map(); // key → item, of events that have an id
+let held = [];
+let active = null; // the item that the keyboard is at
+let search = null;
+let next = null; // parameters of the next page; null: none
+let running = false;
+let stale = false; // the rows are of the search before
+let failure = null;
+let searchedTo = null;
+let took = 0;
+let counter = 0;
+let view, grid, canvas, headRow, foot, chip, narrow;
+
+const item = (event) => ({ event, key: keyOf(event), n: ++counter, height: 0 });
+const events = () => items.reduce((sum, { event }) => sum + (event ? 1 : 0), 0);
+
+/* What is there */
+
+function clear() {
+	items = [];
+	keys = new Map();
+	held = [];
+	stale = false;
+}
+
+function append(event) {
+	if (stale) {
+		clear();
+		grid.scrollTop = 0;
+	}
+	const made = item(event);
+	if (event.id && keys.has(made.key)) return;
+	if (event.id) keys.set(made.key, made);
+	if (items.length >= WITH_DATA) {
+		fill(event);
+		delete event.data;
+	}
+	items.push(made);
+	changed();
+}
+
+// Puts events and gaps where their time says. `again`: they may be here already though they have no id.
+function merge(more, again = false) {
+	const there = again && new Set(items.map(({ event, key: name }) => event && name + event.message));
+	const made = [];
+	for (const thing of more) {
+		const one = thing.gap ? { ...thing, n: ++counter, height: 0 } : item(thing);
+		if (one.event && (one.event.id ? keys.has(one.key) : again && there.has(one.key + one.event.message))) continue;
+		if (one.event?.id) keys.set(one.key, one);
+		one.fresh = true;
+		made.push(one);
+	}
+	if (!made.length) return;
+	const place = ({ event, gap }) => event || { time: gap.until, id: null };
+	const order = (a, b) => compare(place(a), place(b));
+	made.sort(order);
+	const first = items[0];
+	if (!first || order(made.at(-1), first) <= 0) items = made.concat(items);
+	else {
+		const all = [];
+		let at = 0;
+		for (const one of made) {
+			while (at < items.length && order(items[at], one) <= 0) all.push(items[at++]);
+			all.push(one);
+		}
+		items = all.concat(items.slice(at));
+	}
+	if (first) view.renew(first);
+	if (state.get().live && items.length > MAX_LIVE) trim();
+	changed();
+}
+
+// Lets go of the oldest rows; whoever scrolls down gets them again.
+function trim() {
+	let to = MAX_LIVE;
+	while (to && items[to - 1].gap) to--;
+	for (const { event, key: name } of items.splice(to)) if (event?.id) keys.delete(name);
+	const { event } = items.at(-1);
+	next = { before_time: event.time, before_id: event.id };
+}
+
+/* Searches */
+
+function begin(started) {
+	search = started;
+	next = {};
+	stale = items.length > 0;
+	held = [];
+	failure = searchedTo = null;
+	took = 0;
+	running = false;
+	showChip();
+	load(view.page / view.rowHeight * 2);
+}
+
+// Asks for pages until there are so many rows, or nothing is left.
+async function load(wanted) {
+	const mine = search;
+	if (running || !next || !mine || mine.signal.aborted || items.length >= MAX_ROWS) return;
+	running = true;
+	failure = null;
+	tell();
+	try {
+		while (next && (stale || items.length < wanted)) {
+			const page = { ...mine.params, until: state.get().to ? mine.params.until : '', ...next };
+			let ended = false;
+			page.n = stale || items.length < 100 ? 100 : items.length < 2000 ? 500 : 1000;
+			page.columns = asked();
+			for await (const { event, progress, end } of lines('search', page, { signal: mine.signal })) {
+				if (search !== mine) return;
+				if (event) append(event);
+				else if (progress) searchedTo = progress.searched_to;
+				else if (end) {
+					ended = true;
+					next = end.next || null;
+					searchedTo = end.searched_to;
+					took += end.ms || 0;
+				}
+				if (!event) tell();
+			}
+			if (!ended) throw new Error('The collector\'s answer broke off.');
+		}
+	} catch (error) {
+		if (search === mine && !aborted(error)) failure = error;
+	} finally {
+		if (search === mine) {
+			running = false;
+			if (stale && !(failure && failure.status !== 400)) clear();
+			changed();
+			tell();
+			select(state.get().event);
+		}
+	}
+}
+
+function scrolled() {
+	if (grid.scrollTop + 3 * view.page > view.total) load(items.length + 1);
+	if (held.length && !paused()) flush();
+	showDay();
+}
+
+/* Live */
+
+const paused = () => grid.scrollTop > view.rowHeight / 2;
+
+function arrive({ events: came = [], gaps = [], begun }) {
+	if (begun) catchUp();
+	const more = [...came, ...gaps.map((gap) => ({ gap }))];
+	if (!more.length) return;
+	if (stale) clear();
+	if (!paused()) return merge(more);
+	held.push(...more);
+	if (held.length > MAX_LIVE) {
+		// What is too much becomes a row that says so, and leads to it.
+		const [first, second] = [held.splice(0, held.length - MAX_LIVE / 2), held];
+		const times = first.flatMap(({ gap, time }) => (gap ? [gap.since, gap.until] : [time])).sort();
+		held = [{ gap: { count: count(first), since: times[0], until: times.at(-1) } }, ...second];
+	}
+	showChip();
+}
+
+const count = (things) => things.reduce((sum, { gap }) => sum + (gap ? gap.count || 0 : 1), 0);
+
+function flush() {
+	const more = held;
+	held = [];
+	merge(more);
+	showChip();
+}
+
+function showChip() {
+	chip.hidden = !held.length;
+	if (held.length) $('span', chip).textContent = plural(count(held), 'new event');
+	emit('held', count(held));
+}
+
+// Between the search and the beginning of the stream something may have come: asked for again.
+async function catchUp() {
+	const mine = search;
+	const since = new Date(Date.parse(mine.params.until) - 5000).toISOString();
+	try {
+		const found = [];
+		for await (const { event, end } of lines('search', { q: mine.params.q, since, n: 1000, columns: asked() }, { signal: mine.signal })) {
+			if (event) found.push(event);
+			else if (end?.next) found.push({ gap: { count: null, since, until: found.at(-1)?.time || end.searched_to } });
+		}
+		if (search !== mine) return;
+		if (paused()) held.push(...found.filter((thing) => thing.gap || !keys.has(keyOf(thing))));
+		else merge(found, true);
+		showChip();
+	} catch (error) {
+		if (!aborted(error)) emit('notice', { text: error.message });
+	}
+}
+
+/* Drawing */
+
+let due = 0;
+
+function changed() {
+	due ||= requestAnimationFrame(() => {
+		due = 0;
+		grid.classList.toggle('days', items.length > 1 && day(items[0]) !== day(items.at(-1)));
+		view.update(items);
+		grid.ariaRowCount = next ? -1 : items.length + 1;
+		showDay();
+	});
+}
+
+const day = ({ event, gap }) => format(event?.time || gap.until, 'day');
+
+function showDay() {
+	const first = items.length && items[view.at(grid.scrollTop)];
+	const cell = $('.head.time', headRow);
+	if (cell) cell.textContent = first ? 'Time, ' + format((first.event?.time || first.gap.until), 'weekday') : 'Time';
+}
+
+function draw(one, index) {
+	if (one.gap) return drawGap(one);
+	const { event } = one;
+	const { cols, wrap } = state.get();
+	const newDay = index === 0 || day(one) !== day(items[index - 1]);
+	const opened = state.get().event === one.key;
+	const row = el('div', {
+		role: 'row', id: 'row-' + one.n, class: 'row' + (one === active ? ' active' : '') + (one.fresh ? ' fresh' : '') + (event.status > 0 ? ' done' : ''),
+		'aria-selected': String(opened), dataset: { key: one.key, sev: event.severity || 'none' },
+	},
+	el('div', { role: 'gridcell', class: 'cell time', title: format(event.time) },
+		el('span', { class: 'offscreen' }, (event.severity || 'no severity') + ' '),
+		newDay && grid.classList.contains('days') && el('span', { class: 'day' }, format(event.time, 'day') + ' '), format(event.time, 'milli')),
+	cols.map((name) => cell(one, name, wrap)));
+	one.fresh = false;
+	return row;
+}
+
+function cell(one, name, wrap) {
+	const value = valueOf(one.event, name);
+	if (value === undefined) fetchLater(one);
+	const kind = name === 'message' ? ' message' : name === 'severity' ? ' severity' : '';
+	return el('div', { role: 'gridcell', class: 'cell' + kind }, value === undefined ? '…' : value === null ? null : shown(value, { oneLine: !wrap }),
+		name === 'message' && one.event.message_cut && el('span', { class: 'muted' }, ' …'));
+}
+
+function drawGap({ gap, n }) {
+	const text = `${gap.count ? number(gap.count) + ' more' : 'More'} between ${format(gap.since, 'milli')} and ${format(gap.until, 'milli')}`;
+	return el('div', { role: 'row', id: 'row-' + n, class: 'row gap' }, el('div', { role: 'gridcell' },
+		button(text, { text, icon: 'search', class: 'link', tabindex: -1, on: { click: () => openGap(gap) } })));
+}
+
+const openGap = ({ since, until }) => state.set({ ...spanOf(since, until), live: false }, { push: true });
+
+// Gives an event the columns shown, from the whole of it, which is not kept.
+function fill(event, all = event) {
+	const found = state.get().cols.map((name) => [name, all && valueOf(all, name)]);
+	event.columns = Object.fromEntries(found.map(([name, value]) => [name, value ?? null]));
+}
+
+// Values of columns that only the whole event has, of the rows that are to be seen, one after the other.
+const wanting = new Set();
+let fetching = false;
+
+async function fetchLater(one) {
+	wanting.add(one);
+	if (fetching) return;
+	fetching = true;
+	await new Promise(requestAnimationFrame);
+	for (const each of wanting) {
+		wanting.delete(each);
+		if (!view.drawn.has(each)) continue;
+		const [all = null] = await whole(each.event).catch(() => []);
+		fill(each.event, all);
+		view.renew(each);
+	}
+	fetching = false;
+}
+
+// What the list's end says, and everybody else.
+function tell() {
+	const rows = events();
+	const parts = [];
+	const back = searchedTo ? ' back to ' + format(searchedTo, 'row') : '';
+	if (failure) parts.push(el('p', null, rows && !stale ? 'Older events could not be read.' : 'Nothing could be read.'));
+	else if (running) parts.push(el('p', null, `Searching${back} …`));
+	else if (items.length >= MAX_ROWS) parts.push(el('p', null, `${number(rows)} rows are shown. A shorter time shows what is older.`));
+	else if (next && search) parts.push(el('p', null, `Searched${back}.`));
+	else if (rows) parts.push(el('p', null, `That is all: ${plural(rows, 'event')} since ${format(search.params.since, 'minutes')}.`));
+	else if (search) parts.push(...nothing());
+	foot.replaceChildren(...parts);
+	grid.setAttribute('aria-busy', String(running));
+	grid.classList.toggle('stale', stale);
+	emit('progress', { part: 'list', rows: stale ? 0 : rows, running, searched_to: searchedTo, ms: took, error: failure });
+}
+
+function nothing() {
+	const { q, live } = state.get();
+	const wider = [['Last 24 hours', '24h'], ['Last 7 days', '7d'], ['Last 30 days', '30d']];
+	return [
+		el('h3', null, live ? 'No events yet' : 'No events found'),
+		el('p', null, q ? 'Nothing in this time matches the search.' : 'Nothing came in this time.'),
+		el('div', { class: 'group' }, wider.map(([text, from]) => button(text, { text, class: 'small', on: { click: () => state.set({ from, to: '' }, { push: true }) } })),
+			q && button('Without the search', { text: 'Without the search', class: 'small', on: { click: () => state.set({ q: '' }, { push: true }) } })),
+	];
+}
+
+function lookAnew() {
+	narrow = grid.clientWidth > 0 && grid.clientWidth < 560;
+	grid.classList.toggle('narrow', narrow);
+	grid.classList.toggle('wrap', state.get().wrap);
+	grid.ariaColCount = state.get().cols.length + 1;
+	headRow.replaceChildren(...heads(grid));
+	lay(grid);
+	view.layout({ rowHeight: narrow ? 44 : 24, varying: state.get().wrap });
+	changed();
+}
+
+/* The row that the keyboard is at, and the one that is open */
+
+function mark(one, { reveal = true } = {}) {
+	const before = active;
+	active = one;
+	for (const each of [before, one]) if (each) view.renew(each);
+	if (one && reveal) view.reveal(items.indexOf(one));
+	else view.render();
+	if (one) grid.setAttribute('aria-activedescendant', 'row-' + one.n);
+	else grid.removeAttribute('aria-activedescendant');
+}
+
+function select(name) {
+	const one = name ? keys.get(name) || items.find((each) => each.key === name) : active;
+	if (one && one !== active) mark(one);
+	for (const [each, row] of view.drawn) row.setAttribute('aria-selected', String(!!name && each.key === name));
+}
+
+// Moves by so many rows; where an event is open, the next one opens. Tells whether there was one.
+export function step(by, { event: mustBeEvent = false } = {}) {
+	let at = active ? items.indexOf(active) : -1;
+	if (at < 0) at = by > 0 ? view.at(grid.scrollTop) - 1 : 0;
+	let to = Math.max(0, Math.min(items.length - 1, at + by));
+	while ((mustBeEvent || state.get().event) && items[to]?.gap) to += Math.sign(by);
+	if (by > 0 && to > items.length - 50) load(items.length + 1);
+	if (!items[to] || items[to] === active) return false;
+	mark(items[to]);
+	if (state.get().event) state.set({ event: items[to].key });
+	else announce(items[to].event ? `${items[to].event.severity || ''} ${String(items[to].event.message).slice(0, 200)}` : 'more events');
+	return true;
+}
+
+function open(one = active) {
+	if (!one) return false;
+	if (one.gap) openGap(one.gap);
+	else state.set({ event: one.key }, { push: !state.get().event });
+	return true;
+}
+
+// The event of that key, if it is in the list, as the list has it.
+export const find = (name) => (keys.get(name) || items.find((each) => each.key === name))?.event;
+
+// Draws a row anew whose event has changed.
+export function refresh(name) {
+	const one = keys.get(name) || items.find((each) => each.key === name);
+	if (one) view.renew(one);
+}
+
+// Where an event is among those that are there: {index, of}.
+export const position = (name) => ({ index: items.findIndex((each) => each.key === name), of: items.length });
+
+export function mount(container) {
+	headRow = el('div', { role: 'row', class: 'row heads', 'aria-rowindex': 1 });
+	chip = button('Show them', { icon: 'up', text: ' ', class: 'primary chip', hidden: true, on: { click() {
+		grid.scrollTop = 0;
+		flush();
+		grid.focus();
+	} } });
+	canvas = el('div', { class: 'canvas', role: 'rowgroup' });
+	foot = el('div', { class: 'foot' });
+	grid = el('div', { class: 'events', role: 'grid', tabindex: 0, 'aria-label': 'Events, newest first', on: {
+		click(event) {
+			const row = event.target.closest('.row[data-key]');
+			if (!row || String(getSelection())) return;
+			const one = [...view.drawn].find(([, element]) => element === row)?.[0];
+			mark(one, { reveal: false });
+			open(one);
+		},
+		keydown(event) {
+			const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20, Home: -Infinity, End: Infinity }[event.key];
+			if (event.target !== grid || event.ctrlKey || event.altKey || event.metaKey) return;
+			if (by) step(by === 20 || by === -20 ? Math.sign(by) * Math.floor(view.page / view.rowHeight) : by);
+			else if (event.key !== 'Enter' || !open()) return;
+			event.preventDefault();
+			event.stopPropagation();
+		},
+	} }, el('div', { role: 'rowgroup', class: 'sticky' }, headRow), canvas, foot);
+	container.append(chip, grid);
+	view = new Virtual(grid, canvas, { draw, headHeight: () => headRow.offsetHeight, scrolled });
+
+	const events = () => state.get().view === 'events';
+	const sized = new ResizeObserver(() => {
+		if (narrow !== (grid.clientWidth > 0 && grid.clientWidth < 560) || state.get().wrap) lookAnew();
+		view.later();
+	});
+	sized.observe(grid);
+	lookAnew();
+	const ends = [
+		listen('search', begin),
+		listen('resume', (again) => {
+			search = again;
+			load(Math.max(items.length + 1, 100));
+		}),
+		listen('stopped', tell),
+		listen('tail', arrive),
+		state.on(['cols', 'wrap', 'zone'], lookAnew),
+		state.on('event', ({ event }) => select(event)),
+		key('j', 'Next event', () => step(1), { group: 'Events', when: events }),
+		key('k', 'Event before', () => step(-1), { group: 'Events', when: events }),
+		key('Enter', 'Open the event', () => open(), { group: 'Events', when: events }),
+		key('Home', 'First event', () => step(-Infinity), { group: 'Events', when: events }),
+		key('End', 'Last event that is there', () => step(Infinity), { group: 'Events', when: events }),
+	];
+	if (current) begin(current);
+	return { destroy() {
+		for (const end of ends) end();
+		sized.disconnect();
+		view.destroy();
+	} };
+}
