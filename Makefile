@@ -129,11 +129,18 @@ OBJS = \
 	src/upkeep/upkeep.o \
 	src/upkeep/upkeep_worker.o \
 	src/viewer/calls.o \
+	src/viewer/counts_call.o \
 	src/viewer/database.o \
 	src/viewer/event_json.o \
+	src/viewer/export.o \
 	src/viewer/job.o \
+	src/viewer/overview.o \
+	src/viewer/rows_json.o \
 	src/viewer/search_call.o \
 	src/viewer/session.o \
+	src/viewer/sliced.o \
+	src/viewer/sql_call.o \
+	src/viewer/status_call.o \
 	src/viewer/times.o \
 	src/viewer/viewer_worker.o \
 	src/views/fields.o \

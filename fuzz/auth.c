@@ -18,6 +18,7 @@
 #define TOKEN_NEEDED 8 /* windtrap.auth is token */
 #define READS 16	   /* /metrics, not /log */
 #define BY_UNIX_SOCKET 32
+#define LOOKS 64 /* at what is stored; with READS changes it */
 
 #define MAX_HEADERS 16
 
@@ -74,6 +75,32 @@ brings_it_plainly(const WtRequest *request)
 	return request->query && strcmp(request->query, "token=wt_secret") == 0;
 }
 
+/* What a Host may be where the door is open; no more than it must be. */
+static bool
+is_of_this_machine(const char *host)
+{
+	size_t n = host ? strcspn(host, ":") : 0;
+
+	return !host || host[0] == '[' || strspn(host, "0123456789.") == n ||
+		   (n >= 9 && strcasestr(host, "localhost"));
+}
+
+/* Whether a request is of no page, or, by what its browser says, of the one that was served. */
+static bool
+comes_of_own_page(const WtRequest *request)
+{
+	const char *origin = wt_header_find(request->headers, request->n_headers, "Origin");
+	const char *site =
+		wt_header_find(request->headers, request->n_headers, "Sec-Fetch-Site");
+	const char *host = origin ? strstr(origin, "://") : NULL;
+
+	if (site && strcmp(site, "same-origin") == 0)
+		return true;
+	if (origin)
+		return host && request->host && strcasecmp(host + 3, request->host) == 0;
+	return !site || strcmp(site, "none") == 0;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -95,6 +122,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool brings;
 	bool proxied;
 	bool local;
+	bool looks;
 
 	if (size == 0)
 		return 0;
@@ -103,7 +131,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 									: "127.0.0.1";
 	CHECK(wt_address_parse(sent, strlen(sent), &peer), "%s", sent);
 	question.peer = data[0] & BY_UNIX_SOCKET ? NULL : &peer;
-	question.route = data[0] & READS ? WT_ROUTE_METRICS : WT_ROUTE_EVENTS;
+	looks = (data[0] & LOOKS) != 0;
+	question.route = looks ? (data[0] & READS ? WT_ROUTE_CHANGE : WT_ROUTE_READ)
+					 : data[0] & READS ? WT_ROUTE_METRICS
+									   : WT_ROUTE_EVENTS;
 
 	text = malloc(size);
 	CHECK(text, "out of memory");
@@ -134,13 +165,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (verdict.status == 0 && !brings)
 	{
 		CHECK(local, "a stranger is let in");
-		CHECK((data[0] & READS) || !(data[0] & (TOKEN_KNOWN | TOKEN_NEEDED)),
-			  "events are let in without a token");
+		CHECK((!looks && (data[0] & READS)) || !(data[0] & (TOKEN_KNOWN | TOKEN_NEEDED)),
+			  "events are let in, or out, without a token");
+		CHECK(!looks || !question.peer || is_of_this_machine(request.host),
+			  "a page whose name points here looks at what is stored: %s", request.host);
 	}
 	/* Whoever brings the token is not told that there is none, or that it is not known. */
 	if ((data[0] & TOKEN_KNOWN) && brings_it_plainly(&request))
 		CHECK(verdict.status != 401, "a right token is hidden: %s", verdict.sentence);
-	if (verdict.status == 0 && has_header(&request, "Origin"))
+	if (verdict.status == 0 && looks)
+		CHECK(comes_of_own_page(&request), "another page looks at what is stored");
+	else if (verdict.status == 0 && has_header(&request, "Origin"))
 	{
 		CHECK(verdict.origin && strcasecmp(verdict.origin, "https://app.example") == 0,
 			  "a page is let in: %s", verdict.origin ? verdict.origin : "none");

@@ -92,6 +92,13 @@
 #define wt_b64_encode(source, size, out, room) pg_b64_encode(source, size, out, room)
 #endif
 
+/* 17 renames where transactions are counted.  For those who include access/transam.h. */
+#if PG_VERSION_NUM >= 170000
+#define wt_transam_variables TransamVariables
+#else
+#define wt_transam_variables ShmemVariableCache
+#endif
+
 #endif /* PG_VERSION_NUM */
 
 #ifdef MHD_VERSION

@@ -549,7 +549,9 @@ count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 	if (!r->stream) /* which may take as long as it likes */
 		wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
 						 (uint64_t) (monotonic_us() - r->begun_us));
-	if (listener->refused && r->status >= 400 && r->status < 500)
+	/* Who mistypes a search is answered 400 for no reason that is one of a refusal. */
+	if (listener->refused && r->status >= 400 && r->status < 500 &&
+		r->reason != WT_REASON_NONE)
 		remember_refused(listener, r);
 }
 

@@ -90,6 +90,7 @@ wt_page_file_plain(const WtPageFile *file)
 bool
 wt_page_file_is_known(const WtPageFile *file, const char *if_none_match)
 {
+	const char *own = file->etag + strlen("W/");
 	const char *p = if_none_match;
 
 	/* Tags, weak or not, with commas between them; none of ours has a comma in it. */
@@ -102,7 +103,7 @@ wt_page_file_is_known(const WtPageFile *file, const char *if_none_match)
 			p += 2;
 		length = strcspn(p, " \t,");
 		if ((length == 1 && *p == '*') ||
-			(length == strlen(file->etag) && strncmp(p, file->etag, length) == 0))
+			(length == strlen(own) && strncmp(p, own, length) == 0))
 			return true;
 		p += length;
 	}

@@ -11,7 +11,7 @@
 typedef struct WtPageFile
 {
 	const char *name; /* in viewer/ */
-	const char *etag; /* with its quotes; of what it says, however it is encoded */
+	const char *etag; /* W/"…": the same however it is encoded */
 	size_t size;	  /* bytes */
 	const unsigned char *gzip;
 	size_t gzip_size;

@@ -346,9 +346,8 @@ wt_answer_file(Request *r, const WtPageFile *file)
 	const char *known = find_header(&r->public, "If-None-Match");
 	bool unchanged = known && wt_page_file_is_known(file, known);
 
-	r->response = unchanged ? MHD_create_response_from_buffer(0, (void *) (uintptr_t) "",
-															  MHD_RESPMEM_PERSISTENT)
-							: make_file_response(r, file);
+	/* MHD sends the head alone with 304. */
+	r->response = make_file_response(r, file);
 	if (!r->response)
 		return MHD_NO;
 	add_headers(r->response, page_headers,

@@ -61,7 +61,7 @@ static const char counted[] =
 	" sum(count(*)) OVER (PARTITION BY value) AS of_value"
 	" FROM (SELECT event_timestamp, left(%s, 1000) AS value FROM windtrap.events"
 	" WHERE (%s) AND event_timestamp >= $1 AND event_timestamp < $2 OFFSET 0) AS found"
-	" GROUP BY 1, 2 ORDER BY 4 DESC, 2 COLLATE \"C\"";
+	" GROUP BY 1, 2 ORDER BY 4 DESC, value COLLATE \"C\"";
 
 /* The same when all names are given, $5; what has another one comes as ''. */
 static const char counted_by_name[] =

@@ -11,19 +11,43 @@ enum
 {
 	SEARCH,
 	EVENT,
+	HISTOGRAM,
+	TOP,
+	FIELDS,
+	SQL,
+	TAIL,
+	EXPORT,
+	OVERVIEW,
 	SESSION,
+	STATUS,
 };
 
 static const WtCall calls[] = {
 	[SEARCH] = {"viewer: searching", wt_step_search},
 	[EVENT] = {"viewer: reading an event", wt_step_event},
+	[HISTOGRAM] = {"viewer: counting over time", wt_step_histogram},
+	[TOP] = {"viewer: counting values", wt_step_top},
+	[FIELDS] = {"viewer: looking for fields", wt_step_fields},
+	[SQL] = {"viewer: writing SQL", wt_step_sql},
+	/*TAIL*/
+	[EXPORT] = {"viewer: exporting", wt_step_export},
+	[OVERVIEW] = {"viewer: looking how the collector does", wt_step_overview},
 	[SESSION] = {"viewer: beginning a session", wt_step_session},
+	[STATUS] = {"viewer: setting the status", wt_step_status},
 };
 
 static const WtPath paths[] = {
 	WT_READ_PATH("/api/search", WT_ROUTE_READ, SEARCH),
 	WT_READ_PATH("/api/event", WT_ROUTE_READ, EVENT),
+	WT_READ_PATH("/api/histogram", WT_ROUTE_READ, HISTOGRAM),
+	WT_READ_PATH("/api/top", WT_ROUTE_READ, TOP),
+	WT_READ_PATH("/api/fields", WT_ROUTE_READ, FIELDS),
+	WT_READ_PATH("/api/sql", WT_ROUTE_READ, SQL),
+	/*TAILP*/
+	WT_READ_PATH("/api/export", WT_ROUTE_READ, EXPORT),
+	WT_READ_PATH("/api/overview", WT_ROUTE_READ, OVERVIEW),
 	WT_READ_PATH("/api/session", WT_ROUTE_READ, SESSION),
+	WT_CHANGE_PATH("/api/status", STATUS),
 	WT_READ_PATH("/health", WT_ROUTE_HEALTH, 0),
 };
 

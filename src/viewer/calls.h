@@ -11,11 +11,17 @@
 extern void wt_viewer_use_paths(void);
 extern const WtCall *wt_viewer_call(int verb);
 
-/* Events: events_call.c, export.c, tail.c */
+/* The steps of each, in files of their names. */
 extern void wt_step_search(WtViewerJob *job);
 extern void wt_step_event(WtViewerJob *job);
-
-/* How the collector does, and who asks: overview.c, session.c */
+extern void wt_step_histogram(WtViewerJob *job);
+extern void wt_step_top(WtViewerJob *job);
+extern void wt_step_fields(WtViewerJob *job);
+extern void wt_step_sql(WtViewerJob *job);
+extern void wt_step_tail(WtViewerJob *job);
+extern void wt_step_export(WtViewerJob *job);
+extern void wt_step_overview(WtViewerJob *job);
 extern void wt_step_session(WtViewerJob *job);
+extern void wt_step_status(WtViewerJob *job);
 
 #endif

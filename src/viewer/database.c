@@ -103,6 +103,13 @@ wt_viewer_reads_parameters(bool begins)
 	reading_parameters = begins;
 }
 
+void
+wt_viewer_is_in_time(void)
+{
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	QueryCancelPending = false;
+}
+
 const char *
 wt_viewer_table(void)
 {
@@ -235,6 +242,7 @@ wt_viewer_run(WtViewerJob *job, void (*what)(WtViewerJob *job), WtRights rights,
 							   .read_committed = true};
 	const char *restoring = wt_restore_in_progress(false);
 	ErrorData *error;
+	size_t written = job->out.length;
 	TimestampTz begun;
 
 	if (restoring && rights != WT_PROCESS_READS)
@@ -251,6 +259,8 @@ wt_viewer_run(WtViewerJob *job, void (*what)(WtViewerJob *job), WtRights rights,
 	QueryCancelPending = false;
 	if (!error)
 		return job->done ? WT_END_FAILED : WT_END_DONE;
+	/* What it has begun to write is not to be seen. */
+	job->out.length = Min(job->out.length, written);
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !client_has_left &&
 		!wt_stop_requested &&
 		GetCurrentTimestamp() >= TimestampTzPlusMilliseconds(begun, timeout))

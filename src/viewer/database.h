@@ -47,6 +47,12 @@ extern void wt_viewer_took_too_long(WtViewerJob *job);
  */
 extern void wt_viewer_reads_parameters(bool begins);
 
+/*
+ * For `what`: what has been found must not be lost by the time being over while it is written
+ * down, for a search would go on behind it.
+ */
+extern void wt_viewer_is_in_time(void);
+
 /* For `what`, with the owner's rights: the quoted name of the log table. */
 extern const char *wt_viewer_table(void);
 

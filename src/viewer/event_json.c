@@ -40,9 +40,8 @@ enum
 	COLUMNS
 };
 
-/* The parts of a list at commas; those in quotation marks belong to a name. */
-static List *
-split(const char *list)
+List *
+wt_viewer_split(const char *list)
 {
 	List *names = NIL;
 	const char *begin = list;
@@ -75,7 +74,7 @@ wt_viewer_columns(const WtViewerJob *job)
 
 	if (!list)
 		return columns;
-	names = split(list);
+	names = wt_viewer_split(list);
 	if (list_length(names) > MAX_COLUMNS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("columns are at most %d fields", MAX_COLUMNS)));
@@ -142,17 +141,17 @@ wt_viewer_write_text(WtBuffer *out, uint64 row, int column)
 }
 
 void
-wt_viewer_write_json(WtBuffer *out, const char *json, size_t length)
+wt_viewer_write_raw(WtBuffer *out, const char *bytes, size_t length)
 {
 	char *repaired;
 
-	if (GetDatabaseEncoding() == PG_UTF8 || wt_text_valid_prefix(json, length) == length)
+	if (GetDatabaseEncoding() == PG_UTF8 || wt_text_valid_prefix(bytes, length) == length)
 	{
-		wt_buffer_add(out, json, length);
+		wt_buffer_add(out, bytes, length);
 		return;
 	}
 	repaired = palloc_extended(length * 3, MCXT_ALLOC_HUGE);
-	wt_buffer_add(out, repaired, wt_text_repair(json, length, repaired));
+	wt_buffer_add(out, repaired, wt_text_repair(bytes, length, repaired));
 	pfree(repaired);
 }
 
@@ -226,7 +225,7 @@ write_members(WtBuffer *out, uint64 row, const WtColumns *columns, WtEventData h
 		if (how == WT_DATA_ALWAYS || json.len <= MAX_DATA)
 		{
 			wt_buffer_text(out, ",\"data\":");
-			wt_viewer_write_json(out, json.data, (size_t) json.len);
+			wt_viewer_write_raw(out, json.data, (size_t) json.len);
 		}
 		else
 			wt_buffer_print(out, ",\"size\":%d", json.len);

@@ -5,6 +5,8 @@
 #ifndef WT_EVENT_JSON_H
 #define WT_EVENT_JSON_H
 
+#include "nodes/pg_list.h"
+
 #include "viewer/job.h"
 
 /* Whether `data` is left out where it is long. */
@@ -22,6 +24,9 @@ typedef struct WtColumns
 	const char *sql;	/* an expression that is a text[] of them; NULL: there is none */
 } WtColumns;
 
+/* The parts of a list of fields at its commas, but for those in quotation marks; copies. */
+extern List *wt_viewer_split(const char *list);
+
 /* Reads the parameter `columns`, names of fields with commas between; raises. */
 extern WtColumns wt_viewer_columns(const WtViewerJob *job);
 
@@ -38,7 +43,7 @@ extern void wt_viewer_write_event(WtBuffer *out, uint64 row, const WtColumns *co
 /* Appends a column of a row that is a text, as a JSON string, or null. */
 extern void wt_viewer_write_text(WtBuffer *out, uint64 row, int column);
 
-/* Appends JSON of PostgreSQL's making; what is no UTF-8 in it is replaced. */
-extern void wt_viewer_write_json(WtBuffer *out, const char *json, size_t length);
+/* Appends bytes as they are, but for what is no UTF-8. */
+extern void wt_viewer_write_raw(WtBuffer *out, const char *bytes, size_t length);
 
 #endif

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -140,13 +141,15 @@ wt_job_abandon(WtViewerJob *job)
 		wt_job_fail(job, 503, "the server is stopping", 0);
 }
 
+/* The beginning of an answer; *header is to last as long as it. */
 static WtAnswer
-answer_of(const WtViewerJob *job)
+answer_of(const WtViewerJob *job, WtHeader *header)
 {
+	*header = (WtHeader){.name = job->header_name, .value = job->header_value};
 	return (WtAnswer){.status = 200,
 					  .type = job->type,
-					  .headers = job->headers,
-					  .n_headers = job->n_headers};
+					  .headers = header,
+					  .n_headers = job->header_name ? 1 : 0};
 }
 
 bool
@@ -158,7 +161,8 @@ wt_job_send(WtViewerJob *job)
 		return false;
 	if (!job->streams)
 	{
-		WtAnswer answer = answer_of(job);
+		WtHeader header;
+		WtAnswer answer = answer_of(job, &header);
 
 		if (!wt_answer_stream_begin(job->listener, job->request, &answer))
 		{
@@ -191,13 +195,21 @@ wt_job_finish(WtViewerJob *job)
 	}
 	else
 	{
-		WtAnswer answer = answer_of(job);
+		WtHeader header;
+		WtAnswer answer = answer_of(job, &header);
 
 		answer.body = job->out.data ? job->out.data : "";
 		answer.length = job->out.length;
 		wt_listener_answer(job->listener, job->request, &answer);
 	}
 	job->done = true;
+}
+
+void
+wt_job_end_stream(WtViewerJob *job)
+{
+	if (wt_job_send(job))
+		wt_job_finish(job);
 }
 
 /* Who mistypes a query attacks nobody: it is not remembered as refused. */
@@ -255,6 +267,35 @@ wt_job_parameter(const WtViewerJob *job, const char *name)
 		if (strcmp(job->parameters[i].name, name) == 0)
 			return job->parameters[i].value[0] == '\0' ? NULL : job->parameters[i].value;
 	return NULL;
+}
+
+bool
+wt_job_has(const WtViewerJob *job, const char *name)
+{
+	for (int i = 0; i < job->n_parameters; i++)
+		if (strcmp(job->parameters[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+struct varlena *
+wt_job_query(const WtViewerJob *job)
+{
+	const char *query = wt_job_parameter(job, "q");
+
+	return query ? cstring_to_text(query) : NULL;
+}
+
+size_t
+wt_job_backlog(const WtViewerJob *job)
+{
+	return job->streams ? wt_answer_stream_backlog(job->request) : 0;
+}
+
+long
+wt_job_age(const WtViewerJob *job)
+{
+	return (long) ((GetCurrentTimestamp() - job->now) / 1000);
 }
 
 bool

@@ -17,7 +17,6 @@
 /* By name alone: what a call does it does without HTTP. */
 typedef struct WtListener WtListener;
 typedef struct WtRequest WtRequest;
-typedef struct WtHeader WtHeader;
 typedef struct WtCall WtCall;
 
 /* A parameter of the query string, decoded. */
@@ -43,11 +42,11 @@ typedef struct WtViewerJob
 	TimestampTz now; /* when it was taken */
 	void *state;	 /* the call's own, in context; NULL before its first step */
 
-	WtBuffer out;	  /* what is to be sent next; malloc'ed, freed with the job */
-	bool streams;	  /* its answer has begun */
-	const char *type; /* of the answer; NULL: JSON */
-	const WtHeader *headers;
-	int n_headers;
+	WtBuffer out;			 /* what is to be sent next; malloc'ed, freed with the job */
+	bool streams;			 /* its answer has begun */
+	const char *type;		 /* of the answer; NULL: JSON */
+	const char *header_name; /* of a header more; NULL: there is none */
+	const char *header_value;
 	bool
 		no_error_line; /* where its stream fails it is cut off: a line would not be read */
 	TimestampTz rests_until; /* nothing to do before; 0: there is */
@@ -83,6 +82,9 @@ extern bool wt_job_send(WtViewerJob *job);
 /* The answer is out, whole, or, where it streams, ends with it. */
 extern void wt_job_finish(WtViewerJob *job);
 
+/* The same, of an answer that streams, be it that it has not begun yet. */
+extern void wt_job_end_stream(WtViewerJob *job);
+
 /*
  * It failed: the answer is this status with a sentence and, above 0, the place in the query that
  * is wrong; of a stream, its last line.
@@ -91,6 +93,18 @@ extern void wt_job_fail(WtViewerJob *job, int status, const char *sentence, int 
 
 /* A parameter's value; NULL: it was not sent, or is empty. */
 extern const char *wt_job_parameter(const WtViewerJob *job, const char *name);
+
+/* Whether a parameter was sent, be it empty. */
+extern bool wt_job_has(const WtViewerJob *job, const char *name);
+
+/* The parameter q, in the current memory context; NULL: everything is asked for. */
+extern struct varlena *wt_job_query(const WtViewerJob *job);
+
+/* Bytes that wait to be sent. */
+extern size_t wt_job_backlog(const WtViewerJob *job);
+
+/* How long ago it was taken, ms. */
+extern long wt_job_age(const WtViewerJob *job);
 
 /* A whole number from lowest to highest; false: it is none, and the job has failed. */
 extern bool wt_job_number(WtViewerJob *job, const char *name, int lowest, int highest,

@@ -71,23 +71,37 @@ wt_viewer_span(const WtViewerJob *job, TimestampTz *since, TimestampTz *until)
 }
 
 void
-wt_viewer_write_time(WtBuffer *out, TimestampTz time)
+wt_viewer_write_bare_time(WtBuffer *out, TimestampTz time)
 {
 	struct pg_tm tm;
 	fsec_t fsec;
 
 	if (TIMESTAMP_IS_NOBEGIN(time))
-		wt_buffer_text(out, "\"-infinity\"");
-	else if (TIMESTAMP_NOT_FINITE(time))
-		wt_buffer_text(out, "\"infinity\"");
-	else if (timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0)
-		wt_buffer_text(out, "null");
+		wt_buffer_text(out, "-infinity");
+	else if (TIMESTAMP_NOT_FINITE(time) ||
+			 timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0)
+		wt_buffer_text(out, "infinity");
 	else if (tm.tm_year <= 0)
 		/* As PostgreSQL writes it: ISO 8601 has no BC. */
-		wt_buffer_print(out, "\"%04d-%02d-%02d %02d:%02d:%02d.%06d+00 BC\"",
-						1 - tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min,
-						tm.tm_sec, fsec);
-	else
-		wt_buffer_print(out, "\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"", tm.tm_year,
+		wt_buffer_print(out, "%04d-%02d-%02d %02d:%02d:%02d.%06d+00 BC", 1 - tm.tm_year,
 						tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, fsec);
+	else
+		wt_buffer_print(out, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year, tm.tm_mon,
+						tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, fsec);
+}
+
+void
+wt_viewer_write_time(WtBuffer *out, TimestampTz time)
+{
+	wt_buffer_text(out, "\"");
+	wt_viewer_write_bare_time(out, time);
+	wt_buffer_text(out, "\"");
+}
+
+void
+wt_viewer_write_progress(WtBuffer *out, TimestampTz searched_to)
+{
+	wt_buffer_text(out, "{\"progress\":{\"searched_to\":");
+	wt_viewer_write_time(out, searched_to);
+	wt_buffer_text(out, "}}\n");
 }

@@ -21,4 +21,10 @@ extern void wt_viewer_span(const WtViewerJob *job, TimestampTz *since,
 /* Appends a time as a JSON string: "2026-11-26T12:00:00.123456Z", "infinity", "-infinity". */
 extern void wt_viewer_write_time(WtBuffer *out, TimestampTz time);
 
+/* The same without quotation marks. */
+extern void wt_viewer_write_bare_time(WtBuffer *out, TimestampTz time);
+
+/* Appends the line that says how far a search is. */
+extern void wt_viewer_write_progress(WtBuffer *out, TimestampTz searched_to);
+
 #endif

@@ -1,0 +1,52 @@
+/*
+ * sliced.c
+ *		Searches of which a step does one slice, within the time that a request may take.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "base/settings.h"
+#include "viewer/database.h"
+#include "viewer/sliced.h"
+
+/* What a request may spend in slices, µs. */
+#define BUDGET (2 * USECS_PER_SEC)
+
+/* A slice that takes longer than this, ms, is given up: meanwhile nobody else is served. */
+#define SLICE_TIMEOUT 3000
+
+WtSlicedEnd
+wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job),
+			   bool (*gave_up)(WtViewerJob *job))
+{
+	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz ended;
+	WtEnd end;
+
+	if (sliced->trying == 0)
+		sliced->trying = begun;
+	end = wt_viewer_run(job, what, WT_OWNER_READS, Min(SLICE_TIMEOUT, wt_viewer_timeout));
+	ended = GetCurrentTimestamp();
+	if (end == WT_END_FAILED)
+		return WT_SLICED_FAILED;
+	sliced->spent += Max(ended - begun, 0);
+	if (end == WT_END_DONE)
+	{
+		sliced->trying = 0;
+		return WT_SLICED_DONE;
+	}
+	if (!gave_up(job) ||
+		ended >= TimestampTzPlusMilliseconds(sliced->trying, wt_viewer_timeout))
+	{
+		wt_viewer_took_too_long(job);
+		return WT_SLICED_FAILED;
+	}
+	return WT_SLICED_AGAIN;
+}
+
+bool
+wt_sliced_time_is_up(const WtSliced *sliced)
+{
+	return sliced->spent >= BUDGET;
+}
