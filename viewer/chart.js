@@ -1,6 +1,6 @@
 // Small drawings of numbers over time, with a title and a description for who does not see them.
 
-import { announce, el, svg } from './dom.js';
+import { announce, el, shown, svg } from './dom.js';
 
 const drawing = (props, title, told, ...shapes) => svg('svg', { role: 'img', preserveAspectRatio: 'none', ...props }, svg('title', null, title), svg('desc', null, told), shapes);
 
@@ -56,7 +56,7 @@ export function bars({ series, names, axis, label, form, base = 10 }) {
 		const left = at < n / 2;
 		Object.assign(tip.style, { left: left ? `${(at + 2) / n * 100}%` : '', right: left ? '' : `${(n - at + 1) / n * 100}%` });
 		tip.replaceChildren(el('div', { class: 'when' }, names[at]), el('table', null, series.filter(({ values }) => values[at]).reverse().map(({ name, values, props }) =>
-			el('tr', props, el('td', null, el('i', { class: 'swatch' }), name), el('td', { class: 'number' }, form(values[at]))))));
+			el('tr', props, el('td', null, el('i', { class: 'swatch' }), shown(name, { oneLine: true })), el('td', { class: 'number' }, form(values[at]))))));
 	};
 	const plot = el('div', { class: 'area', tabindex: 0, role: 'group', 'aria-label': `${label}; arrow keys go from bar to bar`, on: {
 		pointermove(event) {

@@ -10,7 +10,7 @@ import { listen, state } from './state.js';
 
 const FIRST = ['severity', 'app', 'host']; // open from the beginning
 const VALUES = 10;
-const MOST = 300; // fields that are drawn at once; the box above finds the others
+const MOST = 100; // fields that are drawn at once; the box above finds the others
 
 const opened = new Set(FIRST);
 
@@ -56,7 +56,7 @@ export function mount(container) {
 			else opened.add(name);
 			show();
 		} } }, shown(name, { oneLine: true }), el('span', { class: 'share' }, percent(share)));
-		const column = button('Column of the list', { icon: has(name) ? 'check' : 'plus', class: 'plain small', 'aria-pressed': String(has(name)), on: { click: () => toggleColumn(name) } });
+		const column = button('Column of the list', { icon: has(name) ? 'check' : 'plus', class: 'plain small', 'aria-label': `Column of the list: ${name}`, 'aria-pressed': String(has(name)), on: { click: () => toggleColumn(name) } });
 		const show = () => {
 			opener.setAttribute('aria-expanded', String(isOpen()));
 			values.replaceChildren();
@@ -86,7 +86,7 @@ export function mount(container) {
 		return el('div', { class: 'value-line' },
 			el('button', { type: 'button', class: 'of' + (is ? ' is' : not ? ' not' : ''), title: 'Only these; with Alt: not these', 'aria-pressed': String(is), dataset: name === 'severity' ? { sev: text || 'none' } : {}, style: { '--share': share * 100 + '%' }, on: { click: ({ altKey }) => addFilter(name, text, altKey) } },
 				what, el('span', { class: 'share', title: percent(share) }, compact(count))),
-			button('Not these', { icon: 'minus', class: 'plain small', 'aria-pressed': String(not), on: { click: () => addFilter(name, text, true) } }));
+			button('Not these', { icon: 'minus', class: 'plain small', 'aria-label': `Not these: ${(text ?? 'none').slice(0, 200)}`, 'aria-pressed': String(not), on: { click: () => addFilter(name, text, true) } }));
 	}
 
 	const ends = [listen('search', begin), state.on('cols', draw)];

@@ -31,10 +31,7 @@ const length = (time) => ago(time).replace(/ ago$/, '');
 const time = (o) => Date.parse(o.now);
 
 function remember(o) {
-	if (history.length && time(o) <= time(history.at(-1))) return;
-	// The tables are drawn of the last answer alone.
-	const { now, stats, forwarding, refused_total, size } = o;
-	history.push({ now, stats, forwarding, refused_total, size });
+	history.push(o);
 	while (time(history[0]) < time(o) - KEEP) history.shift();
 }
 
@@ -81,6 +78,7 @@ function problems(o) {
 	if (!workers.some((w) => w.kind === 'worker' && w.state === 'listening')) add('error', 'No worker listens: no events are taken', 'Senders have to try again.');
 	const full = o.outbox?.max_bytes ? o.outbox.bytes / o.outbox.max_bytes : 0;
 	if (full > 0.8) add(full > 0.95 ? 'error' : 'warning', `The outbox is ${percent(full)} full`, 'When it is full, events are dropped from it that have not been forwarded; the log table has them.');
+	if (o.outbox?.dropped > 0) add('warning', `${plural(o.outbox.dropped, 'event')} dropped from the full outbox`, 'The log table has them; the tables that are forwarded to do not.');
 	for (const f of o.upkeep_failures || []) add('error', `The upkeep could not ${f.action} ${f.partition ?? 'a partition'}`, [f.error, f.hint].filter(Boolean).join(' '), f.first_time);
 	return found.sort((a, b) => (b[0] === 'error') - (a[0] === 'error'));
 }
@@ -97,16 +95,16 @@ function tiles(o) {
 	const s = o.stats || {};
 	const rows = (o.partitions || []).reduce((sum, p) => sum + Math.max(0, p.rows_estimate), 0);
 	const refused = rates((one) => one.refused_total);
-	const held = latest(rates((one) => one.stats?.events_quarantined));
-	const tile = (label, value, below, points, form, level) => el('section', { class: 'tile', 'data-level': level, 'aria-label': label },
-		el('h2', null, label), el('b', null, value ?? form(latest(points))), el('p', { class: 'muted' }, below), spark(points, label, form));
+	const held = latest(rates((one) => one.quarantined));
+	const tile = (label, below, points, form, level) => el('section', { class: 'tile', 'data-level': level, 'aria-label': label },
+		el('h2', null, label), el('b', null, form(latest(points))), el('p', { class: 'muted' }, below), spark(points, label, form));
 	return [
-		tile('Accepted', null, `${compact(o.events_total ?? s.events_accepted)} events`, rates((one) => one.stats?.events_accepted), perSecond),
-		tile('Requests', null, `${plural(s.connections ?? 0, 'connection')} open`, rates((one) => one.stats?.requests), perSecond),
-		tile('Refused', null, plural(o.refused_total ?? 0, 'request'), refused, perSecond, latest(refused) > 1 ? 'warning' : null),
-		tile('Quarantined', number(o.quarantined ?? 0), 'events kept as they were sent', levels((one) => one.stats?.events_quarantined), number, held > 0 ? 'warning' : null),
-		tile('Commit', null, `on average, at most ${milli(s.commit_ms_max)}`, levels((one) => one.stats?.commit_ms_avg), milli),
-		tile('Size', null, `about ${compact(rows)} rows`, levels((one) => one.size), bytes),
+		tile('Accepted', `${compact(o.events_total ?? s.events_accepted)} events`, rates((one) => one.stats?.events_accepted), perSecond),
+		tile('Requests', `${plural(s.connections ?? 0, 'connection')} open`, rates((one) => one.stats?.requests), perSecond),
+		tile('Refused', plural(o.refused_total ?? 0, 'request'), refused, perSecond, latest(refused) > 1 ? 'warning' : null),
+		tile('Quarantined', 'events kept as they were sent', levels((one) => one.quarantined), number, held > 0 ? 'warning' : null),
+		tile('Commit', `on average, at most ${milli(s.commit_ms_max)}`, levels((one) => one.stats?.commit_ms_avg), milli),
+		tile('Size', rows ? `about ${compact(rows)} rows` : 'of the log table', levels((one) => one.size), (n) => (n === null ? '–' : bytes(n))),
 	];
 }
 
@@ -148,8 +146,8 @@ function projection(o, week) {
 	if (week.length < 2) return 'How much a day takes can be said when two whole days are there.';
 	const daily = week.reduce((sum, p) => sum + p.bytes, 0) / week.length;
 	const limit = Number(o.retention_size) || 0;
-	const [, n, unit] = /^(\d+) (day|week|mon|year)/.exec(o.retention || '') || [];
-	const keep = n * { day: 1, week: 7, mon: 30, year: 365 }[unit];
+	const [, n, unit] = /^(\d+) (day|week|mon|month|year)s?$/.exec(o.retention) || [];
+	const keep = n * { day: 1, week: 7, mon: 30, month: 30, year: 365 }[unit];
 	const about = (bytesOf) => plural(Math.max(1, Math.round(bytesOf / daily)), 'day');
 	const pace = `${bytes(daily)} a day in the last ${week.length} days. `;
 	if (limit && !(daily * keep < limit)) return pace + (o.size > limit * 0.98 ? 'It is full: the oldest day goes for each new one.' : `At that pace it is full in ${about(limit - o.size)}.`) + ` About ${about(limit)} fit.`;
@@ -180,7 +178,7 @@ function refusals(o, more) {
 	return [table('The last refused requests', ['Time', 'Status', 'Reason', 'What was said', 'Client', 'Request'], few.map((r) => [
 		el('time', { datetime: r.time, title: format(r.time) }, format(r.time, time(o) - Date.parse(r.time) < DAY / 2 ? 'second' : 'minutes')),
 		String(r.status), [r.reason, r.times > 1 && el('span', { class: 'muted' }, ` × ${number(r.times)}`)], line(r.detail),
-		el('span', { title: r.user_agent }, r.ip ?? 'Unix socket'), el('div', { class: 'mono' }, line(`${r.method ?? ''} ${r.path ?? ''}`)),
+		el('span', { title: r.user_agent && line(r.user_agent).textContent }, r.ip ?? 'Unix socket'), el('div', { class: 'mono' }, line(`${r.method ?? ''} ${r.path ?? ''}`)),
 	])), few.length < all.length && button('Show all', { text: `Show all ${all.length}`, class: 'small', on: { click: more } })];
 }
 
