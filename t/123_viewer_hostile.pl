@@ -90,7 +90,7 @@ const differences = (tree, text) => {
 	const [is, shall] = [drawn(tree), expected(parse(text))];
 	if (is.length !== shall.length) return [`${is.length} rows for ${shall.length}`];
 	const same = (a, b, i) => a === b || (i === 1 && a?.endsWith("…") && b.length > 300 && b.startsWith(a.slice(0, -1)));
-	return is.map((row, at) => [row, shall[at]]).filter(([a, b]) => a.some((part, i) => !same(part, b[i], i))).map((pair) => JSON.stringify(pair).slice(0, 300)).slice(0, 3);
+	return is.map((row, at) => [row, shall[at]]).filter(([a, b]) => a.some((part, i) => !same(part, b[i], i))).map((pair) => pair.map((row) => JSON.stringify(row.map((part) => String(part).slice(0, 60) + " " + String(part).length))).join(" for ")).slice(0, 3);
 };
 JS
 
@@ -123,10 +123,10 @@ JS
 const row = $(".row.active", grid);
 const tree = $("#detail-panel [role=tree]");
 const all = openAll(tree);
-return { key: row.dataset.key, cells: [...row.children].slice(1).map(raw), all, differences: differences(tree, arguments[0]), height: row.offsetHeight };
+// A message that is cut says so.
+return { key: row.dataset.key, cells: [...row.children].slice(1).map((cell) => { const text = raw(cell); return text.length > 1000 ? text.replace(/ …$/, "") : text; }), all, differences: differences(tree, arguments[0]), height: row.offsetHeight };
 JS
 	my @cells = map { $_ // '' } @$event{qw(severity app host message)};
-	$cells[3] .= ' …' if defined $seen->{cells}[3] && $seen->{cells}[3] =~ / …\z/ && length $cells[3] == 1000;
 	is_deeply($seen->{cells}, \@cells, "$name: the list shows what it is");
 	is($seen->{cells}[3], $case->{message}, "$name: its message is what was sent") if $case && defined $case->{message} && length $case->{message} < 1000;
 	is_deeply($seen->{differences}, [], "$name: so does the tree, value by value");
@@ -159,6 +159,7 @@ button.click();
 return "";
 JS
 	is($found, '', "$name: its value has a button that filters");
+	next if $found ne '';
 	my $one = $viewer->until('return grid.ariaBusy === "false" && !$(".plot.stale") && new URLSearchParams(location.search).get("q") && $("#status [role=status]").textContent.startsWith("1 event") && rows().length === 1 && rows()[0].dataset.key', [], 5);
 	like($one // '', qr/^\Q$event->{key}\E~/, "$name: which finds it and nothing else") or $viewer->said("filter $name");
 	$browser->back;

@@ -93,7 +93,7 @@ sub events
 	  of('tags everywhere', {
 			app => $tags[0], host => $tags[2], severity => $tags[3], message => $tags[1], event => $tags[4],
 			$tags[0] => $tags[5], $tags[3] => { $tags[2] => [ $tags[6], { $tags[4] => $tags[7] } ] } },
-		message => $tags[1], path => [ $tags[3], $tags[2] ]),
+		message => $tags[1], path => [ $tags[0] ]),
 
 	  # What turns lines round, hides, or is not to be seen.
 	  text('bidirectional overrides', "pay \x{202E}001 EUR\x{202C} to \x{2066}\x{2067}evil\x{2069} end"),

@@ -85,7 +85,7 @@ sub comes
 sub said
 {
 	my ($self, $name) = @_;
-	diag('the page: ' . eval { $self->run('return location.search + "\n" + document.body.innerText.replace(/\s+/g, " ").slice(0, 700) + "\n" + JSON.stringify(window.wrongs)') } // $@);
+	diag('the page: ' . eval { $self->run('return location.search + "\n" + document.body.innerText.replace(/\s+/g, " ").slice(0, 700) + "\n" + JSON.stringify(window.wrongs.slice(-2)).slice(0, 600)') } // $@);
 	$self->picture('failed ' . $name);
 	return;
 }
