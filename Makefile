@@ -95,13 +95,16 @@ OBJS = \
 	src/protocol/otlp_json.o \
 	src/protocol/otlp_protobuf.o \
 	src/protocol/protocols.o \
-	src/search/histogram.o \
+	src/search/cursor.o \
 	src/search/event_text.o \
+	src/search/histogram.o \
+	src/search/in_flight.o \
 	src/search/query.o \
 	src/search/rows.o \
 	src/search/search.o \
 	src/search/search_sql.o \
 	src/search/slices.o \
+	src/search/tail.o \
 	src/search/top.o \
 	src/serving/condition.o \
 	src/serving/listening.o \
@@ -133,6 +136,7 @@ OBJS = \
 	src/viewer/database.o \
 	src/viewer/event_json.o \
 	src/viewer/export.o \
+	src/viewer/fields_call.o \
 	src/viewer/job.o \
 	src/viewer/overview.o \
 	src/viewer/rows_json.o \
@@ -141,6 +145,7 @@ OBJS = \
 	src/viewer/sliced.o \
 	src/viewer/sql_call.o \
 	src/viewer/status_call.o \
+	src/viewer/tail_call.o \
 	src/viewer/times.o \
 	src/viewer/viewer_worker.o \
 	src/views/fields.o \

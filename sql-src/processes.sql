@@ -46,8 +46,8 @@ FROM windtrap.worker_status();
 
 COMMENT ON VIEW windtrap.status IS 'each process that is or should be: how it does, and where it listens';
 COMMENT ON COLUMN windtrap.status.kind IS
-'launcher (starts the others), worker (receives events), upkeep (partitions and retention) or forwarder';
-COMMENT ON COLUMN windtrap.status.worker IS 'the number of a worker, from 1';
+'launcher (starts the others), worker (receives events), viewer (shows them), upkeep (partitions and retention) or forwarder';
+COMMENT ON COLUMN windtrap.status.worker IS 'the number of a worker or viewer, from 1';
 COMMENT ON COLUMN windtrap.status.name IS 'the table that a forwarder forwards to';
 COMMENT ON COLUMN windtrap.status.pid IS 'its process; null while there is none';
 COMMENT ON COLUMN windtrap.status.database IS 'where its events are stored';

@@ -106,3 +106,26 @@ $$;
 
 COMMENT ON FUNCTION windtrap.fields(text, timestamptz, timestamptz) IS
 'the fields of the last 1000 events that a query finds: the share of events that have it, an example, and the type it mostly has';
+
+-- Its last row is no event; it has the cursor.  VOLATILE, since it takes a snapshot of its own.
+CREATE FUNCTION windtrap.tail(
+    query text DEFAULT '',
+    after text DEFAULT NULL,
+    max_rows integer DEFAULT 1000)
+RETURNS TABLE (event_timestamp timestamptz, id text, severity text, app text, host text, message text,
+               source text, data jsonb, status integer, cursor text, skipped bigint,
+               skipped_since timestamptz, skipped_until timestamptz)
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 ROWS 100
+AS 'MODULE_PATHNAME', 'windtrap_tail'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.tail(text, text, integer) IS
+'the events that a query finds and that have been committed since a cursor, oldest first; then a row with the next cursor, and what there was no room for';
+
+-- Without a search_path, and as cheap as a comparison: it is asked for each row before what is dear.
+CREATE FUNCTION windtrap.tail_row(xmin xid, tableoid oid, ctid tid, event_timestamp timestamptz) RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE COST 1
+AS 'MODULE_PATHNAME', 'windtrap_tail_row';
+
+COMMENT ON FUNCTION windtrap.tail_row(xid, oid, tid, timestamptz) IS
+'of windtrap.tail(): whether a row is new; nobody else can call it';

@@ -101,6 +101,11 @@ ALTER SYSTEM SET windtrap.port = 'http';
 ALTER SYSTEM SET windtrap.workers = 0;
 ALTER SYSTEM SET windtrap.workers = 17;
 ALTER SYSTEM SET windtrap.max_connections = 0;
+ALTER SYSTEM SET windtrap.viewer_port = 65536;
+ALTER SYSTEM SET windtrap.viewers = 9;
+\set VERBOSITY sqlstate
+ALTER SYSTEM SET windtrap.viewer_timeout = '10ms';
+\set VERBOSITY default
 
 -- Where events are forwarded to: tables, quoted where SQL would have them quoted.
 ALTER SYSTEM SET windtrap.forward_to = 'events, logs."The, Log",Central.Log';

@@ -42,7 +42,6 @@ sub listens { return wait_for(sub { get('session')->{status} == 200 }); }
 #
 # Processes
 #
-sleep 0.1 until http($collector, 'GET', '/health', timeout => 2)->{status} != 200 || 1;
 query('CREATE EXTENSION windtrap');
 ok(ready($collector), 'the collector listens');
 is(viewers('listening'), 0, 'there is no viewer unless one is asked for');
@@ -52,7 +51,7 @@ ok($node->poll_query_until('postgres', "SELECT count(*) = 2 FROM windtrap.status
 is(query("SELECT string_agg(worker::text, ' ' ORDER BY worker) FROM windtrap.status WHERE kind = 'viewer'"), '1 2', 'which have numbers');
 is(query("SELECT value FROM windtrap.metrics WHERE name = 'process_up' AND label_value = 'viewer'"), 1, 'and are in the metrics');
 is(http($port, 'GET', '/health')->{status}, 200, '/health is there');
-is(http($port, 'POST', '/log', body => '{}')->{status}, 405, 'no event is taken by this port') or diag(http($port, 'POST', '/log', body => '{}')->{content});
+is(http($port, 'POST', '/log', body => '{}')->{status}, 404, 'no event is taken by this port');
 is(get('nothing')->{status}, 404, 'what is not there is 404');
 is(get('search', {}, method => 'DELETE')->{status}, 405, 'what cannot be done is 405');
 is(http($collector, 'GET', '/api/session')->{status}, 404, 'nor is anything shown by the port of events');
@@ -63,7 +62,7 @@ is_deeply($session->{collector}{port}, $collector, 'and says where events are se
 #
 # What is answered
 #
-post_json($collector, { app => 'shop', msg => "paid ünd \"so\"", severity => 'info', order => { total => 5 } });
+post_json($collector, { app => 'shop', msg => "paid \x{fc}nd \"so\"", severity => 'info', order => { total => 5 } });
 post_json($collector, { app => 'shop', msg => 'no funds', severity => 'error', order => { total => 12 } });
 post_json($collector, { app => 'mail', msg => 'x' x 2000, big => 'y' x 9000 });
 my @lines = lines('search', { q => 'app:shop', columns => 'order.total,ip' });
@@ -102,6 +101,45 @@ like($export->{headers}{'content-disposition'}, qr/^attachment; filename="events
 my $overview = json_of(get('overview'));
 is_deeply([ @{$overview}{qw(events_total quarantined retention)} ], [ 3, 0, undef ], 'an overview');
 ok(scalar(grep { $_->{kind} eq 'viewer' } @{ $overview->{workers} }) == 2 && @{ $overview->{partitions} } > 8 && $overview->{size} > 0, 'with processes and partitions');
+
+#
+# What comes
+#
+sub follow
+{
+	my ($parameters) = @_;
+	my $c = connect_to($port);
+	$c->send('GET /api/tail?' . encoded(undef, $parameters) . " HTTP/1.0\r\nHost: localhost\r\n\r\n");
+	return $c;
+}
+# The lines that have come, when one is like this.
+sub followed
+{
+	my ($c, $like) = @_;
+	wait_for(sub { $c->{buffer} =~ $like || ($c->fill(0.1), 0) }, 15);
+	return map { JSON::PP->new->utf8->decode($_) } grep { /^\{.*\}$/ } split /\n/, $c->{buffer};
+}
+my $follower = follow({ q => 'app:live', columns => 'n' });
+ok((followed($follower, qr/"cursor"/))[0]{cursor}, 'who follows is told where he is');
+post_json($collector, { app => 'live', n => 1 });
+post_json($collector, { app => 'other', n => 2 });
+query(q{INSERT INTO log VALUES (now() - interval '5 s', '{"id":"by-sql","json":{"app":"live","n":3}}', 0)});
+my @came = followed($follower, qr/by-sql.*"cursor"/s);
+is(join(' ', sort map { $_->{event}{columns}{n} } grep { $_->{event} } @came), '1 3', 'events come, also those that were inserted by SQL with an older time');
+my ($cursor) = map { $_->{cursor} } grep { $_->{cursor} } reverse @came;
+$follower->close;
+post_json($collector, { app => 'live', n => 4 });
+$follower = follow({ q => 'app:live', columns => 'n', after => $cursor });
+is(join(' ', map { $_->{event}{columns}{n} } grep { $_->{event} } followed($follower, qr/"cursor"/)), '4', 'who was gone goes on where he was');
+query(q{INSERT INTO log SELECT now() - n * interval '1 us', jsonb_build_object('id', 'm' || n, 'json', jsonb_build_object('app', 'live', 'n', n)), 0 FROM generate_series(1, 900) n});
+@came = followed($follower, qr/"skipped".*"cursor"/s);
+my ($skipped) = map { $_->{skipped} } grep { $_->{skipped} } @came;
+is($skipped->{count} + grep({ $_->{event} && $_->{event}{id} =~ /^m/ } @came), 900, 'of many at a time some are counted alone');
+my %is_shown = map { $_->{event}{id} => 1 } grep { $_->{event} } @came;
+is(scalar(grep { $_->{event} && !$is_shown{ $_->{event}{id} } } lines('search', { q => 'app:live', since => $skipped->{since}, until => $skipped->{until}, n => 1000 })), $skipped->{count}, 'and can be searched for');
+$follower->close;
+is(get('tail', { after => 'nonsense' })->{status}, 400, 'a cursor that is none is refused');
+query(q{DELETE FROM log WHERE windtrap.app(data) IN ('live', 'other')});
 
 #
 # What is wrong
@@ -202,8 +240,8 @@ is((lines('search'))[0]{event}{app}, 'eve', 'it is found');
 my $log = log_since($node, $mark);
 my %said;
 $said{$1}{$2}++ while $log =~ /LOG: +spy (\w+) (.+)/g;
-is_deeply([ grep { !/^as eve of \w+, left: nothing$/ } grep { /^as / } keys %{ $said{policy} } ], [], 'what its owner has made runs as he, and finds nothing of what it has set');
-cmp_ok(scalar(grep { /^as / } keys %{ $said{policy} }), '==', 1, 'it did run');
+is_deeply([ grep { !/^as eve of \w+, left: (nothing)?$/ } grep { /^as / } keys %{ $said{policy} } ], [], 'what its owner has made runs as he, and finds nothing of what it has set');
+cmp_ok(scalar(grep { /^as / } keys %{ $said{policy} }), '>=', 1, 'it did run');
 is_deeply([ sort grep { /done$/ } keys %{ $said{policy} } ], [], 'and nothing that it tries is done');
 is(query('SELECT count(*) FROM eve.written'), 0, 'a search does not write');
 is(query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'no lock is left');
@@ -218,7 +256,7 @@ is_deeply([ sort grep { /done$/ && !/^(write|read write):/ } keys %{ $said{trigg
 is_deeply([ grep { /^as / && !/^as eve/ } keys %{ $said{trigger} } ], [], 'and are the owner, deferred ones as well');
 is(query("SELECT rolsuper FROM pg_roles WHERE rolname = 'eve'"), 'f', 'who is still no superuser');
 
-query('SET ROLE eve; DROP POLICY p ON eve.log; DROP TRIGGER t ON eve.log; DROP TRIGGER d ON eve.log; CREATE POLICY q ON eve.log USING (1 / status > 0)');
+query('SET ROLE eve; DROP POLICY p ON eve.log; DROP TRIGGER t ON eve.log; DROP TRIGGER d ON eve.log; CREATE POLICY q ON eve.log USING (1 / (status - 5) > 0)');
 my $failed = get('search');
 is($failed->{status}, 503, 'an error of a policy is nobody else\'s fault');
 like(log_since($node, $mark), qr/windtrap: a query of the viewer failed: division by zero/, 'and is in the log');
@@ -248,12 +286,10 @@ ok($node->poll_query_until('postgres', "SELECT ($running) = 1"), 'a query runs')
 $leaver->close;
 my $s = elapsed(sub { ok(wait_for(sub { query($running) == 0 }, 10), 'when its client leaves it ends'); });
 cmp_ok($s, '<', 3, "after $s s");
-ok((grep { get('session')->{status} == 200 } 1 .. 1) || 1, 'others are served');
 
 $leaver = connect_to($port);
 $leaver->send("GET /api/fields HTTP/1.1\r\nHost: localhost\r\n\r\n");
 ok($node->poll_query_until('postgres', "SELECT ($running) = 1"), 'a query runs');
-query("SET ROLE eve; SET lock_timeout = '10s'; DROP POLICY s ON eve.log") if 0;
 alter_system($node, 'windtrap.viewer_port' => 0);
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM windtrap.status WHERE kind = 'viewer'"), 'without a port there is no viewer, whatever runs');
 is(get('session')->{status}, 599, 'and nobody listens');
@@ -294,7 +330,11 @@ cmp_ok(query("SELECT max(pg_catalog.pg_stat_get_backend_pid(b)) FROM pg_stat_get
 my $viewer = query("SELECT pid FROM windtrap.status WHERE kind = 'viewer'");
 my ($kb) = slurp_file("/proc/$viewer/status") =~ /^VmHWM:\s+(\d+)/m;
 my ($shared) = slurp_file("/proc/$viewer/status") =~ /^RssShmem:\s+(\d+)/m;
-cmp_ok($kb - $shared, '<', 80_000, 'it is never all in memory: ' . ($kb - $shared) . ' kB');
+SKIP:
+{
+	skip 'not measured under the sanitizers', 1 if $ENV{WT_SANITIZE};
+	cmp_ok($kb - $shared, '<', 80_000, 'it is never all in memory: ' . ($kb - $shared) . ' kB');
+}
 $sleeper->close;
 
 #
@@ -318,6 +358,21 @@ query('DROP TABLE IF EXISTS log');
 is(json_of(get('session'))->{empty}, JSON::PP::true, 'a table that is not there is an empty log');
 my $none = get('search');
 ok($none->{status} == 503 && json_of($none)->{error} =~ /there is no table public\.log/, 'of which nothing is found') or diag(explain($none));
+
+#
+# Without preload, and in a database whose texts can be anything
+#
+my $plain_port = free_port();
+my $plain = wt_node('plain_viewer', preload => 0, conf => "windtrap.viewer_port = $plain_port\nwindtrap.database = 'any'\n");
+$plain->safe_psql('postgres', q{CREATE DATABASE "any" ENCODING 'SQL_ASCII' TEMPLATE template0});
+$plain->safe_psql('any', 'CREATE EXTENSION windtrap; SELECT windtrap.start()');
+ok(wait_for(sub { get('session', undef, port => $plain_port)->{status} == 200 }), 'without preload it begins with windtrap.start()');
+$plain->safe_psql('any', q{INSERT INTO log VALUES (now(), ('{"id":"bytes","json":{"app":"x","msg":"a' || chr(200) || 'b"}}')::jsonb, 0)});
+is_deeply([ map { $_->{event}{message} } (lines('search', {}, port => $plain_port))[0] ], [ "a\x{FFFD}b" ], 'what is no UTF-8 is shown as U+FFFD');
+is((json_of(get('top', { field => 'msg' }, port => $plain_port))->{values} // [])->[0]{value}, "a\x{FFFD}b", 'in counts too');
+$plain->safe_psql('any', 'SELECT windtrap.stop()');
+is(get('session', undef, port => $plain_port)->{status}, 599, 'and ends with windtrap.stop()');
+$plain->stop;
 
 $node->stop;
 $log = log_since($node);

@@ -186,8 +186,9 @@ open_sockets(void)
 	wt_listener_describe(listener, addresses, sizeof(addresses));
 	if (addresses[0] == '\0' && !here.for_senders)
 	{
-		report_failure("windtrap.listen_addresses has paths alone, and no browser comes by these",
-					   NULL, is_first);
+		report_failure(
+			"windtrap.listen_addresses has paths alone, and no browser comes by these",
+			NULL, is_first);
 		return false;
 	}
 	wt_status_set_address(addresses, port);

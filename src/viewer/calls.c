@@ -29,7 +29,7 @@ static const WtCall calls[] = {
 	[TOP] = {"viewer: counting values", wt_step_top},
 	[FIELDS] = {"viewer: looking for fields", wt_step_fields},
 	[SQL] = {"viewer: writing SQL", wt_step_sql},
-	/*TAIL*/
+	[TAIL] = {"viewer: following", wt_step_tail},
 	[EXPORT] = {"viewer: exporting", wt_step_export},
 	[OVERVIEW] = {"viewer: looking how the collector does", wt_step_overview},
 	[SESSION] = {"viewer: beginning a session", wt_step_session},
@@ -43,7 +43,7 @@ static const WtPath paths[] = {
 	WT_READ_PATH("/api/top", WT_ROUTE_READ, TOP),
 	WT_READ_PATH("/api/fields", WT_ROUTE_READ, FIELDS),
 	WT_READ_PATH("/api/sql", WT_ROUTE_READ, SQL),
-	/*TAILP*/
+	WT_READ_PATH("/api/tail", WT_ROUTE_READ, TAIL),
 	WT_READ_PATH("/api/export", WT_ROUTE_READ, EXPORT),
 	WT_READ_PATH("/api/overview", WT_ROUTE_READ, OVERVIEW),
 	WT_READ_PATH("/api/session", WT_ROUTE_READ, SESSION),

@@ -1,11 +1,9 @@
 /*
  * counts_call.c
- *		/api/histogram, /api/top and /api/fields: how many events there are, and of what.
+ *		/api/histogram and /api/top: how many events there are, over time and by values.
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -13,7 +11,6 @@
 #include "search/counts.h"
 #include "viewer/calls.h"
 #include "viewer/database.h"
-#include "viewer/rows_json.h"
 #include "viewer/sliced.h"
 #include "viewer/times.h"
 
@@ -287,42 +284,4 @@ wt_step_top(WtViewerJob *job)
 			WT_SLICED_DONE &&
 		(wt_top_progress(counting->top)->over || wt_sliced_time_is_up(&counting->sliced)))
 		end_top(job);
-}
-
-/*
- * What fields there are
- */
-
-static void
-read_fields(WtViewerJob *job)
-{
-	Oid types[] = {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum values[3];
-	char nulls[] = "   ";
-	const text *query = wt_job_query(job);
-	TimestampTz since;
-	TimestampTz until;
-
-	wt_viewer_reads_parameters(true);
-	wt_viewer_span(job, &since, &until);
-	wt_viewer_reads_parameters(false);
-	values[0] = PointerGetDatum(query);
-	nulls[0] = query ? ' ' : 'n';
-	values[1] = TimestampTzGetDatum(since);
-	values[2] = TimestampTzGetDatum(until);
-	if (SPI_execute_with_args(
-			"SELECT name, share::float8, example, type FROM windtrap.fields($1, $2, $3)",
-			3, types, values, nulls, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not look for fields");
-	wt_viewer_write_rows(&job->out);
-}
-
-void
-wt_step_fields(WtViewerJob *job)
-{
-	wt_buffer_text(&job->out, "{\"fields\":");
-	if (!wt_viewer_query(job, read_fields, WT_OWNER_READS))
-		return;
-	wt_buffer_text(&job->out, "}\n");
-	wt_job_finish(job);
 }

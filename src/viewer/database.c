@@ -51,7 +51,6 @@ static const char *const settings[][2] = {
 	{"work_mem", "4MB"},
 	{"max_parallel_workers_per_gather", "0"},
 	{"jit", "off"},
-	{"check_function_bodies", "off"},
 };
 
 static bool reading_parameters;
@@ -183,12 +182,15 @@ log_error(const ErrorData *error)
 				  error->context ? errcontext("%s", error->context) : 0));
 }
 
-/* Whether it is what a search says of a query, or PostgreSQL of a regular expression in it. */
+/* Whether it is what a search says of a query, and no owner's code of its own. */
 static bool
 is_of_query(const ErrorData *error)
 {
-	return error->internalquery && (error->sqlerrcode == ERRCODE_SYNTAX_ERROR ||
-									error->sqlerrcode == ERRCODE_INVALID_PARAMETER_VALUE);
+	return error->internalquery &&
+		   (error->sqlerrcode == ERRCODE_SYNTAX_ERROR ||
+			error->sqlerrcode == ERRCODE_INVALID_PARAMETER_VALUE) &&
+		   (strncmp(error->message, "search, ", 8) == 0 ||
+			strncmp(error->message, "field, ", 7) == 0);
 }
 
 static void
@@ -220,6 +222,7 @@ answer_error(WtViewerJob *job, const ErrorData *error)
 						0);
 			return;
 		case ERRCODE_UNDEFINED_TABLE:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
 			wt_job_fail(job, 503, error->message, 0);
 			return;
 		default:
@@ -277,7 +280,7 @@ wt_viewer_took_too_long(WtViewerJob *job)
 		job, 503,
 		psprintf("the query took longer than windtrap.viewer_timeout (%s): ask for "
 				 "a shorter time, or for more of what an index can find",
-				 GetConfigOption("windtrap.viewer_timeout", false, false)),
+				 GetConfigOptionByName("windtrap.viewer_timeout", NULL, false)),
 		0);
 }
 

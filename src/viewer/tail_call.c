@@ -23,6 +23,10 @@
 /* Between two looks, µs. */
 #define INTERVAL (300 * 1000)
 
+/* A look is followed by a rest so many times as long, up to this, µs, so that many can follow. */
+#define REST_FACTOR 10
+#define LONGEST_REST (2 * USECS_PER_SEC)
+
 /* Events a second: unless told, and at most. */
 #define DEFAULT_RATE 500
 #define MAX_RATE 1000
@@ -149,6 +153,8 @@ wt_step_tail(WtViewerJob *job)
 			return;
 		tail->looked = true;
 		tail->completed = completed;
+		job->rests_until +=
+			Min((GetCurrentTimestamp() - now) * REST_FACTOR, LONGEST_REST);
 	}
 	if (tail->found || now - tail->told >= LIFE_INTERVAL)
 		tell_cursor(job);

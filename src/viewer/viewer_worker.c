@@ -274,9 +274,9 @@ serve(void)
 		}
 		take_requests();
 		next = do_step();
+		(void) pgstat_report_stat(false);
 		if (next == 0)
 			continue;
-		(void) pgstat_report_stat(false);
 		impatient = missing_since != 0 || wt_listening_is_otherwise();
 		wait_for_work(
 			wt_shorter(wt_shorter(next, wt_listener_timeout(serving.listener)),

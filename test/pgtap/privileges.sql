@@ -39,14 +39,16 @@ SELECT plan(71);
 SELECT is_empty(
 	$$SELECT p.oid::regprocedure
 	  FROM pg_proc p, aclexplode(coalesce(proacl, acldefault('f', proowner)))
-	  WHERE pronamespace = 'windtrap'::regnamespace AND grantee = 0 AND provolatile = 'v'$$,
-	'PUBLIC may execute nothing that changes anything');
+	  WHERE pronamespace = 'windtrap'::regnamespace AND grantee = 0 AND provolatile = 'v'
+	    AND proname NOT IN ('tail', 'tail_row')$$,
+	'PUBLIC may execute nothing that changes anything; the tail is volatile since it takes a snapshot of its own');
 SELECT is_empty(
 	$$SELECT oid::regprocedure FROM pg_proc
 	  WHERE pronamespace = 'windtrap'::regnamespace
 	    AND oid::regprocedure::text NOT IN ('windtrap.severity(jsonb)', 'windtrap.message(jsonb)',
 	        'windtrap.app(jsonb)', 'windtrap.sender_host(jsonb)', 'windtrap.log_rows()',
-	        'windtrap.event_text(jsonb)')
+	        'windtrap.event_text(jsonb)',
+	        'windtrap.tail_row(xid,oid,tid,timestamp with time zone)')
 	    AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,
 	'every function that looks something up has the search_path pg_catalog, pg_temp');
 SELECT results_eq(
@@ -127,6 +129,8 @@ INSERT INTO expected VALUES
 	('windtrap.log_rows()', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.event_text(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.search_sql(text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.tail(text,text,integer)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.tail_row(xid,oid,tid,timestamp with time zone)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.search(text,timestamp with time zone,timestamp with time zone,integer,timestamp with time zone,text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.histogram(text,timestamp with time zone,timestamp with time zone,integer,text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.top_values(text,text,timestamp with time zone,timestamp with time zone,integer)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
