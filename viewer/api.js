@@ -1,5 +1,6 @@
 // Requests to the collector: JSON, and NDJSON line by line as it comes.
 
+import { parse as exactly } from './json.js';
 import { emit } from './state.js';
 
 const KEY = 'windtrap.token';
@@ -86,18 +87,11 @@ export async function* lines(path, params, options) {
 	}
 }
 
-// A number that JavaScript has not got as it is written (1.10, 1e400, of 20
-// digits) stays as it is in events, where the browser can: JSON.stringify writes
-// it so again, exact() gives its text.
-const keep = JSON.rawJSON && ((key, value, context) =>
-	(typeof value === 'number' && context?.source !== undefined && String(value) !== context.source ? JSON.rawJSON(context.source) : value));
-
-export const exact = (value) => (value !== null && typeof value === 'object' && JSON.isRawJSON?.(value) ? value.rawJSON : undefined);
-
 function parse(line) {
 	let value;
 	try {
-		value = /^\{"(?:event|time)"/.test(line) ? JSON.parse(line, keep) : JSON.parse(line);
+		// Only of events do numbers count as they are written.
+		value = /^\{"(?:event|time)"/.test(line) ? exactly(line) : JSON.parse(line);
 	} catch {
 		throw new ApiError(0, 'The collector\'s answer broke off.');
 	}

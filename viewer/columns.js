@@ -36,8 +36,8 @@ export function valueOf(event, name) {
 	const { column, root, path } = readName(name);
 	if (column) return event[column] === null || event[column] === undefined ? null : String(event[column]);
 	if (event.columns && Object.hasOwn(event.columns, name)) return event.columns[name];
-	if (!event.data) return undefined;
-	let value = root === 'json' ? event.data.json : event.data;
+	if (event.data === undefined) return undefined;
+	let value = root === 'json' ? event.data?.json ?? null : event.data;
 	for (const part of path) {
 		if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, part)) return null;
 		value = value[part];
@@ -65,15 +65,10 @@ function move(name, to) {
 	state.set({ cols });
 }
 
-const widths = new Map(readWidths());
-
-function readWidths() {
-	try {
-		return JSON.parse(localStorage.getItem(KEY)).filter(([name, width]) => typeof name === 'string' && width > 0);
-	} catch {
-		return [];
-	}
-}
+let widths = new Map();
+try {
+	widths = new Map(JSON.parse(localStorage.getItem(KEY)));
+} catch { /* as if none had been kept */ }
 
 const widthOf = (name) => widths.get(name) || WIDTHS.get(name) || 140;
 
@@ -97,32 +92,15 @@ function keep() {
 	} catch { /* kept by this page alone */ }
 }
 
+let dragged = null;
+
 function head(name, index, grid) {
-	const cell = el('div', {
-		role: 'columnheader', class: 'cell head', draggable: 'true', tabindex: 0, dataset: { column: name },
-		title: 'Drag to move; with the keyboard Shift and ← → move, ← → resize, Delete removes',
-		on: {
-			dragstart: (event) => event.dataTransfer.setData('application/x-windtrap-column', name),
-			dragover: (event) => event.dataTransfer.types.includes('application/x-windtrap-column') && event.preventDefault(),
-			drop(event) {
-				event.preventDefault();
-				move(event.dataTransfer.getData('application/x-windtrap-column') || name, index);
-			},
-			keydown(event) {
-				const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-				if (event.target !== cell || (!way && event.key !== 'Delete')) return;
-				event.preventDefault();
-				event.stopPropagation();
-				if (!way) toggle(name);
-				else if (event.shiftKey) move(name, index + way);
-				else {
-					resize(name, cell.offsetWidth + 16 * way, grid);
-					return keep();
-				}
-				grid.querySelector(`.head[data-column="${CSS.escape(name)}"]`)?.focus();
-			},
-		},
-	}, shown(name), button('Remove the column', { icon: 'close', class: 'plain remove', on: { click: () => toggle(name) } }));
+	const cell = el('div', { role: 'columnheader', class: 'cell head', draggable: 'true', title: 'Drag to move', on: {
+		dragstart: () => (dragged = name),
+		dragend: () => (dragged = null),
+		dragover: (event) => dragged !== null && event.preventDefault(),
+		drop: () => move(dragged, index),
+	} }, shown(name), button('Remove the column', { icon: 'close', class: 'plain remove', on: { click: () => toggle(name) } }));
 	cell.append(el('span', { class: 'grip', on: {
 		pointerdown(event) {
 			event.preventDefault();
@@ -134,11 +112,6 @@ function head(name, index, grid) {
 				keep();
 			};
 		},
-		dblclick() {
-			widths.delete(name);
-			keep();
-			lay(grid);
-		},
 	} }));
 	return cell;
 }
@@ -148,58 +121,26 @@ export function heads(grid) {
 	return [el('div', { role: 'columnheader', class: 'cell head time' }, 'Time'), ...state.get().cols.map((name, i) => head(name, i, grid))];
 }
 
-// A button and what opens beneath it; closes by Escape, by a click elsewhere, or close().
-export function menu(label, props, content) {
-	let popup = null;
-	const close = () => {
-		popup?.remove();
-		popup = null;
-		opener.setAttribute('aria-expanded', 'false');
-	};
-	const opener = button(label, { ...props, 'aria-expanded': 'false', on: { click() {
-		if (popup) return close();
-		popup = el('div', { class: 'popup' }, content(close));
-		box.append(popup);
-		opener.setAttribute('aria-expanded', 'true');
-		popup.querySelector('input, button')?.focus();
-	} } });
-	const box = el('div', { class: 'menu', on: {
-		keydown(event) {
-			if (event.key !== 'Escape' || !popup) return;
-			event.stopPropagation();
-			close();
-			opener.focus();
-		},
-		focusout: (event) => popup && event.relatedTarget && !box.contains(event.relatedTarget) && close(),
-	} }, opener);
-	addEventListener('pointerdown', (event) => popup && !box.contains(event.target) && close());
-	return box;
-}
-
-function chooser(close) {
+// What the button of columns opens: which there are, and in which order; a field to add one.
+function chooser() {
 	const input = el('input', { type: 'text', list: 'known-fields', placeholder: 'Add a field …', 'aria-label': 'Field to add as a column', spellcheck: 'false', autocomplete: 'off' });
-	const list = el('div', { class: 'chosen' });
+	const list = el('div');
 	const draw = () => {
 		const { cols } = state.get();
-		list.replaceChildren(...[...cols, ...[...COLUMNS].filter((name) => !cols.includes(name))].map((name) =>
-			el('div', { class: 'line' },
-				el('label', null, el('input', { type: 'checkbox', checked: cols.includes(name), on: { change() {
-					toggle(name);
-					draw();
-				} } }), shown(name)),
-				cols.includes(name) && [['left', -1], ['right', 1]].map(([way, by]) => button(`Move ${name} to the ${way}`, { icon: way, class: 'plain small', on: { click() {
-					move(name, state.get().cols.indexOf(name) + by);
-					draw();
-				} } })))));
+		list.replaceChildren(...[...new Set([...cols, ...COLUMNS])].map((name) => el('div', { class: 'line' },
+			el('label', null, el('input', { type: 'checkbox', checked: cols.includes(name), on: { change: () => change(() => toggle(name)) } }), shown(name)),
+			cols.includes(name) && [['left', -1], ['right', 1]].map(([way, by]) => button(`Move ${name} to the ${way}`, { icon: way, class: 'plain small', on: { click: () => change(() => move(name, cols.indexOf(name) + by)) } })))));
+	};
+	const change = (fn) => {
+		fn();
+		draw();
 	};
 	draw();
 	return el('form', { class: 'chooser', on: { submit(event) {
 		event.preventDefault();
 		const name = input.value.trim();
-		if (name && !has(name)) toggle(name);
+		if (name && !has(name)) change(() => toggle(name));
 		input.value = '';
-		draw();
-		if (!name) close();
 	} } }, input, el('datalist', { id: 'known-fields' }, [...known].slice(0, 300).map((name) => el('option', { value: name }))), list);
 }
 
@@ -207,7 +148,14 @@ function chooser(close) {
 export function mount(container) {
 	const wrap = button('Wrap long lines', { icon: 'wrap', class: 'plain', on: { click: () => state.set({ wrap: !state.get().wrap }) } });
 	const show = () => wrap.setAttribute('aria-pressed', String(state.get().wrap));
+	const opener = button('Columns', { icon: 'columns', class: 'plain', popovertarget: 'chooser' });
+	const box = el('div', { id: 'chooser', popover: 'auto', class: 'popup chooser-box', on: { beforetoggle({ newState }) {
+		if (newState !== 'open') return;
+		const { right, bottom } = opener.getBoundingClientRect();
+		Object.assign(box.style, { top: bottom + 4 + 'px', left: 'auto', right: Math.max(8, innerWidth - Math.max(right, 264)) + 'px' });
+		box.replaceChildren(chooser());
+	} } });
 	show();
-	container.append(wrap, menu('Columns', { icon: 'columns', class: 'plain' }, chooser));
-	return { destroy: state.on('wrap', show) };
+	container.append(wrap, opener, box);
+	state.on('wrap', show);
 }

@@ -9,7 +9,7 @@ import { key } from './keyboard.js';
 import { find, position, refresh, step } from './list.js';
 import { condition } from './query.js';
 import { session } from './session.js';
-import { emit, listen, state } from './state.js';
+import { emit, state } from './state.js';
 import { format } from './time.js';
 import { longText, tree } from './tree.js';
 
@@ -37,7 +37,7 @@ async function show() {
 	if (!name) return;
 	let event = find(name);
 	if (event) draw(event);
-	if (event?.data) return;
+	if (event?.data !== undefined) return;
 	if (!event) box.replaceChildren(bar(null), el('p', { class: 'hint' }, 'Loading …'));
 	try {
 		const found = await whole(ofKey(name), signal);
@@ -64,16 +64,17 @@ function bar(event) {
 			button('Close (Esc)', { icon: 'close', class: 'plain small', on: { click: close } })));
 }
 
+const say = (copied) => announce(copied ? 'Copied' : 'It could not be copied');
+
 // The link shows the event among the same others, also when "the last hour" is another one.
 async function copyLink({ time }) {
 	const at = Date.parse(time);
 	const path = state.link({ ...spanOf(new Date(at - 900000), new Date(at + 900000)), live: false });
-	announce(await copy(location.origin + path) ? 'The link is copied' : 'The link could not be copied');
-	emit('notice', { text: 'The link is copied.', brief: true });
+	say(await copy(location.origin + path));
 }
 
 function draw(event) {
-	const panel = el('div', { class: 'panel', role: 'tabpanel', id: 'detail-panel', 'aria-labelledby': 'tab-' + tab, tabindex: -1 });
+	const panel = el('div', { class: 'panel', role: 'tabpanel', id: 'detail-panel', tabindex: -1 });
 	const tabs = el('div', { class: 'tabs', role: 'tablist', on: { keydown(pressed) {
 		const by = { ArrowLeft: -1, ArrowRight: 1 }[pressed.key];
 		if (!by) return;
@@ -114,8 +115,7 @@ function resolver(event) {
 			const status = done ? 0 : 1;
 			const { updated } = await post('status', { status, events: [{ time: event.time, id: event.id }] });
 			if (!updated) throw new Error('This event is not there any more.');
-			const listed = find(keyOf(event));
-			for (const each of [event, listed]) if (each) each.status = status;
+			event.status = (find(keyOf(event)) || {}).status = status;
 			refresh(keyOf(event));
 			announce(done ? 'Reopened' : 'Resolved');
 			if (shownKey === keyOf(event)) draw(event);
@@ -128,9 +128,9 @@ function resolver(event) {
 
 function content(name, event) {
 	if (name === 'around') return around(event);
-	if (!event.data) return el('p', { class: 'hint' }, `Loading ${event.size ? bytes(event.size) : ''} …`);
-	const { json, ...envelope } = event.data;
-	if (name === 'event') return [tree(json ?? null), el('h3', null, 'As columns'), tree(columnsOf(event), { root: 'columns', label: 'Columns' })];
+	if (event.data === undefined) return el('p', { class: 'hint' }, `Loading ${event.size ? bytes(event.size) : ''} …`);
+	const { json = null, ...envelope } = event.data !== null && typeof event.data === 'object' ? event.data : { json: event.data };
+	if (name === 'event') return [tree(json), el('h3', null, 'As columns'), tree(columnsOf(event), { root: 'columns', label: 'Columns' })];
 	if (name === 'request') return tree(envelope, { root: 'envelope', label: 'The request' });
 	return raw(event.data);
 }
@@ -145,7 +145,7 @@ function raw(data) {
 		pre.replaceChildren(shown(text));
 		currentTarget.remove();
 	} } });
-	return [el('div', { class: 'line' }, button('Copy', { text: 'Copy', icon: 'copy', class: 'small', on: { click: async () => announce(await copy(text) ? 'Copied' : 'It could not be copied') } }), all), pre];
+	return [el('div', { class: 'line' }, button('Copy', { text: 'Copy', icon: 'copy', class: 'small', on: { click: async () => say(await copy(text)) } }), all), pre];
 }
 
 /* Neighbours in time */
@@ -165,12 +165,13 @@ function around(event) {
 	};
 	fill();
 	const at = Date.parse(event.time);
+	const text = 'All of these ten minutes';
 	return [el('div', { class: 'line' },
 		event.app && el('label', null, el('input', { type: 'checkbox', checked: sameApp, on: { change({ target }) {
 			sameApp = target.checked;
 			fill();
 		} } }), ' of the same app'),
-		button('All of these ten minutes', { text: 'All of these ten minutes', class: 'link', on: { click: () =>
+		button(text, { text, class: 'link', on: { click: () =>
 			state.set({ q: sameApp && event.app ? condition('app', event.app) : '', ...spanOf(new Date(at - 300000), new Date(at + 300000)), live: false }, { push: true }) } })), list];
 }
 
@@ -214,21 +215,11 @@ async function newer(event, q, signal) {
 
 export function mount(container) {
 	box = container;
-	const ends = [
-		state.on('event', show),
-		state.on('zone', () => {
-			shownKey = null;
-			show();
-		}),
-		listen('session', () => {
-			shownKey = null;
-			show();
-		}),
-		key('Escape', 'Close the event', close, { group: 'Events', when: () => !!state.get().event && state.get().view === 'events' }),
-	];
+	state.on('event', show);
+	state.on('zone', () => {
+		shownKey = null;
+		show();
+	});
+	key('Escape', 'Close the event', close, { group: 'Events', when: () => !!state.get().event && state.get().view === 'events' && !$(':popover-open') });
 	show();
-	return { destroy() {
-		controller?.abort();
-		for (const end of ends) end();
-	} };
 }

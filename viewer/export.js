@@ -5,7 +5,7 @@
 // host). Elsewhere it is collected in a Blob, which browsers keep on disk when it is large.
 
 import { aborted, get, request, token, url } from './api.js';
-import { $, announce, button, copy, el } from './dom.js';
+import { button, copy, el } from './dom.js';
 import { bytes } from './format.js';
 import { current } from './search.js';
 import { state } from './state.js';
@@ -25,13 +25,13 @@ function dialog(title, ...content) {
 async function sql() {
 	const pre = el('pre', { class: 'sql', tabindex: 0 }, 'Loading …');
 	const said = el('span', { class: 'muted', role: 'status' });
-	const button_ = button('Copy', { text: 'Copy', icon: 'copy', class: 'primary', disabled: true, on: { async click() {
+	const copier = button('Copy', { text: 'Copy', icon: 'copy', class: 'primary', disabled: true, on: { async click() {
 		said.textContent = await copy(pre.textContent) ? 'Copied' : 'It could not be copied';
 	} } });
-	dialog('The SQL of what is shown', el('p', { class: 'muted' }, 'For psql, Grafana, or any client of PostgreSQL.'), pre, el('div', { class: 'line' }, button_, said));
+	dialog('The SQL of what is shown', el('p', { class: 'muted' }, 'For psql, Grafana, or any client of PostgreSQL.'), pre, el('div', { class: 'line' }, copier, said));
 	try {
 		pre.textContent = (await get('sql', current.params)).statement;
-		button_.disabled = false;
+		copier.disabled = false;
 	} catch (error) {
 		pre.textContent = error.message;
 	}
@@ -41,13 +41,13 @@ function exporter() {
 	const stopping = new AbortController();
 	const said = el('p', { role: 'status' });
 	const choice = (name, value, text, checked) => el('label', null, el('input', { type: 'radio', name, value, checked }), text);
-	const { cols } = state.get();
+	const cols = state.get().cols.filter((name) => name !== 'severity');
 	const go = button('Download', { text: 'Download', icon: 'download', class: 'primary', type: 'submit' });
 	const form = el('form', { class: 'export', on: { async submit(event) {
 		event.preventDefault();
 		const given = new FormData(form);
 		const format = given.get('format');
-		const params = { ...current.params, format, columns: format === 'csv' && given.get('columns') === 'shown' ? ['event_timestamp', 'severity', ...cols.filter((name) => name !== 'severity')].join(',') : '' };
+		const params = { ...current.params, format, columns: format === 'csv' && given.get('columns') === 'shown' ? ['event_timestamp', 'severity', ...cols].join(',') : '' };
 		if (!token.get()) {
 			// The browser's own download: as large as it may be, nothing of it is held here.
 			el('a', { href: url('export', params), download: nameOf(format) }).click();
@@ -65,7 +65,7 @@ function exporter() {
 	} } },
 	el('p', { class: 'muted' }, 'All events that are found, newest first, also those that are not shown yet.'),
 	el('fieldset', null, el('legend', null, 'Format'), choice('format', 'ndjson', 'NDJSON: event_timestamp, data and status, a line each', true), choice('format', 'csv', 'CSV')),
-	el('fieldset', { class: 'of-csv' }, el('legend', null, 'Columns of the CSV'), choice('columns', 'all', 'time, severity, app, host, message, status, data', true), choice('columns', 'shown', 'as shown: time, severity, ' + cols.filter((name) => name !== 'severity').join(', '))),
+	el('fieldset', { class: 'of-csv' }, el('legend', null, 'Columns of the CSV'), choice('columns', 'all', 'time, severity, app, host, message, status, data', true), choice('columns', 'shown', 'as shown: time, severity, ' + cols.join(', '))),
 	el('div', { class: 'line' }, go, said));
 	dialog('Export', form).addEventListener('close', () => stopping.abort());
 }

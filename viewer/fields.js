@@ -3,7 +3,7 @@
 
 import { aborted, get } from './api.js';
 import { has, known, toggle as toggleColumn } from './columns.js';
-import { $, button, el, shown } from './dom.js';
+import { button, el, shown } from './dom.js';
 import { compact, percent } from './format.js';
 import { addFilter, hasFilter } from './query.js';
 import { listen, state } from './state.js';
@@ -51,7 +51,7 @@ export function mount(container) {
 	function field({ name, share, example, type }) {
 		const values = el('div', { class: 'values' });
 		const isOpen = () => opened.has(name);
-		const opener = el('button', { type: 'button', class: 'field', title: `${type}, in ${percent(share)} of the last events, as ${String(example).slice(0, 100)}`, on: { click() {
+		const opener = el('button', { type: 'button', class: 'field', title: `${type}, in ${percent(share)} of the last events, as ` + shown(String(example).slice(0, 100), { oneLine: true }).textContent, on: { click() {
 			if (isOpen()) opened.delete(name);
 			else opened.add(name);
 			show();
@@ -89,8 +89,6 @@ export function mount(container) {
 			button('Not these', { icon: 'minus', class: 'plain small', 'aria-label': `Not these: ${(text ?? 'none').slice(0, 200)}`, 'aria-pressed': String(not), on: { click: () => addFilter(name, text, true) } }));
 	}
 
-	const ends = [listen('search', begin), state.on('cols', draw)];
-	return { destroy() {
-		for (const end of ends) end();
-	} };
+	listen('search', begin);
+	state.on('cols', draw);
 }

@@ -21,3 +21,6 @@ export function bytes(n) {
 	for (; Math.abs(n) >= 1023.5 && at < units.length - 1; at++) n /= 1024;
 	return (at && n < 99.5 ? n.toFixed(1) : Math.round(n)) + ' ' + units[at];
 }
+
+// The collector's words as a sentence: its place in a query is shown otherwise.
+export const sentence = (text) => text.replace(/^search, character \d+: /, '').replace(/^./, (first) => first.toUpperCase());

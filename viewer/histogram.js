@@ -8,7 +8,7 @@ import { compact, number } from './format.js';
 import { addFilter, hasFilter } from './query.js';
 import * as search from './search.js';
 import { emit, listen, state } from './state.js';
-import { bounds, dayShift, format, iso } from './time.js';
+import { bounds, dayShift, format, iso, now } from './time.js';
 
 const SEVERITIES = ['fatal', 'error', 'warning', 'info', 'debug', 'trace', null];
 const OTHERS = '(others)';
@@ -56,11 +56,12 @@ export function mount(container) {
 		return { params, by: state.get().by, since: start, length, n, bucket: length / n, counts: new Map(), totals: new Map(), total: 0, searched: start + length, left: { until, buckets: n }, ms: 0 };
 	}
 
-	async function load(what, signal) {
+	// `quiet`: a look again, of which nothing is said until it is whole.
+	async function load(what, signal, quiet = false) {
 		const mine = ++turn;
 		latest = what;
-		plot.classList.add('stale');
-		const tell = (more) => emit('progress', { part: 'histogram', total: what.total, searched_to: iso(what.searched), ms: what.ms, complete: !what.left, running: true, error: null, ...more });
+		if (!quiet) plot.classList.add('stale');
+		const tell = (more = {}) => (quiet && more.complete === undefined) || emit('progress', { part: 'histogram', total: what.total, searched_to: iso(what.searched), ms: what.ms, complete: !what.left, running: true, error: null, ...more });
 		tell();
 		try {
 			while (what.left) {
@@ -70,7 +71,7 @@ export function mount(container) {
 					if (line.counts) count(what, line.counts);
 					if (line.progress) what.searched = Date.parse(line.progress.searched_to);
 					if (line.end) end = line.end;
-					show(what);
+					if (!quiet) show(what);
 					tell();
 				}
 				if (!end) throw new Error('The histogram broke off.');
@@ -86,7 +87,7 @@ export function mount(container) {
 			if (mine !== turn) return;
 			plot.classList.remove('stale');
 			if (data !== what && !aborted(error)) clear();
-			tell({ running: false, total: data ? what.total : undefined, error: aborted(error) ? null : error });
+			if (!quiet) tell({ running: false, complete: false, total: data ? what.total : undefined, error: aborted(error) ? null : error });
 		}
 	}
 
@@ -99,6 +100,7 @@ export function mount(container) {
 
 	function count(what, counts) {
 		for (const [bucket, value, n] of counts) {
+			if (!n) continue;
 			if (!what.counts.has(bucket)) what.counts.set(bucket, new Map());
 			const of = what.counts.get(bucket);
 			of.set(value, (of.get(value) || 0) + n);
@@ -244,7 +246,7 @@ export function mount(container) {
 	function zoomOut() {
 		const { since, until } = bounds();
 		const length = until - since;
-		state.set({ from: iso(since - length / 2), to: until + length / 2 > Date.now() ? iso(Date.now()) : iso(until + length / 2), event: '' }, { push: true });
+		state.set({ from: iso(since - length / 2), to: iso(Math.min(now(), until + length / 2)), event: '' }, { push: true });
 	}
 
 	const px = (event) => event.clientX - chart.getBoundingClientRect().left;
@@ -309,8 +311,8 @@ export function mount(container) {
 		by.value = state.get().by;
 	}
 	const offs = [
-		listen('search', (now) => load(fresh(now), now.signal)),
-		listen('resume', (now) => latest?.left && load(latest, now.signal)),
+		listen('search', (one) => load(fresh(one), one.signal)),
+		listen('resume', ({ signal }) => latest?.left && load(latest, signal)),
 		state.on('by', () => {
 			choices();
 			if (search.current) load(fresh(search.current), search.current.signal.aborted ? undefined : search.current.signal);
@@ -333,7 +335,7 @@ export function mount(container) {
 			const { live, to, view } = state.get();
 			if (live && !to && view === 'events' && document.visibilityState === 'visible' && data && !data.left) {
 				const { since, until } = bounds();
-				load(fresh({ params: { q: state.get().q, since: iso(since) }, since: iso(since), until: iso(until) }), search.current.signal).finally(follow);
+				load(fresh({ params: { q: state.get().q, since: iso(since) }, since: iso(since), until: iso(until) }), search.current.signal, true).finally(follow);
 			} else follow();
 		}, Math.max(4000, (data?.ms || 0) * 10));
 	};

@@ -6,7 +6,7 @@
 
 import { aborted, lines } from './api.js';
 import { asked, heads, lay, valueOf } from './columns.js';
-import { $, announce, button, el, shown } from './dom.js';
+import { $, button, el, shown } from './dom.js';
 import { compare, keyOf, spanOf, whole } from './event.js';
 import { number, plural } from './format.js';
 import { key } from './keyboard.js';
@@ -32,6 +32,7 @@ let failure = null;
 let searchedTo = null;
 let took = 0;
 let counter = 0;
+let days = false; // the rows are of more than one
 let view, grid, canvas, headRow, foot, chip, narrow;
 
 const item = (event) => ({ event, key: keyOf(event), n: ++counter, height: 0 });
@@ -44,7 +45,11 @@ function clear() {
 	keys = new Map();
 	held = [];
 	stale = false;
+	active = null;
+	grid.removeAttribute('aria-activedescendant');
 }
+
+const at = (name) => keys.get(name) || items.find((one) => one.key === name);
 
 function append(event) {
 	if (stale) {
@@ -70,7 +75,7 @@ function merge(more, again = false) {
 		const one = thing.gap ? { ...thing, n: ++counter, height: 0 } : item(thing);
 		if (one.event && (one.event.id ? keys.has(one.key) : again && there.has(one.key + one.event.message))) continue;
 		if (one.event?.id) keys.set(one.key, one);
-		one.fresh = true;
+		one.came = performance.now();
 		made.push(one);
 	}
 	if (!made.length) return;
@@ -91,6 +96,7 @@ function merge(more, again = false) {
 	if (first) view.renew(first);
 	if (state.get().live && items.length > MAX_LIVE) trim();
 	changed();
+	tell();
 }
 
 // Lets go of the oldest rows; whoever scrolls down gets them again.
@@ -98,8 +104,13 @@ function trim() {
 	let to = MAX_LIVE;
 	while (to && items[to - 1].gap) to--;
 	for (const { event, key: name } of items.splice(to)) if (event?.id) keys.delete(name);
-	const { event } = items.at(-1);
-	next = { before_time: event.time, before_id: event.id };
+	goOn();
+}
+
+// The next page begins behind the last row.
+function goOn() {
+	const last = items.findLast(({ event }) => event);
+	if (last) next = { before_time: last.event.time, before_id: last.event.id };
 }
 
 /* Searches */
@@ -120,15 +131,15 @@ function begin(started) {
 async function load(wanted) {
 	const mine = search;
 	if (running || !next || !mine || mine.signal.aborted || items.length >= MAX_ROWS) return;
+	let ended = true;
 	running = true;
 	failure = null;
 	tell();
 	try {
 		while (next && (stale || items.length < wanted)) {
-			const page = { ...mine.params, until: state.get().to ? mine.params.until : '', ...next };
-			let ended = false;
-			page.n = stale || items.length < 100 ? 100 : items.length < 2000 ? 500 : 1000;
-			page.columns = asked();
+			const n = stale || items.length < 100 ? 100 : items.length < 2000 ? 500 : 1000;
+			const page = { ...mine.params, until: state.get().to ? mine.params.until : '', ...next, n, columns: asked() };
+			ended = false;
 			for await (const { event, progress, end } of lines('search', page, { signal: mine.signal })) {
 				if (search !== mine) return;
 				if (event) append(event);
@@ -148,23 +159,24 @@ async function load(wanted) {
 	} finally {
 		if (search === mine) {
 			running = false;
-			if (stale && !(failure && failure.status !== 400)) clear();
+			if (stale && (!failure || failure.status === 400)) clear();
+			if (!ended && !stale) goOn();
 			changed();
 			tell();
-			select(state.get().event);
+			select(state.get().event, view.y === 0);
 		}
 	}
 }
 
 function scrolled() {
-	if (grid.scrollTop + 3 * view.page > view.total) load(items.length + 1);
+	if (view.y + 3 * view.page > view.total) load(items.length + 1);
 	if (held.length && !paused()) flush();
 	showDay();
 }
 
 /* Live */
 
-const paused = () => grid.scrollTop > view.rowHeight / 2;
+const paused = () => view.y > view.rowHeight / 2;
 
 function arrive({ events: came = [], gaps = [], begun }) {
 	if (begun) catchUp();
@@ -220,20 +232,24 @@ async function catchUp() {
 
 let due = 0;
 
-function changed() {
-	due ||= requestAnimationFrame(() => {
-		due = 0;
-		grid.classList.toggle('days', items.length > 1 && day(items[0]) !== day(items.at(-1)));
-		view.update(items);
-		grid.ariaRowCount = next ? -1 : items.length + 1;
-		showDay();
-	});
+const changed = () => (due ||= requestAnimationFrame(update));
+
+function update() {
+	cancelAnimationFrame(due);
+	due = 0;
+	const were = days;
+	days = items.length > 1 && day(items[0]) !== day(items.at(-1));
+	if (days !== were) view.redraw();
+	grid.classList.toggle('days', days);
+	view.update(items);
+	grid.ariaRowCount = next ? -1 : items.length + 1;
+	showDay();
 }
 
 const day = ({ event, gap }) => format(event?.time || gap.until, 'day');
 
 function showDay() {
-	const first = items.length && items[view.at(grid.scrollTop)];
+	const first = view.items[view.at(view.y)];
 	const cell = $('.head.time', headRow);
 	if (cell) cell.textContent = first ? 'Time, ' + format((first.event?.time || first.gap.until), 'weekday') : 'Time';
 }
@@ -242,25 +258,22 @@ function draw(one, index) {
 	if (one.gap) return drawGap(one);
 	const { event } = one;
 	const { cols, wrap } = state.get();
-	const newDay = index === 0 || day(one) !== day(items[index - 1]);
+	const newDay = days && (index === 0 || day(one) !== day(view.items[index - 1]));
 	const opened = state.get().event === one.key;
-	const row = el('div', {
-		role: 'row', id: 'row-' + one.n, class: 'row' + (one === active ? ' active' : '') + (one.fresh ? ' fresh' : '') + (event.status > 0 ? ' done' : ''),
+	return el('div', {
+		role: 'row', id: 'row-' + one.n, class: 'row' + (one === active ? ' active' : '') + (performance.now() - one.came < 1000 ? ' fresh' : '') + (event.status > 0 ? ' done' : ''),
 		'aria-selected': String(opened), dataset: { key: one.key, sev: event.severity || 'none' },
 	},
 	el('div', { role: 'gridcell', class: 'cell time', title: format(event.time) },
 		el('span', { class: 'offscreen' }, (event.severity || 'no severity') + ' '),
-		newDay && grid.classList.contains('days') && el('span', { class: 'day' }, format(event.time, 'day') + ' '), format(event.time, 'milli')),
+		newDay && el('span', { class: 'day' }, format(event.time, 'day') + ' '), format(event.time, 'milli')),
 	cols.map((name) => cell(one, name, wrap)));
-	one.fresh = false;
-	return row;
 }
 
 function cell(one, name, wrap) {
 	const value = valueOf(one.event, name);
 	if (value === undefined) fetchLater(one);
-	const kind = name === 'message' ? ' message' : name === 'severity' ? ' severity' : '';
-	return el('div', { role: 'gridcell', class: 'cell' + kind }, value === undefined ? '…' : value === null ? null : shown(value, { oneLine: !wrap }),
+	return el('div', { role: 'gridcell', class: 'cell' + (name === 'message' || name === 'severity' ? ' ' + name : '') }, value === undefined ? '…' : value === null ? null : shown(value, { oneLine: !wrap }),
 		name === 'message' && one.event.message_cut && el('span', { class: 'muted' }, ' …'));
 }
 
@@ -316,18 +329,20 @@ function tell() {
 
 function nothing() {
 	const { q, live } = state.get();
-	const wider = [['Last 24 hours', '24h'], ['Last 7 days', '7d'], ['Last 30 days', '30d']];
+	const offer = (text, patch) => button(text, { text, class: 'small', on: { click: () => state.set(patch, { push: true }) } });
 	return [
 		el('h3', null, live ? 'No events yet' : 'No events found'),
 		el('p', null, q ? 'Nothing in this time matches the search.' : 'Nothing came in this time.'),
-		el('div', { class: 'group' }, wider.map(([text, from]) => button(text, { text, class: 'small', on: { click: () => state.set({ from, to: '' }, { push: true }) } })),
-			q && button('Without the search', { text: 'Without the search', class: 'small', on: { click: () => state.set({ q: '' }, { push: true }) } })),
+		el('div', { class: 'group' }, [['24 hours', '24h'], ['7 days', '7d'], ['30 days', '30d']].map(([text, from]) => offer('Last ' + text, { from, to: '' })),
+			q && offer('Without the search', { q: '' })),
 	];
 }
 
+const isNarrow = () => grid.clientWidth > 0 && grid.clientWidth < 560;
+
 function lookAnew() {
-	narrow = grid.clientWidth > 0 && grid.clientWidth < 560;
-	grid.classList.toggle('narrow', narrow);
+	narrow = isNarrow();
+	grid.classList.toggle('compact', narrow);
 	grid.classList.toggle('wrap', state.get().wrap);
 	grid.ariaColCount = state.get().cols.length + 1;
 	headRow.replaceChildren(...heads(grid));
@@ -338,34 +353,33 @@ function lookAnew() {
 
 /* The row that the keyboard is at, and the one that is open */
 
-function mark(one, { reveal = true } = {}) {
+function mark(one, reveal = true) {
+	update();
 	const before = active;
 	active = one;
-	for (const each of [before, one]) if (each) view.renew(each);
-	if (one && reveal) view.reveal(items.indexOf(one));
+	if (before) view.renew(before);
+	view.renew(one);
+	if (reveal) view.reveal(items.indexOf(one));
 	else view.render();
-	if (one) grid.setAttribute('aria-activedescendant', 'row-' + one.n);
-	else grid.removeAttribute('aria-activedescendant');
+	grid.setAttribute('aria-activedescendant', 'row-' + one.n);
 }
 
-function select(name) {
-	const one = name ? keys.get(name) || items.find((each) => each.key === name) : active;
-	if (one && one !== active) mark(one);
+function select(name, reveal) {
+	const one = name && at(name);
+	if (one && one !== active) mark(one, reveal);
 	for (const [each, row] of view.drawn) row.setAttribute('aria-selected', String(!!name && each.key === name));
 }
 
-// Moves by so many rows; where an event is open, the next one opens. Tells whether there was one.
-export function step(by, { event: mustBeEvent = false } = {}) {
-	let at = active ? items.indexOf(active) : -1;
-	if (at < 0) at = by > 0 ? view.at(grid.scrollTop) - 1 : 0;
-	let to = Math.max(0, Math.min(items.length - 1, at + by));
-	while ((mustBeEvent || state.get().event) && items[to]?.gap) to += Math.sign(by);
+// Moves by so many rows; where an event is open, the next one opens.
+export function step(by) {
+	const from = active ? items.indexOf(active) : by > 0 ? view.at(view.y) - 1 : 0;
+	let to = Math.max(0, Math.min(items.length - 1, from + by));
+	while (state.get().event && items[to]?.gap) to += Math.sign(by);
 	if (by > 0 && to > items.length - 50) load(items.length + 1);
-	if (!items[to] || items[to] === active) return false;
+	if (!items[to] || items[to] === active) return;
 	mark(items[to]);
 	if (state.get().event) state.set({ event: items[to].key });
-	else announce(items[to].event ? `${items[to].event.severity || ''} ${String(items[to].event.message).slice(0, 200)}` : 'more events');
-	return true;
+	else grid.focus({ preventScroll: true }); // so that it is read out
 }
 
 function open(one = active) {
@@ -376,16 +390,16 @@ function open(one = active) {
 }
 
 // The event of that key, if it is in the list, as the list has it.
-export const find = (name) => (keys.get(name) || items.find((each) => each.key === name))?.event;
+export const find = (name) => at(name)?.event;
 
 // Draws a row anew whose event has changed.
 export function refresh(name) {
-	const one = keys.get(name) || items.find((each) => each.key === name);
+	const one = at(name);
 	if (one) view.renew(one);
 }
 
 // Where an event is among those that are there: {index, of}.
-export const position = (name) => ({ index: items.findIndex((each) => each.key === name), of: items.length });
+export const position = (name) => ({ index: items.findIndex(({ key: other }) => other === name), of: items.length });
 
 export function mount(container) {
 	headRow = el('div', { role: 'row', class: 'row heads', 'aria-rowindex': 1 });
@@ -401,48 +415,38 @@ export function mount(container) {
 			const row = event.target.closest('.row[data-key]');
 			if (!row || String(getSelection())) return;
 			const one = [...view.drawn].find(([, element]) => element === row)?.[0];
-			mark(one, { reveal: false });
+			mark(one, false);
 			open(one);
 		},
 		keydown(event) {
-			const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20, Home: -Infinity, End: Infinity }[event.key];
-			if (event.target !== grid || event.ctrlKey || event.altKey || event.metaKey) return;
-			if (by) step(by === 20 || by === -20 ? Math.sign(by) * Math.floor(view.page / view.rowHeight) : by);
-			else if (event.key !== 'Enter' || !open()) return;
+			const page = Math.floor(view.page / view.rowHeight);
+			const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page }[event.key];
+			if (!by || event.target !== grid || event.ctrlKey || event.altKey || event.metaKey) return;
+			step(by);
 			event.preventDefault();
-			event.stopPropagation();
 		},
 	} }, el('div', { role: 'rowgroup', class: 'sticky' }, headRow), canvas, foot);
 	container.append(chip, grid);
 	view = new Virtual(grid, canvas, { draw, headHeight: () => headRow.offsetHeight, scrolled });
 
-	const events = () => state.get().view === 'events';
-	const sized = new ResizeObserver(() => {
-		if (narrow !== (grid.clientWidth > 0 && grid.clientWidth < 560) || state.get().wrap) lookAnew();
-		view.later();
-	});
-	sized.observe(grid);
+	new ResizeObserver(() => {
+		if (narrow !== isNarrow() || state.get().wrap) lookAnew();
+		view.resized();
+	}).observe(grid);
 	lookAnew();
-	const ends = [
-		listen('search', begin),
-		listen('resume', (again) => {
-			search = again;
-			load(Math.max(items.length + 1, 100));
-		}),
-		listen('stopped', tell),
-		listen('tail', arrive),
-		state.on(['cols', 'wrap', 'zone'], lookAnew),
-		state.on('event', ({ event }) => select(event)),
-		key('j', 'Next event', () => step(1), { group: 'Events', when: events }),
-		key('k', 'Event before', () => step(-1), { group: 'Events', when: events }),
-		key('Enter', 'Open the event', () => open(), { group: 'Events', when: events }),
-		key('Home', 'First event', () => step(-Infinity), { group: 'Events', when: events }),
-		key('End', 'Last event that is there', () => step(Infinity), { group: 'Events', when: events }),
-	];
+	listen('search', begin);
+	listen('resume', (again) => {
+		search = again;
+		load(items.length + 1);
+	});
+	listen('stopped', tell);
+	listen('tail', arrive);
+	state.on(['cols', 'wrap', 'zone'], lookAnew);
+	state.on('event', ({ event }) => select(event));
+	const when = () => state.get().view === 'events';
+	for (const [name, what, fn] of [
+		['j', 'Next event', () => step(1)], ['k', 'Event before', () => step(-1)], ['Enter', 'Open the event', () => open()],
+		['Home', 'First event', () => step(-Infinity)], ['End', 'Last event that is there', () => step(Infinity)],
+	]) key(name, what, fn, { group: 'Events', when });
 	if (current) begin(current);
-	return { destroy() {
-		for (const end of ends) end();
-		sized.disconnect();
-		view.destroy();
-	} };
 }

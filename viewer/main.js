@@ -34,6 +34,7 @@ async function view() {
 	document.body.dataset.view = name;
 	$('#events-view').hidden = name !== 'events';
 	$('#overview').hidden = name !== 'overview';
+	$('.skip').href = name === 'events' ? '#list' : '#overview';
 	nav.replaceChildren(...VIEWS.map(([to, text]) => el('a', { href: state.link({ view: to }), 'aria-current': to === name ? 'page' : null, on: { click(event) {
 		if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
 		event.preventDefault();
@@ -81,13 +82,32 @@ async function main() {
 	notice.say('');
 	const box = searchbox.mount($('#search'));
 	const time = range.mount($('#range'));
+	const body = document.body;
+	const fieldsButton = button('Fields', { icon: 'fields', class: 'only-narrow', 'aria-expanded': 'false', 'aria-controls': 'fields', on: { click: () => showFields(!body.hasAttribute('data-fields')) } });
+	const showFields = (yes) => {
+		body.toggleAttribute('data-fields', yes);
+		fieldsButton.setAttribute('aria-expanded', String(yes));
+	};
+	$('#range').append(fieldsButton);
+	listen('search', () => showFields(false));
 	const bars = histogram.mount($('#histogram'));
 	for (const [name, part] of Object.entries(PARTS)) part.mount($('#' + name));
 
-	state.on(['q', 'from', 'to'], () => run());
+	const inEvents = () => state.get().view === 'events';
+	// What is not seen is not searched.
+	let due = true;
+	const look = () => {
+		if (!inEvents()) return;
+		if (due) run();
+		due = false;
+	};
+	state.on(['q', 'from', 'to'], () => {
+		due = true;
+		look();
+	});
+	state.on('view', look);
 	state.on(['view', 'q'], title);
 	state.on(['view', 'q', 'from', 'to', 'cols', 'zone', 'event', 'live', 'by', 'wrap'], view);
-	const inEvents = () => state.get().view === 'events';
 	key('/', 'Search', () => box.focus(), { when: inEvents });
 	key('r', 'Search again', () => run(), { when: inEvents });
 	key('s', 'Stop the search', stop, { when: inEvents });
@@ -97,7 +117,7 @@ async function main() {
 	key('1', 'Events', () => state.set({ view: 'events' }, { push: true }));
 	key('2', 'Overview', () => state.set({ view: 'overview' }, { push: true }));
 	key('?', 'Keys and queries', help.show);
-	run();
+	look();
 	if (session.empty) welcome();
 }
 

@@ -5,7 +5,7 @@
 import { aborted, get, lines } from './api.js';
 import { bars, meter, sparkline } from './chart.js';
 import { button, el, icon, shown } from './dom.js';
-import { bytes, compact, number, percent, plural } from './format.js';
+import { bytes, compact, number, percent, plural, sentence } from './format.js';
 import { condition } from './query.js';
 import { state } from './state.js';
 import { ago, duration, format } from './time.js';
@@ -164,9 +164,9 @@ function storage(o) {
 	const limit = Number(o.retention_size) || 0;
 	return [
 		limit ? filled('', o.size, limit, 'How full the log is') : el('p', null, el('b', null, bytes(o.size ?? 0)), ', no limit of size'),
-		el('p', null, `Kept ${o.retention ? `for ${o.retention}` : 'for ever'}, in ${plural((o.partitions || []).length, 'partition')}`, held.length ? `; the oldest is of ${format(held[0].from, 'date')}, ${ago(held[0].from)}` : '', '.'),
+		el('p', null, `Kept ${o.retention ? `for ${o.retention}` : 'for ever'}, in ${plural((o.partitions || []).length, 'partition')}`, held.length ? `; the oldest began ${format(held[0].from, 'date')}` : '', '.'),
 		el('p', null, projection(o, week)),
-		days.length > 1 && bars({ label: 'Size of each partition', form: bytes, base: 1024, names: days.map((p) => `${format(p.from, 'date')} ${p.name}`),
+		days.length > 2 && bars({ label: 'Size of each partition', form: bytes, base: 1024, names: days.map((p) => `${format(p.from, 'date')} ${p.name}`),
 			series: [{ name: 'size', values: days.map((p) => p.bytes), props: { 'data-sev': 'info' } }], axis: [format(days[0].from, 'day'), format(days.at(-1).from, 'day')] }),
 	];
 }
@@ -179,7 +179,7 @@ function refusals(o, more) {
 		el('time', { datetime: r.time, title: format(r.time) }, format(r.time, time(o) - Date.parse(r.time) < DAY / 2 ? 'second' : 'minutes')),
 		String(r.status), [r.reason, r.times > 1 && el('span', { class: 'muted' }, ` × ${number(r.times)}`)], line(r.detail),
 		el('span', { title: r.user_agent && line(r.user_agent).textContent }, r.ip ?? 'Unix socket'), el('div', { class: 'mono' }, line(`${r.method ?? ''} ${r.path ?? ''}`)),
-	])), few.length < all.length && button('Show all', { text: `Show all ${all.length}`, class: 'small', on: { click: more } })];
+	])), few.length < all.length && button(`Show all ${all.length}`, { text: `Show all ${all.length}`, class: 'small', on: { click: more } })];
 }
 
 // Counts events by a field over the span, and calls draw with what there is, and whether it is all.
@@ -299,7 +299,7 @@ export function mount(container) {
 			remember(last);
 		} catch (error) {
 			if (aborted(error)) return;
-			lost = error.message;
+			lost = sentence(error.message);
 			if (error.status === 401 || error.status === 403) return draw();
 		}
 		draw();

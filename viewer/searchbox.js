@@ -3,7 +3,7 @@
 
 import { ApiError, aborted, get } from './api.js';
 import { el, icon, button } from './dom.js';
-import { percent } from './format.js';
+import { percent, sentence } from './format.js';
 import { COLUMNS, quote, wordAt } from './query.js';
 import { run } from './search.js';
 import { listen, state } from './state.js';
@@ -76,7 +76,7 @@ export function mount(container) {
 			from = last ? last.index : 0;
 			to = q.length;
 		}
-		fault = { q, from, to, said: error.message.replace(/^search, character \d+: /, '').replace(/^./, (first) => first.toUpperCase()) };
+		fault = { q, from, to, said: sentence(error.message) };
 		draw();
 	}
 
@@ -122,13 +122,13 @@ export function mount(container) {
 	}
 
 	function take(i) {
-		const { text, from, to, more } = items[i];
+		const { text, from, to, more, run: whole } = items[i];
 		input.setRangeText(text, from, to, 'end');
 		close();
 		draw();
 		input.focus();
 		if (more) suggest();
-		else if (from === 0 && to === Infinity) submit();
+		else if (whole) submit();
 	}
 
 	async function ask(path, params) {
@@ -151,7 +151,7 @@ export function mount(container) {
 		const q = input.value;
 		const caret = input.selectionStart;
 		if (!q.trim()) {
-			show(known.slice(0, 8).map((text) => ({ text, label: text, from: 0, to: Infinity })), 'Searched before');
+			show(known.slice(0, 8).map((text) => ({ text, label: text, from: 0, to: q.length, run: true })), 'Searched before');
 			return;
 		}
 		const word = wordAt(q, caret);
@@ -230,7 +230,7 @@ export function mount(container) {
 		input.value = q;
 		draw();
 	});
-	listen('rows', ({ error }) => {
+	listen('progress', ({ error }) => {
 		if (error instanceof ApiError && error.status === 400 && error.position) complain(error, state.get().q);
 	});
 	if (state.get().q) remember(state.get().q);

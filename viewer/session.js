@@ -4,6 +4,7 @@
 import { ApiError, get, token } from './api.js';
 import { emit, listen } from './state.js';
 import { $, button, el, icon } from './dom.js';
+import { sentence } from './format.js';
 import { setServer } from './time.js';
 
 // /api/session's answer; empty before it came.
@@ -36,11 +37,11 @@ function showForget() {
 
 function ask(error) {
 	if (dialog) {
-		$('.wrong', dialog).textContent = error.status === 403 || token.get() ? error.message : '';
+		$('.wrong', dialog).textContent = error.status === 403 || token.get() ? sentence(error.message) : '';
 		return;
 	}
 	const input = el('input', { type: 'password', id: 'token', name: 'token', class: 'mono', autocomplete: 'off', spellcheck: 'false', placeholder: 'wt_…', required: true, 'aria-describedby': 'token-hint token-wrong' });
-	const wrong = el('p', { class: 'wrong', id: 'token-wrong', role: 'alert' }, token.get() ? error.message : '');
+	const wrong = el('p', { class: 'wrong', id: 'token-wrong', role: 'alert' }, token.get() ? sentence(error.message) : '');
 	const form = el('form', { class: 'body token', on: { async submit(event) {
 		event.preventDefault();
 		token.set(input.value.trim());
@@ -48,7 +49,7 @@ function ask(error) {
 		try {
 			await get('session');
 		} catch (failed) {
-			wrong.textContent = failed.message;
+			wrong.textContent = sentence(failed.message);
 			token.set(null);
 			input.select();
 			return;
@@ -60,7 +61,7 @@ function ask(error) {
 	wrong,
 	el('p', { class: 'muted', id: 'token-hint' }, 'Made in the database by ', el('code', null, 'SELECT windtrap.create_token(\'my browser\', \'read\')'),
 		'. It is kept by this tab alone, until the tab is closed.'));
-	dialog = el('dialog', { class: 'narrow', 'aria-labelledby': 'token-title', on: { cancel: (event) => event.preventDefault() } },
+	dialog = el('dialog', { class: 'narrow', 'aria-labelledby': 'token-title', on: { cancel: (event) => event.preventDefault(), close: () => dialog.showModal() } },
 		el('header', null, el('h2', { id: 'token-title' }, icon('key'), 'This collector asks for a token')), form);
 	document.body.append(dialog);
 	dialog.showModal();

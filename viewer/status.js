@@ -3,7 +3,7 @@
 
 import { ApiError, backoff, get } from './api.js';
 import { announce, button, el, icon } from './dom.js';
-import { compact, number, plural } from './format.js';
+import { compact, number, plural, sentence } from './format.js';
 import { resume, run, stop } from './search.js';
 import { listen, state } from './state.js';
 import { duration, format, now } from './time.js';
@@ -15,6 +15,7 @@ export function mount(container, notice) {
 	let parts = {};
 	let stopped = false;
 	let retrying = false;
+	let tries = 0; // since it last went well
 	let frame = 0;
 
 	const when = (time) => format(time, now() - Date.parse(time) < 72e6 ? 'second' : 'minutes');
@@ -30,9 +31,10 @@ export function mount(container, notice) {
 		if (list.rows) said.push(number(list.rows) + ' loaded');
 		if (running || stopped) {
 			const reached = [list, histogram].filter((part) => part.searched_to && (part.running || stopped)).map((part) => part.searched_to).sort().at(-1);
-			if (reached) said.push((stopped ? 'stopped at ' : 'searched down to ') + when(reached));
+			if (reached) said.push((stopped ? 'stopped at ' : 'down to ') + when(reached));
 		} else if (list.ms !== undefined && !list.error) said.push(duration(Math.max(list.ms, histogram.ms || 0)));
 		if (tail?.running) said.push(tail.paused ? 'live, paused' : 'live' + (tail.rate ? `, ${compact(tail.rate)} a second` : ''));
+		line.setAttribute('aria-live', running ? 'off' : 'polite');
 		line.textContent = said.join(' · ');
 		container.classList.toggle('running', !!running);
 		const want = running ? 'stop' : stopped ? 'resume' : '';
@@ -45,14 +47,17 @@ export function mount(container, notice) {
 
 	const later = () => (frame ||= requestAnimationFrame(draw));
 
-	function say(text, kind = 'error', ...more) {
+	let timer;
+
+	function say(text, kind = 'error') {
+		clearTimeout(timer);
 		if (!text) {
 			notice.replaceChildren();
 			notice.className = '';
 			return;
 		}
 		notice.className = 'is ' + kind;
-		notice.replaceChildren(icon('warning'), el('span', null, text), ...more,
+		notice.replaceChildren(icon(kind === 'brief' ? 'check' : 'warning'), el('span', null, sentence(text)),
 			button('Close', { icon: 'close', class: 'plain small', on: { click: () => say('') } }));
 	}
 
@@ -60,9 +65,9 @@ export function mount(container, notice) {
 	async function retry(error) {
 		if (retrying) return;
 		retrying = true;
-		for (let tries = 0; ; tries++) {
+		for (;;) {
 			say((error.status === 503 || error.status === 429 ? error.message : 'Connection lost.') + ' Trying again …', 'lost');
-			await backoff(tries);
+			await backoff(tries++);
 			try {
 				await get('session');
 				break;
@@ -94,18 +99,21 @@ export function mount(container, notice) {
 	function take(part) {
 		parts[part.part] = part;
 		const { error } = part;
+		if (part.part === 'list' && !part.running && !error) tries = 0;
 		if (error && !(error instanceof ApiError)) say(error.message);
 		else if (error && [0, 429, 503].includes(error.status)) retry(error);
-		else if (error && error.status !== 401 && !(error.status === 400 && error.position)) say(error.message.replace(/^./, (first) => first.toUpperCase()));
+		else if (error && error.status !== 401 && !(error.status === 400 && error.position)) say(error.message);
 		later();
 	}
 
 	listen('progress', take);
-	listen('rows', (list) => take({ ...list, part: 'list' }));
 	listen('connection', ({ up }) => {
 		if (!up) retry({ status: 0 });
 	});
-	listen('notice', ({ text, kind }) => say(text, kind));
+	listen('notice', ({ text, brief }) => {
+		say(text, brief ? 'brief' : 'error');
+		if (brief) timer = setTimeout(say, 4000);
+	});
 	state.on('zone', later);
 	return { say };
 }

@@ -14,6 +14,7 @@ const SILENCE = 15000; // it gives a sign of life every 5 s
 let controller = null;
 let wake = null;
 let show = () => {};
+let tell = () => {};
 
 function begin({ params }) {
 	controller?.abort();
@@ -46,6 +47,7 @@ async function round(q, at, signal) {
 			else if (line.cursor) {
 				at.cursor = line.cursor;
 				if (events.length || gaps.length) emit('tail', { events, gaps });
+				counted(events.length + gaps.reduce((sum, { count }) => sum + count, 0));
 				events = [];
 				gaps = [];
 			}
@@ -53,6 +55,17 @@ async function round(q, at, signal) {
 	} finally {
 		clearTimeout(timer);
 	}
+}
+
+// Events a second, of the last five.
+let rounds = [];
+let rate = 0;
+
+function counted(count) {
+	const now = performance.now();
+	rounds = [...rounds.filter(({ at }) => now - at < 5000), { at: now, count }];
+	rate = rounds.reduce((sum, round) => sum + round.count, 0) / 5;
+	tell();
 }
 
 async function follow(q, signal) {
@@ -81,7 +94,7 @@ async function follow(q, signal) {
 	}
 }
 
-const TEXT = { off: '', connecting: 'Connecting …', live: '', lost: 'Connection lost. Trying again …', again: 'Connected again' };
+const TEXT = { off: '', connecting: 'Connecting …', live: '', lost: '', again: 'Connected again' };
 
 function toggle() {
 	const live = !state.get().live;
@@ -105,29 +118,22 @@ export function mount(container) {
 		tell();
 	};
 	let held = 0;
-	const tell = () => emit('progress', { part: 'tail', running: state.get().live && now.hidden, paused: held > 0 });
+	tell = () => emit('progress', { part: 'tail', running: state.get().live && now.hidden, paused: held > 0, rate: Math.round(rate) });
 	container.append(said, now, live);
 	show('off');
-	addEventListener('online', () => wake?.abort());
-	const ends = [
-		listen('search', begin),
-		state.on(['live', 'to'], (now, changed) => {
-			if (now.live && now.to) return state.set({ live: false });
-			if (!changed.includes('live')) return;
-			if (!now.live) {
-				controller?.abort();
-				show('off');
-			} else if (!changed.some((name) => ['q', 'from', 'to'].includes(name))) run();
-		}),
-		listen('held', (count) => {
-			held = count;
-			tell();
-		}),
-		listen('connection', ({ up }) => up && !now.hidden && wake?.abort()),
-		key('t', 'Live on or off', toggle),
-	];
-	return { destroy() {
-		controller?.abort();
-		for (const end of ends) end();
-	} };
+	listen('search', begin);
+	state.on(['live', 'to'], ({ live, to }, changed) => {
+		if (live && to) return state.set({ live: false });
+		if (!changed.includes('live')) return;
+		if (!live) {
+			controller?.abort();
+			show('off');
+		} else if (!changed.some((name) => ['q', 'from', 'to'].includes(name))) run();
+	});
+	listen('held', (count) => {
+		held = count;
+		tell();
+	});
+	listen('connection', ({ up }) => up && !now.hidden && wake?.abort());
+	key('t', 'Live on or off', toggle);
 }

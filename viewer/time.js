@@ -5,6 +5,7 @@ import { state } from './state.js';
 
 const UNITS = { s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
 const formatters = new Map();
+const here = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
 let serverZone = 'UTC';
 let offset = 0;
 
@@ -28,7 +29,7 @@ export const iso = (ms) => new Date(ms).toISOString();
 // The IANA name of the zone shown.
 export function zoneName() {
 	const zone = state.get().zone;
-	return zone === 'utc' ? 'UTC' : zone === 'server' ? serverZone : Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+	return zone === 'utc' ? 'UTC' : zone === 'server' ? serverZone : here;
 }
 
 // Year, month, day, hour, minute, second of a moment in the zone shown, as texts.
@@ -111,5 +112,5 @@ export function bounds({ from, to } = state.get()) {
 	const until = Number.isNaN(end) ? now() : end;
 	const length = span(from);
 	const start = Number.isNaN(length) ? Date.parse(from) : until - length;
-	return { since: Number.isNaN(start) ? until - UNITS.h : start, until };
+	return { since: Math.max(0, Number.isNaN(start) ? until - UNITS.h : start), until };
 }

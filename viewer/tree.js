@@ -46,7 +46,7 @@ function preview(value) {
 	const all = Object.keys(value);
 	if (!all.length) return el('span', { class: 'muted' }, list ? '[ ]' : '{ }');
 	const names = list ? '' : all.slice(0, 4).map((name) => (name.length > 20 ? name.slice(0, cutAt(name, 19)) + '…' : name)).join(', ') + (all.length > 4 ? ', …' : '');
-	return el('span', { class: 'muted' }, list ? `[ ${plural(all.length, 'value')} ]` : ['{ ', shown(names, { oneLine: true }), all.length > 4 ? ` } ${number(all.length)}` : ' }']);
+	return el('span', { class: 'muted preview' }, list ? `[ ${plural(all.length, 'value')} ]` : ['{ ', shown(names, { oneLine: true }), all.length > 4 ? ` } ${number(all.length)}` : ' }']);
 }
 
 function drawValue(value) {
@@ -61,6 +61,7 @@ export function tree(value, { root = 'json', label = 'The event' } = {}) {
 	const box = el('div', { class: 'tree', role: 'tree', 'aria-label': label });
 	const nodes = new Map(); // row → { value, path, depth, open }
 	const tools = el('span', { class: 'tools' });
+	let focused = null;
 
 	function row(name, child, path, depth) {
 		const openable = isOpenable(child);
@@ -121,9 +122,10 @@ export function tree(value, { root = 'json', label = 'The event' } = {}) {
 
 	function focus(element) {
 		if (!element) return;
-		box.querySelector('.node[tabindex="0"]')?.setAttribute('tabindex', '-1');
-		element.tabIndex = 0;
-		element.focus();
+		if (focused) focused.tabIndex = -1;
+		focused = element;
+		focused.tabIndex = 0;
+		focused.focus();
 	}
 
 	function filter({ value: of, path }, exclude) {
@@ -211,6 +213,7 @@ export function tree(value, { root = 'json', label = 'The event' } = {}) {
 				return open(element);
 			});
 	} else box.append(row(null, value, [], 0));
-	box.firstChild.tabIndex = 0;
+	focused = box.firstChild;
+	focused.tabIndex = 0;
 	return box;
 }

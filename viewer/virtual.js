@@ -40,18 +40,14 @@ export class Virtual {
 	// scroller: what scrolls; canvas: within it, has the height of all rows, beneath a head that
 	// stays (headHeight()). draw(item, index): an element for an item, an object of the list's.
 	constructor(scroller, canvas, { draw, headHeight, scrolled }) {
-		Object.assign(this, { scroller, canvas, draw, headHeight, scrolled, items: [], rowHeight: 24, varying: false, heights: null, pending: 0 });
+		Object.assign(this, { scroller, canvas, draw, headHeight, items: [], rowHeight: 24, varying: false, heights: null, pending: 0 });
 		this.drawn = new Map(); // item → element
-		this.onScroll = () => {
+		this.y = 0; // as of the last drawing: asking again after it would make the browser lay out
+		this.page = 0; // height of what is to be seen; resized() says when it is another one
+		scroller.addEventListener('scroll', () => {
 			this.render();
-			this.scrolled();
-		};
-		scroller.addEventListener('scroll', this.onScroll, { passive: true });
-	}
-
-	destroy() {
-		this.scroller.removeEventListener('scroll', this.onScroll);
-		cancelAnimationFrame(this.pending);
+			scrolled();
+		}, { passive: true });
 	}
 
 	top(index) {
@@ -67,8 +63,9 @@ export class Virtual {
 		return this.top(this.items.length);
 	}
 
-	get page() {
-		return Math.max(0, this.scroller.clientHeight - this.headHeight());
+	resized() {
+		this.page = Math.max(0, this.scroller.clientHeight - this.headHeight());
+		this.later();
 	}
 
 	// Takes over how high rows are, and forgets how they were drawn.
@@ -77,8 +74,9 @@ export class Virtual {
 		for (const item of this.items) item.height = 0;
 		Object.assign(this, { rowHeight, varying });
 		this.redraw();
+		this.resized();
 		this.measure();
-		this.hold(anchor);
+		this.hold(anchor && { ...anchor, within: 0 });
 	}
 
 	redraw() {
@@ -115,7 +113,7 @@ export class Virtual {
 
 	hold(anchor) {
 		const index = anchor ? this.items.indexOf(anchor.item) : -1;
-		if (index >= 0) this.scroller.scrollTop = this.top(index) + Math.min(anchor.within, this.rowHeight);
+		if (index >= 0) this.scroller.scrollTop = this.top(index) + anchor.within;
 		this.later();
 	}
 
@@ -138,7 +136,7 @@ export class Virtual {
 		cancelAnimationFrame(this.pending);
 		this.pending = 0;
 		const { items, drawn, scroller, canvas } = this;
-		const y = scroller.scrollTop;
+		const y = this.y = scroller.scrollTop;
 		const first = this.at(y - AROUND);
 		const last = items.length ? this.at(y + this.page + AROUND) : -1;
 		const wanted = new Set();

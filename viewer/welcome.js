@@ -68,7 +68,7 @@ export function mount(container) {
 		title.textContent = 'It works';
 		waiting.replaceChildren(icon('check'), el('b', null, 'The first event has come.'), go);
 		below.replaceChildren(event ? el('section', { class: 'card', 'aria-label': 'The event' }, el('header', null, el('h2', null, shown(event.message ?? '', { oneLine: true }))),
-			el('pre', null, shown(event.data ? JSON.stringify(event.data.json, null, 2) : event.message))) : '');
+			el('pre', null, shown(JSON.stringify(event.data?.json, null, 2) ?? event.message ?? ''))) : '');
 		go.focus();
 	}
 
