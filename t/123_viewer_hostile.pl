@@ -4,6 +4,7 @@
 
 use strict;
 use warnings;
+use utf8;
 
 use FindBin;
 use lib $FindBin::RealBin;
@@ -63,13 +64,13 @@ my $browser = $viewer->browser;
 # became signs, and trees as lists of their rows.
 my $helpers = <<'JS';
 const raw = (node) => [...node.childNodes].map((each) => each.nodeType === 3 ? each.data : each.matches(".unseen") ? String.fromCodePoint(parseInt(each.title.slice(2), 16)) : each.matches("button, .tools, .offscreen") ? "" : raw(each)).join("");
+// Opens all that can be opened; of long lists no more than some hundreds.
 const openAll = (tree) => {
-	for (let i = 0; i < 3000; i++) {
-		const closed = $("[aria-expanded=false]", tree) || $("button.link", tree);
-		if (!closed) return true;
+	for (let more = 0;;) {
+		const closed = $("[aria-expanded=false]", tree) || $(".text button.link", tree) || (more++ < 3 && $("button.link", tree));
+		if (!closed) return;
 		closed.click();
 	}
-	return false;
 };
 const drawn = (tree) => [...tree.children].map((row) => {
 	const key = $(".key, .index", row);
@@ -88,6 +89,12 @@ const expected = (value, level = 1, all = []) => {
 };
 const differences = (tree, text) => {
 	const [is, shall] = [drawn(tree), expected(parse(text))];
+	const rest = $("button.link", tree);
+	if (rest) {
+		is.pop();
+		if (!rest.textContent.endsWith(` of ${(shall.length - is.length).toLocaleString("en")}`)) return [`${rest.textContent} after ${is.length} of ${shall.length}`];
+		shall.length = is.length;
+	}
 	if (is.length !== shall.length) return [`${is.length} rows for ${shall.length}`];
 	const same = (a, b, i) => a === b || (i === 1 && a?.endsWith("…") && b.length > 300 && b.startsWith(a.slice(0, -1)));
 	return is.map((row, at) => [row, shall[at]]).filter(([a, b]) => a.some((part, i) => !same(part, b[i], i))).map((pair) => pair.map((row) => JSON.stringify(row.map((part) => String(part).slice(0, 60) + " " + String(part).length))).join(" for ")).slice(0, 3);
@@ -119,12 +126,12 @@ for my $i (0 .. $#stored)
 return new URLSearchParams(location.search).get("event")?.startsWith(arguments[0] + "~") && visible($("#detail-panel [role=tree]")) && $("#detail time").dateTime === arguments[0];
 JS
 	ok($is_open, "$name: it is opened") or do { $viewer->said("opening $name"); next; };
-	my $seen = $viewer->run($helpers . <<'JS', $event->{json} // 'null');
+	my $seen = $viewer->run($helpers . <<'JS', $event->{json} // ($event->{data} =~ /^[\[{]/ ? 'null' : $event->{data}));
 const row = $(".row.active", grid);
 const tree = $("#detail-panel [role=tree]");
-const all = openAll(tree);
+openAll(tree);
 // A message that is cut says so.
-return { key: row.dataset.key, cells: [...row.children].slice(1).map((cell) => { const text = raw(cell); return text.length > 1000 ? text.replace(/ …$/, "") : text; }), all, differences: differences(tree, arguments[0]), height: row.offsetHeight };
+return { key: row.dataset.key, cells: [...row.children].slice(1).map((cell) => { const text = raw(cell); return text.length > 1000 ? text.replace(/ …$/, "") : text; }), differences: differences(tree, arguments[0]) };
 JS
 	my @cells = map { $_ // '' } @$event{qw(severity app host message)};
 	is_deeply($seen->{cells}, \@cells, "$name: the list shows what it is");
@@ -175,13 +182,21 @@ $viewer->is_quiet('hostile events');
 #
 $viewer->load('?from=15m&by=app&cols=' . join('&cols=', map { HTTP::Tiny->_uri_escape($_) } '"<script>window.hacked = 1; alert(1)</script>"', '"__proto__".polluted', 'message'));
 $viewer->comes('the histogram by app has their names', $helpers . 'return $$("#histogram .legend button").some((each) => raw(each).startsWith("<img")) || $$("#histogram .legend button").map(raw)', []);
-$viewer->comes('the fields have their names', $helpers . 'return $$("#fields section").some((each) => raw(each).includes("__proto__"))');
-is($viewer->run($helpers . 'return $$("#fields section").map((each) => each.dataset.field).length > 0 && $$("#fields section button.field").slice(0, 40).every((each) => { each.click(); return true; })'), JSON::PP::true, 'the fields are opened');
+$browser->click('#fields input');
+for my $name ('__proto__', '<script>')
+{
+	$browser->press([qw(Control a)], $name);
+	$viewer->comes("the fields have $name", $helpers . <<'JS', [$name]);
+const button = $$("#fields section button.field").find((each) => raw(each).includes(arguments[0]));
+if (button?.ariaExpanded === "false") button.click();
+return button?.closest("section").querySelector(".value-line");
+JS
+}
 $viewer->searched;
 $viewer->picture('hostile fields');
 
 $viewer->load('?view=overview');
-$viewer->comes('the overview shows what was refused', $helpers . 'return raw($("#overview")).includes("<img src=http://evil.example/ onerror")') or $viewer->said('overview');
+$viewer->comes('the overview shows what was refused', $helpers . 'return $$("#overview [title]").some((each) => each.title.includes("<img src=http://evil.example/ onerror")) && /POST \/log/.test(raw($("#overview")))') or $viewer->said('overview');
 $viewer->picture('hostile overview');
 $viewer->fits('the overview');
 

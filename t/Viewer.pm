@@ -8,8 +8,10 @@ package Viewer;
 use strict;
 use warnings;
 
+use Compress::Zlib ();
 use File::Path ();
 use JSON::PP ();
+use MIME::Base64 ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -157,6 +159,47 @@ sub picture
 {
 	my ($self, $name) = @_;
 	return $self->{browser}->picture(pictures() . '/' . ($name =~ s/[^a-z0-9]+/-/gir) . '.png');
+}
+
+# The same in 256 colours, for a document; gives its size.
+sub small_picture
+{
+	my ($self, $name) = @_;
+	my $browser = $self->{browser};
+	my $file = pictures() . "/$name.png";
+	my $window;
+
+	$browser->picture($file);
+	$window = $browser->new_window;
+	$browser->open_page('about:blank');
+	my ($width, $height, $palette, $pixels) = @{ $browser->run(<<'JS', MIME::Base64::encode_base64(slurp_file($file), '')) };
+const image = await createImageBitmap(await (await fetch("data:image/png;base64," + arguments[0])).blob());
+const { width, height } = image;
+const canvas = new OffscreenCanvas(width, height).getContext("2d");
+canvas.drawImage(image, 0, 0);
+const colours = new Uint32Array(canvas.getImageData(0, 0, width, height).data.buffer);
+const counts = new Map();
+for (const colour of colours) counts.set(colour, (counts.get(colour) || 0) + 1);
+const parts = (colour) => [colour & 255, colour >> 8 & 255, colour >> 16 & 255];
+const palette = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 256).map(([colour]) => parts(colour));
+const nearest = new Map([...counts.keys()].map((colour) => {
+	const [r, g, b] = parts(colour);
+	const far = palette.map(([R, G, B]) => (r - R) ** 2 + (g - G) ** 2 + (b - B) ** 2);
+	return [colour, far.indexOf(Math.min(...far))];
+}));
+const lines = new Uint8Array((width + 1) * height);    // each begins with its filter: none
+colours.forEach((colour, i) => lines[i + Math.floor(i / width) + 1] = nearest.get(colour));
+const packed = new Uint8Array(await new Response(new Blob([lines]).stream().pipeThrough(new CompressionStream("deflate"))).arrayBuffer());
+return [width, height, palette.flat(), packed.toBase64 ? packed.toBase64() : btoa(packed.reduce((text, byte) => text + String.fromCharCode(byte), ""))];
+JS
+	my $chunk = sub { return pack('N', length $_[1]) . $_[0] . $_[1] . pack('N', Compress::Zlib::crc32("$_[0]$_[1]")); };
+	my $png = "\x89PNG\r\n\x1a\n" . $chunk->('IHDR', pack 'NNCCCCC', $width, $height, 8, 3, 0, 0, 0)
+	  . $chunk->('PLTE', pack 'C*', @$palette) . $chunk->('IDAT', MIME::Base64::decode_base64($pixels)) . $chunk->('IEND', '');
+	$browser->close_window($window);
+	CORE::open my $out, '>:raw', $file or die "$file: $!";
+	print $out $png;
+	CORE::close $out or die "$file: $!";
+	return length $png;
 }
 
 # Tests that the page, since it was last asked, has talked to nobody but its server, and that

@@ -1,5 +1,5 @@
 -- A day of a shop's events, for pages that show events: some services and machines, quiet at
--- night, with twenty minutes in which the payments do not get through.  What is drawn by lot is
+-- night, with an hour in which the payments do not get through.  What is drawn by lot is
 -- drawn from the number of the event, so that a picture of it looks the same tomorrow.
 --
 -- :count is how many there are.  They end now.
@@ -12,12 +12,12 @@ CREATE FUNCTION pg_temp.one_of(n int, what text, VARIADIC texts text[]) RETURNS 
 $$ SELECT texts[1 + floor(pg_temp.lot(n, what) * cardinality(texts))::int] $$;
 
 WITH moment AS (
-	-- A day has its ups and downs; the incident is from 7 to 5 hours ago, and brings events of its own.
-	SELECT n, hours, hours BETWEEN 5 AND 7 AND pg_temp.lot(n, 'hit') < 1 - abs(hours - 6) AS incident
+	-- A day has its ups and downs; the incident begins an hour ago, ends now, and brings events of its own.
+	SELECT n, hours, hours < 1 AND pg_temp.lot(n, 'hit') < 1 - abs(2 * hours - 1) AS incident
 	FROM (
 		SELECT n, 24 * (n - pg_temp.lot(n, 'when')) / :count AS hours FROM generate_series(1, :count) n
 		UNION ALL
-		SELECT n, 6 + pg_temp.lot(n, 'when') - pg_temp.lot(n, 'also when') FROM generate_series(:count + 1, :count + :count / 12) n) x
+		SELECT n, (1 + pg_temp.lot(n, 'when') - pg_temp.lot(n, 'also when')) / 2 FROM generate_series(:count + 1, :count + :count / 16) n) x
 	WHERE pg_temp.lot(n, 'night') < 0.58 + 0.3 * cos(hours / 24 * 2 * pi()) + 0.12 * pg_temp.lot((hours * 4)::int, 'noise')
 	OFFSET 0
 ), event AS (
