@@ -50,6 +50,7 @@ export function mount(container) {
 	// --- what is counted
 
 	function fresh({ params, since, until }) {
+		width = plot.clientWidth || width; // it may just have come into sight
 		const start = Date.parse(since);
 		const length = Math.max(1, Date.parse(until) - start);
 		const n = Math.max(1, Math.round(length / stepOf(length, Math.max(20, Math.min(120, (width - LEFT - RIGHT) / 9)))));

@@ -94,6 +94,8 @@ async function main() {
 	for (const [name, part] of Object.entries(PARTS)) part.mount($('#' + name));
 
 	const inEvents = () => state.get().view === 'events';
+	// Before what searches: the list and the histogram ask for as much as there is room for.
+	state.on(['view', 'q', 'from', 'to', 'cols', 'zone', 'event', 'live', 'by', 'wrap'], view);
 	// What is not seen is not searched.
 	let due = true;
 	const look = () => {
@@ -107,7 +109,6 @@ async function main() {
 	});
 	state.on('view', look);
 	state.on(['view', 'q'], title);
-	state.on(['view', 'q', 'from', 'to', 'cols', 'zone', 'event', 'live', 'by', 'wrap'], view);
 	key('/', 'Search', () => box.focus(), { when: inEvents });
 	key('r', 'Search again', () => run(), { when: inEvents });
 	key('s', 'Stop the search', stop, { when: inEvents });

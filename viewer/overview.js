@@ -3,8 +3,8 @@
 // minutes. Events by severity and app, which are dear to count, come every 30 s.
 
 import { aborted, get, lines } from './api.js';
-import { bars, meter, sparkline } from './chart.js';
-import { button, el, icon, shown } from './dom.js';
+import { bars, sparkline } from './chart.js';
+import { el, icon, shown } from './dom.js';
 import { bytes, compact, number, percent, plural, sentence } from './format.js';
 import { condition } from './query.js';
 import { state } from './state.js';
@@ -14,7 +14,6 @@ const POLL = 5000;
 const COUNT = 30000;
 const KEEP = 6e5;
 const DAY = 864e5;
-const FEW = 10;
 const SPANS = [['15m', '15 minutes', 60], ['1h', '1 hour', 60], ['6h', '6 hours', 72], ['1d', 'day', 72], ['7d', '7 days', 84]];
 const SEVERITIES = [null, 'trace', 'debug', 'info', 'warning', 'error', 'fatal'];
 const OTHERS = '(others)';
@@ -124,7 +123,8 @@ function processes(o) {
 	]));
 }
 
-const filled = (text, part, whole, label, level) => el('div', { class: 'filled' }, el('span', null, text, el('b', null, bytes(part)), ` of ${bytes(whole)}, ${percent(part / whole)}`), meter(part / whole, label, level));
+// How full something is.
+const filled = (name, part, whole) => el('label', { class: 'filled' }, name, el('b', null, bytes(part)), ` of ${bytes(whole)}, ${percent(part / whole)}`, el('progress', { max: whole, value: part }));
 
 function forwarding(o) {
 	const targets = o.forwarding || [];
@@ -138,7 +138,7 @@ function forwarding(o) {
 			perSecond(latest(rates((one) => same(one)?.delivered))), number(f.dead ?? 0),
 			spark(levels((one) => same(one)?.lag_events), `Events that ${f.target} has not got`, number),
 		];
-	}), 'labels'), whole ? filled('Outbox ', part, whole, 'How full the outbox is', part / whole > 0.8 ? 'warning' : null) : null];
+	}), 'labels'), whole && filled('Outbox: ', part, whole)];
 }
 
 // What can honestly be said of the days to come: by the whole days of the last week.
@@ -160,26 +160,22 @@ function storage(o) {
 	const held = begun.filter((p) => p.rows_estimate !== 0);
 	// Not the first one, which may have begun in the middle of its day.
 	const week = held.slice(1).filter((p) => Date.parse(p.to) <= time(o) && Date.parse(p.to) - Date.parse(p.from) === DAY).slice(-7);
-	const days = held.slice(-60);
 	const limit = Number(o.retention_size) || 0;
 	return [
-		limit ? filled('', o.size, limit, 'How full the log is') : el('p', null, el('b', null, bytes(o.size ?? 0)), ', no limit of size'),
+		limit ? filled('', o.size, limit) : el('p', null, el('b', null, bytes(o.size ?? 0)), ', no limit of size'),
 		el('p', null, `Kept ${o.retention ? `for ${o.retention}` : 'for ever'}, in ${plural((o.partitions || []).length, 'partition')}`, held.length ? `; the oldest began ${format(held[0].from, 'date')}` : '', '.'),
 		el('p', null, projection(o, week)),
-		days.length > 2 && bars({ label: 'Size of each partition', form: bytes, base: 1024, names: days.map((p) => `${format(p.from, 'date')} ${p.name}`),
-			series: [{ name: 'size', values: days.map((p) => p.bytes), props: { 'data-sev': 'info' } }], axis: [format(days[0].from, 'day'), format(days.at(-1).from, 'day')] }),
 	];
 }
 
-function refusals(o, more) {
+function refusals(o) {
 	const all = o.refused || [];
-	const few = more ? all.slice(0, FEW) : all;
 	if (!all.length) return el('p', { class: 'muted' }, 'None since the server started.');
-	return [table('The last refused requests', ['Time', 'Status', 'Reason', 'What was said', 'Client', 'Request'], few.map((r) => [
+	return table('The last refused requests', ['Time', 'Status', 'Reason', 'What was said', 'Client', 'Request'], all.map((r) => [
 		el('time', { datetime: r.time, title: format(r.time) }, format(r.time, time(o) - Date.parse(r.time) < DAY / 2 ? 'second' : 'minutes')),
 		String(r.status), [r.reason, r.times > 1 && el('span', { class: 'muted' }, ` × ${number(r.times)}`)], line(r.detail),
 		el('span', { title: r.user_agent && line(r.user_agent).textContent }, r.ip ?? 'Unix socket'), el('div', { class: 'mono' }, line(`${r.method ?? ''} ${r.path ?? ''}`)),
-	])), few.length < all.length && button(`Show all ${all.length}`, { text: `Show all ${all.length}`, class: 'small', on: { click: more } })];
+	]));
 }
 
 // Counts events by a field over the span, and calls draw with what there is, and whether it is all.
@@ -218,7 +214,7 @@ function counts(by, { since, width, values }) {
 	}
 	const whole = kept.reduce((sum, { total }) => sum + total, 0);
 	const series = kept.map(({ value, n, total }, i) => ({
-		value, total, name: value ?? 'none', values: n.map((one) => one / width * 1000),
+		value, total, name: line(value ?? 'none').textContent, values: n.map((one) => one / width * 1000),
 		props: by === 'severity' ? { 'data-sev': value ?? 'none' } : { style: { '--sev': `var(--c${value === OTHERS ? 9 : kept.length - 1 - i})` } },
 	}));
 	const long = width * buckets > DAY * 1.5;
@@ -231,8 +227,8 @@ function counts(by, { since, width, values }) {
 		}),
 		el('ul', { class: 'names', 'aria-label': `Events by ${by}` }, series.reverse().map(({ name, value, total, props }) => {
 			const patch = { view: 'events', q: condition(by, value), from, to: '', event: '' };
-			const inside = [el('i', { class: 'swatch' }), line(name), el('span', { class: 'muted' }, `${compact(total)}, ${percent(total / whole)}`)];
-			return el('li', props, value === OTHERS ? el('span', null, inside) : el('a', { href: state.link(patch), 'data-key': patch.q, on: { click(event) {
+			const inside = [el('i', { class: 'swatch' }), el('bdi', null, name), el('span', { class: 'muted' }, `${compact(total)}, ${percent(total / whole)}`)];
+			return el('li', props, value === OTHERS ? el('span', null, inside) : el('a', { href: state.link(patch), on: { click(event) {
 				if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
 				event.preventDefault();
 				state.set(patch, { push: true });
@@ -253,26 +249,20 @@ export function mount(container) {
 	const top = el('div', { class: 'problems', role: 'status' });
 	const numbers = el('div', { class: 'tiles' });
 	const by = { severity: card('Events a second by severity', choice), app: card('Events a second by app') };
-	const cards = [[processes, card('Processes')], [storage, card('Size and retention')], [forwarding, card('Forwarding')]];
-	const refused = card('The last refused requests');
+	const cards = [[processes, card('Processes')], [storage, card('Size and retention')], [forwarding, card('Forwarding')], [refusals, card('The last refused requests')]];
 	container.replaceChildren(el('div', { class: 'overview' }, el('h1', { class: 'offscreen' }, 'Overview'), top, numbers,
-		el('div', { class: 'pair' }, by.severity.node, by.app.node), el('div', { class: 'pair' }, cards[0][1].node, cards[1][1].node), cards[2][1].node, refused.node));
+		el('div', { class: 'pair' }, by.severity.node, by.app.node), el('div', { class: 'pair' }, cards[0][1].node, cards[1][1].node), cards[2][1].node, cards[3][1].node));
 
-	// Fills a part anew where it is different now; not under somebody who points into a chart, or has
-	// chosen text, and so that a link keeps the focus.
+	// Fills a part anew where it is different now; not under somebody who is in it or has chosen text.
 	function put(box, ...content) {
-		const fresh = el('div', null, content);
+		const fresh = box.cloneNode();
 		const chosen = getSelection();
-		const busy = box.querySelector('.area:is(:hover, :focus)') || (!chosen.isCollapsed && box.contains(chosen.anchorNode));
-		if (busy || (box.childNodes.length === fresh.childNodes.length && [...box.childNodes].every((node, i) => node.isEqualNode(fresh.childNodes[i])))) return;
-		const key = box.contains(document.activeElement) && document.activeElement.dataset.key;
-		box.replaceChildren(...fresh.childNodes);
-		if (key) [...box.querySelectorAll('[data-key]')].find((node) => node.dataset.key === key)?.focus();
+		fresh.append(...content.flat(Infinity).filter(Boolean));
+		if (!box.matches(':focus-within') && (chosen.isCollapsed || !box.contains(chosen.anchorNode)) && !box.isEqualNode(fresh)) box.replaceChildren(...fresh.childNodes);
 	}
 
 	let last = null;
 	let lost = null;
-	let whole = false;
 	let control = new AbortController();
 	let timers = [];
 
@@ -284,10 +274,6 @@ export function mount(container) {
 		put(top, health(last, lost));
 		put(numbers, tiles(last));
 		for (const [make, { body }] of cards) put(body, make(last));
-		put(refused.body, refusals(last, whole ? null : () => {
-			whole = true;
-			draw();
-		}));
 	}
 
 	const later = (fn, ms) => timers.push(setTimeout(fn, ms));

@@ -44,13 +44,13 @@ export function mount(container) {
 		const { since, until } = bounds();
 		const field = (name, caption, ms) => el('label', null, caption, el('input', { type: 'datetime-local', name, step: 1, value: toInput(ms), required: name === 'from' }));
 		const wrong = el('p', { class: 'wrong', role: 'alert' });
-		const zone = (name, caption, what) => el('label', { class: 'choice' }, el('input', { type: 'radio', name: 'zone', value: name, checked: values.zone === name, on: { change() {
+		const zone = (name, caption) => el('label', { class: 'choice' }, el('input', { type: 'radio', name: 'zone', value: name, checked: values.zone === name, on: { change() {
 			const shown = [...form.querySelectorAll('input[type=datetime-local]')].map((input) => fromInput(input.value));
 			state.set({ zone: name });
 			form.querySelectorAll('input[type=datetime-local]').forEach((input, i) => (input.value = Number.isNaN(shown[i]) ? '' : toInput(shown[i])));
-			what.textContent = zoneName();
+			named.textContent = zoneName();
 		} } }), caption);
-		const named = el('span', { class: 'muted' }, zoneName());
+		const named = el('span', null, zoneName());
 		const form = el('form', { on: { submit(event) {
 			event.preventDefault();
 			const from = fromInput(form.elements.from.value);
@@ -60,7 +60,7 @@ export function mount(container) {
 		} } }, field('from', 'From', since), field('to', 'To, or empty for now', until), wrong, button('Apply', { text: 'Apply', class: 'primary', type: 'submit' }));
 		popup.replaceChildren(
 			el('div', { class: 'presets' }, RANGES.map(([from, name]) => el('button', { type: 'button', class: 'item', 'aria-current': !fixed(values) && values.from === from ? 'true' : null, on: { click: () => set({ from, to: '' }) } }, 'Last ' + name))),
-			el('div', { class: 'custom' }, form, el('fieldset', null, el('legend', null, 'Times are shown in'), zone('local', 'Browser’s zone', named), zone('utc', 'UTC', named), zone('server', 'Collector’s zone', named), named)));
+			el('div', { class: 'custom' }, form, el('fieldset', null, el('legend', null, 'Times are shown in ', named), zone('local', 'Browser’s zone'), zone('utc', 'UTC'), zone('server', 'Collector’s zone'))));
 		popup.hidden = false;
 		open.setAttribute('aria-expanded', 'true');
 		(popup.querySelector('[aria-current]') || popup.querySelector('button')).focus();

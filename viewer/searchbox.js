@@ -82,7 +82,7 @@ export function mount(container) {
 
 	function submit() {
 		close();
-		const q = input.value.trim() ? input.value : '';
+		const q = input.value.trim();
 		remember(q);
 		if (q === state.get().q) run();
 		else state.set({ q, event: '' }, { push: true });

@@ -16,9 +16,7 @@ const local = () => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname
 
 const snippets = (url, secret) => [
 	['curl', [
-		`curl ${secret ? '-H "Authorization: Bearer wt_…" ' : ''}\\`,
-		'  -d \'{"app":"shop","severity":"info","message":"order paid","order":{"total":99.9}}\' \\',
-		`  ${url}`,
+		`curl ${secret ? '-H "Authorization: Bearer wt_…" ' : ''}-d '{"app":"shop","severity":"info","message":"order paid","order":{"total":99.9}}' ${url}`,
 	]],
 	['Python', [
 		'import requests', '',
@@ -66,7 +64,7 @@ export function mount(container) {
 		for await (const line of lines('search', { n: 1, since: '30 days' }, { signal })) event ??= line.event;
 		const go = button('Show the events', { text: 'Show the events', class: 'primary', on: { click: () => emit('begun') } });
 		title.textContent = 'It works';
-		waiting.replaceChildren(icon('check'), el('b', null, 'The first event has come.'), go);
+		waiting.replaceChildren(icon('check'), el('b', null, 'The first event is here.'), go);
 		below.replaceChildren(event ? el('section', { class: 'card', 'aria-label': 'The event' }, el('header', null, el('h2', null, shown(event.message ?? '', { oneLine: true }))),
 			el('pre', null, shown(JSON.stringify(event.data?.json, null, 2) ?? event.message ?? ''))) : '');
 		go.focus();
