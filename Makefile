@@ -197,7 +197,7 @@ $(OBJS) windtrap--1.0.sql: Makefile
 
 # The extension's script, of pieces by subject in this order.
 SQL_PIECES = schema processes log_table events search upkeep stats refused tokens quarantine idempotency \
-	forwarding installed
+	forwarding grant_read installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@
 

@@ -1018,11 +1018,12 @@ def main():
     parser.add_argument("--sockets")
     parser.add_argument("--pg-port", type=int)
     parser.add_argument("--http-port", type=int)
+    parser.add_argument("--viewer-port", type=int)
     parser.add_argument("--data")
     parser.add_argument("--scratch")
     parser.add_argument("--settings")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--section", choices=("A", "B", "F", "P"))
+    parser.add_argument("--section", choices=("A", "B", "F", "P", "V"))
     parser.add_argument("--protocol", action="append", default=[])
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -1041,6 +1042,12 @@ def main():
                 section_p(server, 3, 2, 10000, options.protocol)
             else:
                 section_p(server, 5, 3, 30000, options.protocol)
+        if options.section == "V":
+            import viewing  # which imports this file
+            if options.quick:
+                viewing.section_v(server, 3, 3, 10 ** 6)
+            else:
+                viewing.section_v(server, 5, 5, 10 ** 7)
         if options.section in (None, "A"):
             section_a(server, rounds, seconds)
         if options.section in (None, "B"):
@@ -1053,4 +1060,5 @@ def main():
 
 
 if __name__ == "__main__":
+    sys.modules["measure"] = sys.modules["__main__"]  # so that there is one of it
     main()

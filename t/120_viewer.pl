@@ -311,6 +311,16 @@ alter_system($node, 'windtrap.viewer_port' => $port);
 ok(listens(), 'and back');
 
 #
+# Many that follow
+#
+my @followers = map { my $c = connect_to($port); $c->send("GET /api/tail HTTP/1.0\r\nHost: localhost\r\n\r\n"); $c } 1 .. 100;
+is(scalar(grep { followed($_, qr/"cursor"/) } @followers), 100, 'a hundred can follow');
+is(get('tail')->{status}, 503, 'one more is told to come later');
+is(get('search')->{status}, 200, 'and others have their turn');
+$_->close foreach @followers;
+ok(wait_for(sub { my $c = follow({}); my @came = followed($c, qr/"cursor"|"error"/); $c->close; @came && $came[0]{cursor} }), 'when they have left there is room');
+
+#
 # Much, and who does not read it
 #
 query(q{INSERT INTO log SELECT now() - n * interval '1 ms', jsonb_build_object('id', 'x' || n, 'json', jsonb_build_object('n', n, 'pad', repeat(md5(n::text), 10))), 0 FROM generate_series(1, 60000) n;

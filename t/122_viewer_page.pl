@@ -17,13 +17,13 @@ use Time::HiRes qw(time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
-use Viewer;
+use ViewerPage;
 
 plan skip_all => 'there is no chromium or no chromedriver' if !Browser::programs();
 
-my $node = Viewer::node('page');
+my $node = ViewerPage::node('page');
 my $port = wt_port($node);
-my $viewer = Viewer->open($node);
+my $viewer = ViewerPage->open($node);
 my $browser = $viewer->browser;
 
 sub query { return $node->safe_psql('postgres', $_[0]); }

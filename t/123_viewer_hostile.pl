@@ -17,11 +17,11 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
 use Hostile;
-use Viewer;
+use ViewerPage;
 
 plan skip_all => 'there is no chromium or no chromedriver' if !Browser::programs();
 
-my $node = Viewer::node('hostile', conf => "windtrap.max_event_size = '2MB'\n");
+my $node = ViewerPage::node('hostile', conf => "windtrap.max_event_size = '2MB'\n");
 my $port = wt_port($node);
 
 sub query { return $node->safe_psql('postgres', $_[0]); }
@@ -57,7 +57,7 @@ my @stored = map { my @row = split /\|/, $_, -1; { key => $row[0], case => $row[
 	  . q{ FROM windtrap.events ORDER BY event_timestamp DESC, id COLLATE "C" DESC NULLS LAST});
 is(scalar(grep { $_->{case} ne '' } @stored), scalar @sent, 'all are stored');
 
-my $viewer = Viewer->open($node);
+my $viewer = ViewerPage->open($node);
 my $browser = $viewer->browser;
 
 # What JavaScript has of a page beside the rest: texts as they were before unseen characters

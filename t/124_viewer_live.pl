@@ -14,13 +14,13 @@ use Time::HiRes qw(time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
-use Viewer;
+use ViewerPage;
 
 plan skip_all => 'there is no chromium or no chromedriver' if !Browser::programs();
 
-my $node = Viewer::node('live', conf => "max_prepared_transactions = 2\n");
+my $node = ViewerPage::node('live', conf => "max_prepared_transactions = 2\n");
 my $port = wt_port($node);
-my $viewer = Viewer->open($node);
+my $viewer = ViewerPage->open($node);
 my $browser = $viewer->browser;
 
 sub query { return $node->safe_psql('postgres', $_[0]); }

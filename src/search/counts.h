@@ -31,13 +31,13 @@ typedef struct WtCount
 	int64 count;
 } WtCount;
 
-typedef struct WtHistogram WtHistogram;
+typedef struct WtTimeHistogram WtTimeHistogram;
 
 /* As wt_search_open(): checks all, raises as windtrap.histogram() does. */
-extern WtHistogram *wt_histogram_open(const WtCountFor *what, int buckets);
+extern WtTimeHistogram *wt_histogram_open(const WtCountFor *what, int buckets);
 
 /* How long a bucket is, µs; the last one may end behind `until`. */
-extern int64 wt_histogram_width(const WtHistogram *histogram);
+extern int64 wt_histogram_width(const WtTimeHistogram *histogram);
 
 /*
  * Counts in the next slice; gives how many counts are final now, which are in *counts until the
@@ -48,15 +48,15 @@ extern int64 wt_histogram_width(const WtHistogram *histogram);
  * With a field the 20 values that have lines of their own are the most frequent ones of the
  * newest slice that has any, and what is free then is filled by later ones.
  */
-extern int wt_histogram_slice(WtHistogram *histogram, const WtCount **counts);
-extern bool wt_histogram_gave_up(WtHistogram *histogram);
+extern int wt_histogram_slice(WtTimeHistogram *histogram, const WtCount **counts);
+extern bool wt_histogram_gave_up(WtTimeHistogram *histogram);
 
 /*
  * searched_to may be within a bucket; final_to is the beginning of the oldest bucket that is
  * final, or the end of the time.
  */
-extern const WtProgress *wt_histogram_progress(const WtHistogram *histogram);
-extern TimestampTz wt_histogram_final_to(const WtHistogram *histogram);
+extern const WtProgress *wt_histogram_progress(const WtTimeHistogram *histogram);
+extern TimestampTz wt_histogram_final_to(const WtTimeHistogram *histogram);
 
 typedef struct WtTop WtTop;
 

@@ -72,7 +72,7 @@ static const char counted_by_name[] =
 	" WHERE (%s) AND event_timestamp >= $1 AND event_timestamp < $2 OFFSET 0) AS found"
 	" GROUP BY 1, 2, 4";
 
-struct WtHistogram
+struct WtTimeHistogram
 {
 	MemoryContext context;
 	WtSlices slices;
@@ -107,10 +107,10 @@ width_of(TimestampTz since, TimestampTz until, int buckets)
 	return (until - since + buckets - 1) / buckets;
 }
 
-WtHistogram *
+WtTimeHistogram *
 wt_histogram_open(const WtCountFor *what, int buckets)
 {
-	WtHistogram *histogram = palloc0(sizeof(*histogram));
+	WtTimeHistogram *histogram = palloc0(sizeof(*histogram));
 
 	histogram->context = CurrentMemoryContext;
 	histogram->condition = what->query ? wt_search_condition(what->query) : "true";
@@ -125,26 +125,26 @@ wt_histogram_open(const WtCountFor *what, int buckets)
 }
 
 int64
-wt_histogram_width(const WtHistogram *histogram)
+wt_histogram_width(const WtTimeHistogram *histogram)
 {
 	return histogram->width.time;
 }
 
 static TimestampTz
-bucket_begins(const WtHistogram *histogram, int bucket)
+bucket_begins(const WtTimeHistogram *histogram, int bucket)
 {
 	return histogram->since + bucket * histogram->width.time;
 }
 
 static int
-bucket_of(const WtHistogram *histogram, TimestampTz time)
+bucket_of(const WtTimeHistogram *histogram, TimestampTz time)
 {
 	return (int) ((time - histogram->since) / histogram->width.time);
 }
 
 /* The kind of a value, which gets a name where there is one left. */
 static int
-kind_of(WtHistogram *histogram, const char *value)
+kind_of(WtTimeHistogram *histogram, const char *value)
 {
 	for (int i = 0; i < histogram->n_names; i++)
 		if (strcmp(histogram->names[i], value) == 0)
@@ -157,7 +157,7 @@ kind_of(WtHistogram *histogram, const char *value)
 
 /* The names as an array of texts. */
 static Datum
-names_of(const WtHistogram *histogram)
+names_of(const WtTimeHistogram *histogram)
 {
 	Datum names[WT_HISTOGRAM_VALUES];
 
@@ -169,7 +169,7 @@ names_of(const WtHistogram *histogram)
 
 /* Adds what a statement has counted to the buckets from `oldest` on. */
 static void
-add_rows(WtHistogram *histogram, int64 n, bool by_name, int oldest, int64 *added)
+add_rows(WtTimeHistogram *histogram, int64 n, bool by_name, int oldest, int64 *added)
 {
 	TupleDesc desc = n > 0 ? SPI_tuptable->tupdesc : NULL;
 
@@ -191,7 +191,7 @@ add_rows(WtHistogram *histogram, int64 n, bool by_name, int oldest, int64 *added
 }
 
 int
-wt_histogram_slice(WtHistogram *histogram, const WtCount **counts)
+wt_histogram_slice(WtTimeHistogram *histogram, const WtCount **counts)
 {
 	WtSlice slice = wt_slices_next(&histogram->slices);
 	int newest = bucket_of(histogram, slice.to - 1);
@@ -258,19 +258,19 @@ wt_histogram_slice(WtHistogram *histogram, const WtCount **counts)
 }
 
 bool
-wt_histogram_gave_up(WtHistogram *histogram)
+wt_histogram_gave_up(WtTimeHistogram *histogram)
 {
 	return wt_slices_gave_up(&histogram->slices);
 }
 
 const WtProgress *
-wt_histogram_progress(const WtHistogram *histogram)
+wt_histogram_progress(const WtTimeHistogram *histogram)
 {
 	return &histogram->slices.progress;
 }
 
 TimestampTz
-wt_histogram_final_to(const WtHistogram *histogram)
+wt_histogram_final_to(const WtTimeHistogram *histogram)
 {
 	return histogram->final_to;
 }

@@ -23,17 +23,17 @@ enum
 };
 
 static const WtCall calls[] = {
-	[SEARCH] = {"viewer: searching", wt_step_search},
-	[EVENT] = {"viewer: reading an event", wt_step_event},
-	[HISTOGRAM] = {"viewer: counting over time", wt_step_histogram},
-	[TOP] = {"viewer: counting values", wt_step_top},
-	[FIELDS] = {"viewer: looking for fields", wt_step_fields},
-	[SQL] = {"viewer: writing SQL", wt_step_sql},
-	[TAIL] = {"viewer: following", wt_step_tail},
-	[EXPORT] = {"viewer: exporting", wt_step_export},
-	[OVERVIEW] = {"viewer: looking how the collector does", wt_step_overview},
-	[SESSION] = {"viewer: beginning a session", wt_step_session},
-	[STATUS] = {"viewer: setting the status", wt_step_status},
+	[SEARCH] = {"viewer: searching", wt_step_search, 0},
+	[EVENT] = {"viewer: reading an event", wt_step_event, 0},
+	[HISTOGRAM] = {"viewer: counting over time", wt_step_histogram, 0},
+	[TOP] = {"viewer: counting values", wt_step_top, 0},
+	[FIELDS] = {"viewer: looking for fields", wt_step_fields, 0},
+	[SQL] = {"viewer: writing SQL", wt_step_sql, 0},
+	[TAIL] = {"viewer: following", wt_step_tail, 100},
+	[EXPORT] = {"viewer: exporting", wt_step_export, 20},
+	[OVERVIEW] = {"viewer: looking how the collector does", wt_step_overview, 0},
+	[SESSION] = {"viewer: beginning a session", wt_step_session, 0},
+	[STATUS] = {"viewer: setting the status", wt_step_status, 0},
 };
 
 static const WtPath paths[] = {

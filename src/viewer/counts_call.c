@@ -21,7 +21,7 @@
 
 typedef struct Counting
 {
-	WtHistogram *histogram;
+	WtTimeHistogram *histogram;
 	WtTop *top;
 	WtCountFor what;
 	WtSliced sliced;

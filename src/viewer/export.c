@@ -336,7 +336,8 @@ export_rows(WtViewerJob *job)
 			break;
 		}
 		before = MemoryContextSwitchTo(row_context);
-		for (uint64 i = 0; i < SPI_processed; i++)
+		/* What is left of them is fetched again: events can be large. */
+		for (uint64 i = 0; i < SPI_processed && job->out.length < STEP_BYTES; i++)
 		{
 			write_row(&job->out, export, i);
 			note_row(job, i);
@@ -413,6 +414,6 @@ wt_step_export(WtViewerJob *job)
 	}
 	if (export->slices.progress.over)
 		wt_job_end_stream(job);
-	else if (job->out.length > 0)
+	else if (job->out.length > 0 || !job->streams)
 		(void) wt_job_send(job);
 }

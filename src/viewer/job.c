@@ -14,10 +14,16 @@
 #include "http/answer_stream.h"
 #include "viewer/job.h"
 
+/* What is kept of a job's buffer, bytes, when that has been sent. */
+#define KEPT_BUFFER (64 * 1024)
+
 /* More parameters than any call has; those beyond are not looked at. */
 #define MAX_PARAMETERS 32
 
-/* The name or the value at *p, up to one of `ends` or the end of the text, decoded. */
+/*
+ * The name or the value at *p, up to one of `ends` or the end of the text, decoded; NULL: it has a
+ * NUL, which no text of PostgreSQL's has.
+ */
 static char *
 decode(const char **p, const char *ends)
 {
@@ -25,6 +31,7 @@ decode(const char **p, const char *ends)
 	const char *end = *p + length;
 	char *text = palloc(length + 1);
 	char *out = text;
+	bool has_nul = false;
 
 	while (*p < end)
 	{
@@ -37,11 +44,11 @@ decode(const char **p, const char *ends)
 			byte = **p == '+' ? ' ' : (unsigned char) **p;
 			(*p)++;
 		}
-		/* PostgreSQL has no NUL: what has one in it cannot be found. */
-		*out++ = (char) (byte == 0 ? ' ' : byte);
+		has_nul |= byte == 0;
+		*out++ = (char) byte;
 	}
 	*out = '\0';
-	return text;
+	return has_nul ? NULL : text;
 }
 
 static void
@@ -103,8 +110,8 @@ forget(WtViewerJob *job)
 static bool
 is_text(const char *text)
 {
-	return GetDatabaseEncoding() != PG_UTF8 ||
-		   wt_text_valid_prefix(text, strlen(text)) == strlen(text);
+	return text && (GetDatabaseEncoding() != PG_UTF8 ||
+					wt_text_valid_prefix(text, strlen(text)) == strlen(text));
 }
 
 void
@@ -118,7 +125,7 @@ wt_job_step(WtViewerJob *job)
 		forget(job);
 	for (int i = 0; is_first && !job->done && i < job->n_parameters; i++)
 		if (!is_text(job->parameters[i].name) || !is_text(job->parameters[i].value))
-			wt_job_fail(job, 400, "the query string is not UTF-8", 0);
+			wt_job_fail(job, 400, "the query string is not UTF-8, or has a NUL", 0);
 	if (!job->done)
 		job->call->step(job);
 	MemoryContextSwitchTo(before);
@@ -174,6 +181,8 @@ wt_job_send(WtViewerJob *job)
 	sent = !job->out.failed &&
 		   wt_answer_stream_append(job->request, job->out.data, job->out.length);
 	job->out.length = 0;
+	if (job->out.size > KEPT_BUFFER)
+		wt_buffer_free(&job->out);
 	if (!sent)
 		forget(job);
 	return sent;
@@ -311,7 +320,9 @@ wt_job_number(WtViewerJob *job, const char *name, int lowest, int highest, int o
 		return true;
 	errno = 0;
 	value = strtol(text, &end, 10);
-	if (errno != 0 || *end != '\0' || value < lowest || value > highest)
+	/* strtol passes over blanks, and takes a sign. */
+	if (errno != 0 || !isdigit((unsigned char) text[0]) || *end != '\0' ||
+		value < lowest || value > highest)
 	{
 		wt_job_fail(job, 400,
 					psprintf("%s is a number from %d to %d, not \"%s\"", name, lowest,

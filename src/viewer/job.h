@@ -58,6 +58,7 @@ struct WtCall
 {
 	const char *activity;			/* what pg_stat_activity shows */
 	void (*step)(WtViewerJob *job); /* raises nothing; in step_context */
+	int most; /* of them at a time in a process, since they last; 0: any number */
 };
 
 /* Takes a request, whose call is known. */

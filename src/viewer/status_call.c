@@ -39,7 +39,9 @@ static const char shape[] =
 	" || exists(@.id) && @.id.type() != \"string\" && @.id.type() != \"null\")'),"
 	" CASE jsonb_typeof(b->'events') WHEN 'array' THEN jsonb_array_length(b->'events') "
 	"END,"
-	" CASE jsonb_typeof(b->'status') WHEN 'number' THEN (b->'status')::int END"
+	" CASE jsonb_typeof(b->'status') WHEN 'number' THEN (b->'status')::int END,"
+	" CASE jsonb_typeof(b->'status') WHEN 'number' THEN (b->'status')::numeric % 1 = 0 "
+	"END"
 	" FROM (SELECT $1::jsonb AS b) AS body";
 
 static const char expected[] =
@@ -77,7 +79,7 @@ set_status(WtViewerJob *job)
 
 	wt_viewer_reads_parameters(true);
 	run(shape, 1, body_type, &body, true);
-	if (!DatumGetBool(column(0, 1)))
+	if (!DatumGetBool(column(0, 1)) || !DatumGetBool(column(0, 4)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", expected)));
 	if (DatumGetInt32(column(0, 2)) > MAX_EVENTS)

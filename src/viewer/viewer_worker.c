@@ -126,6 +126,17 @@ refuse(WtRequest *request, const char *sentence)
 	wt_listener_answer(serving.listener, request, &answer);
 }
 
+/* Whether as many of a call go on as may, which would keep others from their turn. */
+static bool
+are_too_many(const WtCall *call)
+{
+	int n = 0;
+
+	for (const WtViewerJob *job = first_job; job && call->most > 0; job = job->next)
+		n += job->call == call;
+	return call->most > 0 && n >= call->most;
+}
+
 /* Takes the requests that are complete. */
 static void
 take_requests(void)
@@ -133,6 +144,7 @@ take_requests(void)
 	while (n_jobs < MAX_JOBS)
 	{
 		WtRequest *request = wt_listener_next(serving.listener);
+		const WtCall *call;
 
 		if (!request)
 			return;
@@ -141,8 +153,14 @@ take_requests(void)
 			refuse(request, wt_extension_missing);
 			continue;
 		}
-		append_job(
-			wt_job_begin(serving.listener, request, wt_viewer_call(request->verb)));
+		call = wt_viewer_call(request->verb);
+		if (are_too_many(call))
+		{
+			refuse(request,
+				   "too many clients follow, or export, already: try again later");
+			continue;
+		}
+		append_job(wt_job_begin(serving.listener, request, call));
 		n_jobs++;
 	}
 }

@@ -19,6 +19,8 @@ CREATE SCHEMA windtrap_test_own;
 SELECT windtrap.create_log_table('windtrap_test_own.log');
 GRANT USAGE ON SCHEMA windtrap_test_own TO windtrap_test_dashboard, windtrap_test_keeper;
 GRANT SELECT ON windtrap_test_own.log TO windtrap_test_dashboard;
+SELECT windtrap.create_log_table();
+SELECT windtrap.grant_read('windtrap_test_dashboard');
 -- As the upkeep does where windtrap.table names it.
 CREATE OR REPLACE FUNCTION windtrap.log_rows()
 	RETURNS TABLE (event_timestamp timestamptz, data jsonb, status integer) LANGUAGE sql STABLE PARALLEL SAFE
@@ -33,7 +35,7 @@ GRANT EXECUTE ON FUNCTION windtrap.reset_stats, windtrap.redeliver, windtrap.upk
 GRANT SELECT, UPDATE (next_try, tries) ON windtrap.dead_letter TO windtrap_test_keeper;
 GRANT SELECT ON windtrap.outbox_position TO windtrap_test_keeper;
 
-SELECT plan(71);
+SELECT plan(76);
 
 -- Whatever functions there are.
 SELECT is_empty(
@@ -100,24 +102,25 @@ INSERT INTO expected VALUES
 	('windtrap.start()', '{deploy,operator}'),
 	('windtrap.stop()', '{deploy,operator}'),
 	('windtrap.create_log_table(text,text)', '{operator}'),
+	('windtrap.grant_read(regrole)', '{}'),
 	('windtrap.create_token(text,text,text,text[],integer,timestamp with time zone)', '{deploy}'),
 	('windtrap.revoke_token(text)', '{deploy}'),
 	('windtrap.tokens_changed()', '{}'),
 	('windtrap.upkeep(timestamp with time zone,text,boolean)', '{keeper}'),
-	('windtrap.upkeep_failed()', '{keeper,monitor}'),
+	('windtrap.upkeep_failed()', '{dashboard,keeper,monitor}'),
 	('windtrap.adopt_partitions()', '{keeper}'),
 	('windtrap.redeliver(text,text[])', '{keeper}'),
 	('windtrap.retry_quarantined(text[])', '{keeper}'),
 	('windtrap.retry_quarantined(text,text)', '{keeper}'),
 	('windtrap.discard_quarantined(text[])', '{keeper}'),
 	('windtrap.number_batch()', '{}'),
-	('windtrap.worker_status()', '{deploy,keeper,monitor}'),
-	('windtrap.worker_stats()', '{keeper,monitor}'),
-	('windtrap.all_metrics()', '{keeper,monitor}'),
+	('windtrap.worker_status()', '{dashboard,deploy,keeper,monitor}'),
+	('windtrap.worker_stats()', '{dashboard,keeper,monitor}'),
+	('windtrap.all_metrics()', '{dashboard,keeper,monitor}'),
 	('windtrap.reset_stats()', '{keeper}'),
-	('windtrap.refused_requests()', '{keeper,monitor}'),
-	('windtrap.refused_by_client()', '{keeper,monitor}'),
-	('windtrap.forwarder_status()', '{keeper,monitor}'),
+	('windtrap.refused_requests()', '{dashboard,keeper,monitor}'),
+	('windtrap.refused_by_client()', '{dashboard,keeper,monitor}'),
+	('windtrap.forwarder_status()', '{dashboard,keeper,monitor}'),
 	-- These tell nothing that their caller could not find out in other ways.
 	('windtrap.log_table()', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.parse_event(bytea)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
@@ -142,6 +145,15 @@ SELECT results_eq(
 	  FROM pg_proc p WHERE pronamespace = 'windtrap'::regnamespace ORDER BY 1$$,
 	'SELECT function, callers FROM expected ORDER BY 1',
 	'each function may be called by these, and by nobody else');
+
+SELECT results_eq(
+	$$SELECT c.oid::regclass::text COLLATE "C" FROM pg_class c
+	  WHERE relnamespace = 'windtrap'::regnamespace AND relkind = 'v'
+	    AND has_table_privilege('windtrap_test_dashboard', c.oid, 'SELECT') ORDER BY 1$$,
+	$$SELECT c.oid::regclass::text COLLATE "C" FROM pg_class c
+	  WHERE relnamespace = 'windtrap'::regnamespace AND relkind = 'v' AND relname <> 'tokens'
+	    AND has_table_privilege('windtrap_test_monitor', c.oid, 'SELECT') ORDER BY 1$$,
+	'who may read sees how the collector does as pg_monitor does, but no tokens');
 
 -- Role by role.
 SELECT function_privs_are('windtrap', 'start', '{}'::name[], 'windtrap_test_nobody', '{}'::name[]);
@@ -198,6 +210,10 @@ SET LOCAL ROLE windtrap_test_dashboard;
 SELECT lives_ok('SELECT count(*) FROM windtrap_test_own.log', 'a dashboard reads the events');
 SELECT throws_ok('DELETE FROM windtrap_test_own.log', '42501', NULL, 'and changes none');
 SELECT lives_ok('SELECT count(severity) FROM windtrap.events', 'in the view of all protocols, too');
+SELECT lives_ok('SELECT FROM public.log', 'windtrap.grant_read() lets it read the table that windtrap.table names');
+SELECT throws_ok('DELETE FROM public.log', '42501', NULL, 'and not change it');
+SELECT throws_ok('SELECT FROM windtrap.tokens', '42501', NULL, 'nor see the tokens');
+SELECT throws_ok($$SELECT windtrap.grant_read('windtrap_test_nobody')$$, '42501', NULL, 'nor let others read');
 SET LOCAL ROLE windtrap_test_deploy;
 SELECT lives_ok($$SELECT windtrap.create_token('of deploy')$$, 'a deployer makes a token');
 SELECT lives_ok('SELECT * FROM windtrap.tokens', 'sees the tokens');
