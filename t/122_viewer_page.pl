@@ -17,11 +17,12 @@ use Time::HiRes qw(time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
+use Viewer;
 use ViewerPage;
 
 plan skip_all => 'there is no chromium or no chromedriver' if !Browser::programs();
 
-my $node = ViewerPage::node('page');
+my $node = viewer_node('page');
 my $port = wt_port($node);
 my $viewer = ViewerPage->open($node);
 my $browser = $viewer->browser;

@@ -17,11 +17,12 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
 use Hostile;
+use Viewer;
 use ViewerPage;
 
 plan skip_all => 'there is no chromium or no chromedriver' if !Browser::programs();
 
-my $node = ViewerPage::node('hostile', conf => "windtrap.max_event_size = '2MB'\n");
+my $node = viewer_node('hostile', conf => "windtrap.max_event_size = '2MB'\n");
 my $port = wt_port($node);
 
 sub query { return $node->safe_psql('postgres', $_[0]); }

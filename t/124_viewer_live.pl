@@ -14,11 +14,12 @@ use Time::HiRes qw(time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
+use Viewer;
 use ViewerPage;
 
 plan skip_all => 'there is no chromium or no chromedriver' if !Browser::programs();
 
-my $node = ViewerPage::node('live', conf => "max_prepared_transactions = 2\n");
+my $node = viewer_node('live', conf => "max_prepared_transactions = 2\n");
 my $port = wt_port($node);
 my $viewer = ViewerPage->open($node);
 my $browser = $viewer->browser;
@@ -140,21 +141,19 @@ appears('a click shows them', "held back $_") for 1 .. 3;
 #
 # Lost, and found again
 #
-my @viewers = split /\n/, query(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'windtrap viewer'});
-is(scalar @viewers, 1, 'there is a viewer');
-query("SELECT pg_terminate_backend($viewers[0])");
+is(query(q{SELECT bool_and(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'windtrap viewer'}), 't', 'the viewers are ended');
 send_events('while the viewer is away');
-appears('the viewer ends: its return is noticed, and nothing is lost', 'while the viewer is away', 30);
+appears('the viewers end: their return is noticed, and nothing is lost', 'while the viewer is away', 30);
 
 $node->stop('fast');
-$viewer->comes('the server is stopped: the page says so', 'return /lost/i.test($("#tail .said").textContent) && visible($("#tail .said"))');
+$viewer->comes('the server is stopped: the page says so', 'return /lost/i.test($("#tail").innerText + $("#notice").innerText)');
 $viewer->comes('and offers to try at once', 'return visible($("#tail .link")) && $("#tail .link").textContent.includes("Try now")');
 $viewer->picture('lost');
 $viewer->is_readable('lost');
 $node->start;
 ready($port);
 send_events('while nobody listened');
-ready($node->{viewer_port});
+ready(viewer_port($node));
 send_events('since it is back');
 $viewer->press_button('Try now', '#tail') if $viewer->run('return visible($("#tail .link"))');
 appears('it goes on where it was', 'while nobody listened', 30);

@@ -18,18 +18,7 @@ use Time::HiRes qw(sleep time);
 use PostgreSQL::Test::Utils;
 use WindTrap;
 use Browser;
-
-# A node that collects events and shows them.  Options: wt_node's; the viewer's port is in {viewer_port}.
-sub node
-{
-	my ($name, %o) = @_;
-	my $port = free_port();
-	my $node = wt_node($name, %o, conf => "windtrap.viewer_port = $port\nwindtrap.viewers = 1\n" . ($o{conf} // ''));
-
-	ready($port) or die 'the viewer does not answer';
-	$node->{viewer_port} = $port;
-	return $node;
-}
+use Viewer;
 
 # The page of a node in a browser of its own.
 sub open
@@ -39,7 +28,7 @@ sub open
 	my $self = bless {
 		node    => $node,
 		browser => $browser,
-		origin  => "http://127.0.0.1:$node->{viewer_port}" }, $class;
+		origin  => 'http://127.0.0.1:' . viewer_port($node) }, $class;
 
 	$browser->resize(1440, 900);
 	# What a page should never do is counted from its very beginning on.
