@@ -132,7 +132,7 @@ $viewer->is_quiet('searches', $is_wrong);
 my ($left, $top, $width, $height) = $viewer->place('#histogram .chart');
 my ($all, $y) = ($viewer->total, $top + $height / 2);
 $browser->hover($left + $width * 0.6, $y);
-$viewer->comes('pointing at a bar says its time and counts', 'return visible($("#histogram .tip")) && /\d\d:\d\d.*together/s.test($("#histogram .tip").innerText)');
+$viewer->comes('pointing at a bar says its time and counts', 'return visible($("#histogram .tip")) && /\d\d:\d\d.*total/s.test($("#histogram .tip").innerText)');
 $browser->drag([ $left + $width * 0.4, $y ], [ $left + $width * 0.5, $y ], [ $left + $width * 0.6, $y ]);
 $viewer->comes('dragging over it changes the range', 'return new URLSearchParams(location.search).get("from") > arguments[0]', [$from]);
 $viewer->searched;
