@@ -1,5 +1,5 @@
 // Columns of the list: names of fields and what an event has of them, how wide they are,
-// the list's head, where they are moved, resized, removed and added, and the buttons for them.
+// the list's head, where they are resized and removed, and the menu that adds and moves them.
 
 import { el, button, shown } from './dom.js';
 import { textOf } from './json.js';
@@ -92,33 +92,25 @@ function keep() {
 	} catch { /* kept by this page alone */ }
 }
 
-let dragged = null;
-
-function head(name, index, grid) {
-	const cell = el('div', { role: 'columnheader', class: 'cell head', draggable: 'true', title: 'Drag to move', on: {
-		dragstart: () => (dragged = name),
-		dragend: () => (dragged = null),
-		dragover: (event) => dragged !== null && event.preventDefault(),
-		drop: () => move(dragged, index),
-	} }, shown(name), button('Remove the column', { icon: 'close', class: 'plain remove', on: { click: () => toggle(name) } }));
-	cell.append(el('span', { class: 'grip', on: {
-		pointerdown(event) {
-			event.preventDefault();
-			event.target.setPointerCapture(event.pointerId);
-			const from = event.clientX - cell.offsetWidth;
-			event.target.onpointermove = (moved) => resize(name, moved.clientX - from, grid);
-			event.target.onpointerup = event.target.onpointercancel = () => {
-				event.target.onpointermove = null;
-				keep();
-			};
-		},
-	} }));
+function head(name, grid) {
+	const cell = el('div', { role: 'columnheader', class: 'cell head' }, shown(name), button('Remove the column', { icon: 'close', class: 'plain remove', on: { click: () => toggle(name) } }));
+	cell.append(el('span', { class: 'grip', on: { pointerdown(event) {
+		const grip = event.target;
+		const from = event.clientX - cell.offsetWidth;
+		event.preventDefault();
+		grip.setPointerCapture(event.pointerId);
+		grip.onpointermove = ({ clientX }) => resize(name, clientX - from, grid);
+		grip.onlostpointercapture = () => {
+			grip.onpointermove = null;
+			keep();
+		};
+	} } }));
 	return cell;
 }
 
 // The list's head: time, then each column.
 export function heads(grid) {
-	return [el('div', { role: 'columnheader', class: 'cell head time' }, 'Time'), ...state.get().cols.map((name, i) => head(name, i, grid))];
+	return [el('div', { role: 'columnheader', class: 'cell head time' }, 'Time'), ...state.get().cols.map((name) => head(name, grid))];
 }
 
 // What the button of columns opens: which there are, and in which order; a field to add one.

@@ -2,7 +2,7 @@
 // time, its text as it is; and what can be done with it.
 
 import { aborted, lines, post } from './api.js';
-import { $, announce, button, copy, el, icon, shown } from './dom.js';
+import { $, announce, button, el, icon, shown } from './dom.js';
 import { compare, keyOf, ofKey, spanOf, whole } from './event.js';
 import { bytes } from './format.js';
 import { key } from './keyboard.js';
@@ -11,7 +11,7 @@ import { condition } from './query.js';
 import { session } from './session.js';
 import { emit, state } from './state.js';
 import { format } from './time.js';
-import { longText, tree } from './tree.js';
+import { copyBy, longText, tree } from './tree.js';
 
 const NEIGHBOURS = 10; // before, and after
 const RAW = 200000; // characters of the text that are shown at first
@@ -60,17 +60,14 @@ function bar(event) {
 		el('span', { class: 'group' },
 			button('Event before (k)', { icon: 'up', class: 'plain small', disabled: at.index === 0, on: { click: () => step(-1) } }),
 			button('Next event (j)', { icon: 'down', class: 'plain small', disabled: at.index < 0 || at.index === at.of - 1, on: { click: () => step(1) } }),
-			event && button('Copy a link to this event', { icon: 'link', class: 'plain small', on: { click: () => copyLink(event) } }),
+			event && button('Copy a link to this event', { icon: 'link', class: 'plain small', on: { click: ({ currentTarget }) => copyBy(currentTarget, linkTo(event)) } }),
 			button('Close (Esc)', { icon: 'close', class: 'plain small', on: { click: close } })));
 }
 
-const say = (copied) => announce(copied ? 'Copied' : 'It could not be copied');
-
 // The link shows the event among the same others, also when "the last hour" is another one.
-async function copyLink({ time }) {
+function linkTo({ time }) {
 	const at = Date.parse(time);
-	const path = state.link({ ...spanOf(new Date(at - 900000), new Date(at + 900000)), live: false });
-	say(await copy(location.origin + path));
+	return location.origin + state.link({ ...spanOf(new Date(at - 900000), new Date(at + 900000)), live: false });
 }
 
 function draw(event) {
@@ -145,7 +142,7 @@ function raw(data) {
 		pre.replaceChildren(shown(text));
 		currentTarget.remove();
 	} } });
-	return [el('div', { class: 'line' }, button('Copy', { text: 'Copy', icon: 'copy', class: 'small', on: { click: async () => say(await copy(text)) } }), all), pre];
+	return [el('div', { class: 'line' }, button('Copy', { text: 'Copy', icon: 'copy', class: 'small', on: { click: ({ currentTarget }) => copyBy(currentTarget, text) } }), all), pre];
 }
 
 /* Neighbours in time */

@@ -5,10 +5,11 @@
 // host). Elsewhere it is collected in a Blob, which browsers keep on disk when it is large.
 
 import { aborted, get, request, token, url } from './api.js';
-import { button, copy, el } from './dom.js';
+import { button, el } from './dom.js';
 import { bytes } from './format.js';
 import { current } from './search.js';
 import { state } from './state.js';
+import { copyBy } from './tree.js';
 
 const PIECE = 8 * 2 ** 20;
 
@@ -24,11 +25,8 @@ function dialog(title, ...content) {
 
 async function sql() {
 	const pre = el('pre', { class: 'sql', tabindex: 0 }, 'Loading …');
-	const said = el('span', { class: 'muted', role: 'status' });
-	const copier = button('Copy', { text: 'Copy', icon: 'copy', class: 'primary', disabled: true, on: { async click() {
-		said.textContent = await copy(pre.textContent) ? 'Copied' : 'It could not be copied';
-	} } });
-	dialog('The SQL of what is shown', el('p', { class: 'muted' }, 'For psql, Grafana, or any client of PostgreSQL.'), pre, el('div', { class: 'line' }, copier, said));
+	const copier = button('Copy', { text: 'Copy', icon: 'copy', class: 'primary', disabled: true, on: { click: () => copyBy(copier, pre.textContent) } });
+	dialog('The SQL of what is shown', el('p', { class: 'muted' }, 'For psql, Grafana, or any client of PostgreSQL.'), pre, copier);
 	try {
 		pre.textContent = (await get('sql', current.params)).statement;
 		copier.disabled = false;
@@ -40,14 +38,14 @@ async function sql() {
 function exporter() {
 	const stopping = new AbortController();
 	const said = el('p', { role: 'status' });
-	const choice = (name, value, text, checked) => el('label', null, el('input', { type: 'radio', name, value, checked }), text);
+	const choice = (value, text, checked) => el('label', null, el('input', { type: 'radio', name: 'format', value, checked }), text);
 	const cols = state.get().cols.filter((name) => name !== 'severity');
 	const go = button('Download', { text: 'Download', icon: 'download', class: 'primary', type: 'submit' });
 	const form = el('form', { class: 'export', on: { async submit(event) {
 		event.preventDefault();
-		const given = new FormData(form);
-		const format = given.get('format');
-		const params = { ...current.params, format, columns: format === 'csv' && given.get('columns') === 'shown' ? ['event_timestamp', 'severity', ...cols].join(',') : '' };
+		const chosen = new FormData(form).get('format');
+		const format = chosen === 'ndjson' ? chosen : 'csv';
+		const params = { ...current.params, format, columns: chosen === 'shown' ? ['event_timestamp', 'severity', ...cols].join(',') : '' };
 		if (!token.get()) {
 			// The browser's own download: as large as it may be, nothing of it is held here.
 			el('a', { href: url('export', params), download: nameOf(format) }).click();
@@ -64,8 +62,9 @@ function exporter() {
 		go.disabled = false;
 	} } },
 	el('p', { class: 'muted' }, 'All events that are found, newest first, also those that are not shown yet.'),
-	el('fieldset', null, el('legend', null, 'Format'), choice('format', 'ndjson', 'NDJSON: event_timestamp, data and status, a line each', true), choice('format', 'csv', 'CSV')),
-	el('fieldset', { class: 'of-csv' }, el('legend', null, 'Columns of the CSV'), choice('columns', 'all', 'time, severity, app, host, message, status, data', true), choice('columns', 'shown', 'as shown: time, severity, ' + cols.join(', '))),
+	choice('ndjson', 'NDJSON: event_timestamp, data and status, a line each', true),
+	choice('csv', 'CSV: time, severity, app, host, message, status, data'),
+	choice('shown', 'CSV of the columns shown: ' + ['time', 'severity', ...cols].join(', ')),
 	el('div', { class: 'line' }, go, said));
 	dialog('Export', form).addEventListener('close', () => stopping.abort());
 }

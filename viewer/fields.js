@@ -29,7 +29,9 @@ export function mount(container) {
 		try {
 			const answer = await get('fields', started.params, { signal: started.signal });
 			if (search !== started) return;
-			fields = answer.fields;
+			// An event's own "app" is in nearly every log the column app, which is there already.
+			const names = new Set(answer.fields.map(({ name }) => name));
+			fields = answer.fields.filter(({ name }) => !names.has(/^(?:@json\.|")(\w+)"?$/.exec(name)?.[1]));
 			for (const { name } of fields) known.add(name);
 		} catch (error) {
 			if (aborted(error)) return;

@@ -87,8 +87,8 @@ export function mount(container) {
 		} catch (error) {
 			if (mine !== turn) return;
 			plot.classList.remove('stale');
-			if (data !== what && !aborted(error)) clear();
-			if (!quiet) tell({ running: false, complete: false, total: data ? what.total : undefined, error: aborted(error) ? null : error });
+			if (data !== what && error.status >= 400) clear();
+			if (!quiet) tell({ running: false, complete: false, total: data === what ? what.total : undefined, error: aborted(error) ? null : error });
 		}
 	}
 

@@ -7,7 +7,7 @@
 import { aborted, lines } from './api.js';
 import { asked, heads, lay, valueOf } from './columns.js';
 import { $, button, el, shown } from './dom.js';
-import { compare, keyOf, spanOf, whole } from './event.js';
+import { compare, keyOf, spanOf } from './event.js';
 import { number, plural } from './format.js';
 import { key } from './keyboard.js';
 import { current } from './search.js';
@@ -17,7 +17,7 @@ import { Virtual } from './virtual.js';
 
 const MAX_LIVE = 10000; // rows kept while live, and as many held back
 const MAX_ROWS = 200000;
-const WITH_DATA = 5000; // rows that keep their data; that of others is asked for when needed
+const WITH_DATA = 5000; // rows that keep their data; that of others is asked for when they are opened
 
 // An item is {event, key, n} or {gap: {count, since, until}, n}; `height` is view's.
 let items = [];
@@ -59,10 +59,7 @@ function append(event) {
 	const made = item(event);
 	if (event.id && keys.has(made.key)) return;
 	if (event.id) keys.set(made.key, made);
-	if (items.length >= WITH_DATA) {
-		fill(event);
-		delete event.data;
-	}
+	if (items.length >= WITH_DATA) delete event.data;
 	items.push(made);
 	changed();
 }
@@ -124,7 +121,7 @@ function begin(started) {
 	took = 0;
 	running = false;
 	showChip();
-	load(view.page / view.rowHeight * 2);
+	load(Math.max(1, view.page / view.rowHeight * 2)); // it may not have been laid out yet
 }
 
 // Asks for pages until there are so many rows, or nothing is left.
@@ -180,16 +177,16 @@ const paused = () => view.y > view.rowHeight / 2;
 
 function arrive({ events: came = [], gaps = [], begun }) {
 	if (begun) catchUp();
-	const more = [...came, ...gaps.map((gap) => ({ gap }))];
+	const more = came.concat(gaps.map((gap) => ({ gap })));
 	if (!more.length) return;
 	if (stale) clear();
 	if (!paused()) return merge(more);
 	held.push(...more);
 	if (held.length > MAX_LIVE) {
 		// What is too much becomes a row that says so, and leads to it.
-		const [first, second] = [held.splice(0, held.length - MAX_LIVE / 2), held];
+		const first = held.splice(0, held.length - MAX_LIVE / 2);
 		const times = first.flatMap(({ gap, time }) => (gap ? [gap.since, gap.until] : [time])).sort();
-		held = [{ gap: { count: count(first), since: times[0], until: times.at(-1) } }, ...second];
+		held.unshift({ gap: { count: count(first), since: times[0], until: times.at(-1) } });
 	}
 	showChip();
 }
@@ -257,23 +254,20 @@ function showDay() {
 function draw(one, index) {
 	if (one.gap) return drawGap(one);
 	const { event } = one;
-	const { cols, wrap } = state.get();
 	const newDay = days && (index === 0 || day(one) !== day(view.items[index - 1]));
-	const opened = state.get().event === one.key;
 	return el('div', {
 		role: 'row', id: 'row-' + one.n, class: 'row' + (one === active ? ' active' : '') + (performance.now() - one.came < 1000 ? ' fresh' : '') + (event.status > 0 ? ' done' : ''),
-		'aria-selected': String(opened), dataset: { key: one.key, sev: event.severity || 'none' },
+		'aria-selected': String(state.get().event === one.key), dataset: { key: one.key, sev: event.severity || 'none' },
 	},
 	el('div', { role: 'gridcell', class: 'cell time', title: format(event.time) },
 		el('span', { class: 'offscreen' }, (event.severity || 'no severity') + ' '),
 		newDay && el('span', { class: 'day' }, format(event.time, 'day') + ' '), format(event.time, 'milli')),
-	cols.map((name) => cell(one, name, wrap)));
+	state.get().cols.map((name) => cell(one, name)));
 }
 
-function cell(one, name, wrap) {
+function cell(one, name) {
 	const value = valueOf(one.event, name);
-	if (value === undefined) fetchLater(one);
-	return el('div', { role: 'gridcell', class: 'cell' + (name === 'message' || name === 'severity' ? ' ' + name : '') }, value === undefined ? '…' : value === null ? null : shown(value, { oneLine: !wrap }),
+	return el('div', { role: 'gridcell', class: 'cell' + (name === 'message' || name === 'severity' ? ' ' + name : ''), title: value === undefined ? 'Known when searched again' : null }, value === undefined ? '…' : value !== null && shown(value, { oneLine: !state.get().wrap }),
 		name === 'message' && one.event.message_cut && el('span', { class: 'muted' }, ' …'));
 }
 
@@ -284,31 +278,6 @@ function drawGap({ gap, n }) {
 }
 
 const openGap = ({ since, until }) => state.set({ ...spanOf(since, until), live: false }, { push: true });
-
-// Gives an event the columns shown, from the whole of it, which is not kept.
-function fill(event, all = event) {
-	const found = state.get().cols.map((name) => [name, all && valueOf(all, name)]);
-	event.columns = Object.fromEntries(found.map(([name, value]) => [name, value ?? null]));
-}
-
-// Values of columns that only the whole event has, of the rows that are to be seen, one after the other.
-const wanting = new Set();
-let fetching = false;
-
-async function fetchLater(one) {
-	wanting.add(one);
-	if (fetching) return;
-	fetching = true;
-	await new Promise(requestAnimationFrame);
-	for (const each of wanting) {
-		wanting.delete(each);
-		if (!view.drawn.has(each)) continue;
-		const [all = null] = await whole(each.event).catch(() => []);
-		fill(each.event, all);
-		view.renew(each);
-	}
-	fetching = false;
-}
 
 // What the list's end says, and everybody else.
 function tell() {

@@ -18,35 +18,33 @@ import { listen, state } from './state.js';
 import * as status from './status.js';
 import * as tail from './tail.js';
 
-const VIEWS = [['events', 'Events'], ['overview', 'Overview']];
 const PARTS = { list, detail, fields, tail, columns, export: exporting };
 
-const nav = $('.views');
+const links = [['events', 'Events'], ['overview', 'Overview']].map(([view, text]) => el('a', { dataset: { view }, on: { click(event) {
+	if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+	event.preventDefault();
+	state.set({ view }, { push: true });
+} } }, text));
 let overview = null;
 
-function title() {
-	const { q, view } = state.get();
-	document.title = (view === 'overview' ? 'Overview · ' : q ? q.slice(0, 60) + ' · ' : '') + 'WindTrap';
-}
-
-async function view() {
-	const { view: name } = state.get();
-	document.body.dataset.view = name;
-	$('#events-view').hidden = name !== 'events';
-	$('#overview').hidden = name !== 'overview';
-	$('.skip').href = name === 'events' ? '#list' : '#overview';
-	nav.replaceChildren(...VIEWS.map(([to, text]) => el('a', { href: state.link({ view: to }), 'aria-current': to === name ? 'page' : null, on: { click(event) {
-		if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-		event.preventDefault();
-		state.set({ view: to }, { push: true });
-	} } }, text)));
-	title();
-	if (name === 'overview') {
-		if (!overview) {
-			overview = {};
-			overview = (await import('./overview.js')).mount($('#overview')) || {};
-		}
-	} else if (overview) {
+// Follows the state: which view there is, the links to both and the title.
+async function show({ view, q } = state.get()) {
+	const events = view === 'events';
+	document.title = (events ? q && q.slice(0, 60) + ' · ' : 'Overview · ') + 'WindTrap';
+	document.body.dataset.view = view;
+	$('#events-view').hidden = !events;
+	$('#overview').hidden = events;
+	$('.skip').href = events ? '#list' : '#overview';
+	for (const link of links) {
+		link.href = state.link({ view: link.dataset.view });
+		link.ariaCurrent = link.dataset.view === view ? 'page' : null;
+	}
+	if (!events && !overview) {
+		overview = {};
+		const { mount } = await import('./overview.js');
+		if (state.get().view === view) overview = mount($('#overview'));
+		else overview = null;
+	} else if (events && overview) {
 		overview.destroy?.();
 		overview = null;
 		$('#overview').replaceChildren();
@@ -69,7 +67,8 @@ async function welcome() {
 async function main() {
 	$('#session').append(button('Keys and queries (?)', { icon: 'help', class: 'plain', on: { click: help.show } }));
 	const notice = status.mount($('#status'), $('#notice'));
-	view();
+	$('.views').append(...links);
+	show();
 	for (let tries = 0; ; tries++) {
 		try {
 			if (!(await begin())) return;
@@ -95,26 +94,21 @@ async function main() {
 
 	const inEvents = () => state.get().view === 'events';
 	// Before what searches: the list and the histogram ask for as much as there is room for.
-	state.on(['view', 'q', 'from', 'to', 'cols', 'zone', 'event', 'live', 'by', 'wrap'], view);
+	state.on(['view', 'q', 'from', 'to', 'cols', 'zone', 'event', 'live', 'by', 'wrap'], () => show());
 	// What is not seen is not searched.
 	let due = true;
 	const look = () => {
-		if (!inEvents()) return;
-		if (due) run();
+		if (!due || !inEvents()) return;
 		due = false;
+		run();
 	};
 	state.on(['q', 'from', 'to'], () => {
 		due = true;
 		look();
 	});
 	state.on('view', look);
-	state.on(['view', 'q'], title);
-	key('/', 'Search', () => box.focus(), { when: inEvents });
-	key('r', 'Search again', () => run(), { when: inEvents });
-	key('s', 'Stop the search', stop, { when: inEvents });
-	key('d', 'Range of time', time.open, { when: inEvents });
-	key('h', 'To the histogram', bars.focus, { when: inEvents });
-	key('z', 'Zoom out', bars.zoomOut, { when: inEvents });
+	for (const [name, what, fn] of [['/', 'Search', box.focus], ['r', 'Search again', run], ['s', 'Stop the search', stop], ['d', 'Range of time', time.open],
+		['h', 'To the histogram', bars.focus], ['z', 'Zoom out', bars.zoomOut]]) key(name, what, () => fn(), { when: inEvents });
 	key('1', 'Events', () => state.set({ view: 'events' }, { push: true }));
 	key('2', 'Overview', () => state.set({ view: 'overview' }, { push: true }));
 	key('?', 'Keys and queries', help.show);

@@ -14,12 +14,11 @@ const SILENCE = 15000; // it gives a sign of life every 5 s
 let controller = null;
 let wake = null;
 let show = () => {};
-let tell = () => {};
 
 function begin({ params }) {
 	controller?.abort();
 	controller = null;
-	if (!state.get().live) return show('off');
+	if (!state.get().live || state.get().to) return show('off');
 	controller = new AbortController();
 	follow(params.q, controller.signal);
 }
@@ -47,7 +46,6 @@ async function round(q, at, signal) {
 			else if (line.cursor) {
 				at.cursor = line.cursor;
 				if (events.length || gaps.length) emit('tail', { events, gaps });
-				counted(events.length + gaps.reduce((sum, { count }) => sum + count, 0));
 				events = [];
 				gaps = [];
 			}
@@ -55,17 +53,6 @@ async function round(q, at, signal) {
 	} finally {
 		clearTimeout(timer);
 	}
-}
-
-// Events a second, of the last five.
-let rounds = [];
-let rate = 0;
-
-function counted(count) {
-	const now = performance.now();
-	rounds = [...rounds.filter(({ at }) => now - at < 5000), { at: now, count }];
-	rate = rounds.reduce((sum, round) => sum + round.count, 0) / 5;
-	tell();
 }
 
 async function follow(q, signal) {
@@ -118,7 +105,7 @@ export function mount(container) {
 		tell();
 	};
 	let held = 0;
-	tell = () => emit('progress', { part: 'tail', running: state.get().live && now.hidden, paused: held > 0, rate: Math.round(rate) });
+	const tell = () => emit('progress', { part: 'tail', running: state.get().live && now.hidden, paused: held > 0 });
 	container.append(said, now, live);
 	show('off');
 	listen('search', begin);

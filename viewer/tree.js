@@ -3,7 +3,7 @@
 // stand, and one set of buttons follows the pointer or the focus from row to row.
 
 import { has, nameOf, toggle as toggleColumn } from './columns.js';
-import { announce, button, copy, el, shown } from './dom.js';
+import { announce, button, copy, el, icon, shown } from './dom.js';
 import { bytes, number, plural } from './format.js';
 import { textOf, typeOf } from './json.js';
 import { addFilter } from './query.js';
@@ -14,6 +14,15 @@ const CUT = 600; // characters of a text that are shown at first
 const MORE = 100000; // and at each click
 const OPEN = 150; // rows that are opened from the beginning
 const LONGEST = 1000; // of a value that a search can be for
+
+// Copies a text by a button, which shows for a while whether it could.
+export async function copyBy(pressed, text) {
+	const done = await copy(text);
+	const [before, sign] = [pressed.querySelector('.icon'), icon(done ? 'check' : 'warning')];
+	announce(done ? 'Copied' : 'It could not be copied');
+	before.replaceWith(sign);
+	setTimeout(() => sign.replaceWith(before), 1500);
+}
 
 const isOpenable = (value) => ['object', 'array'].includes(typeOf(value)) && Object.keys(value).length > 0;
 
@@ -148,7 +157,7 @@ export function tree(value, { root = 'json', label = 'The event' } = {}) {
 		const searched = whole ? name !== null : text.length <= LONGEST && (name !== null || text.length > 0);
 		const tool = (what, icon, act) => button(what, { icon, class: 'plain small', tabindex: element.tabIndex, on: { click(event) {
 			event.stopPropagation();
-			act();
+			act(event.currentTarget);
 		} } });
 		tools.replaceChildren(...[
 			searched && tool(whole ? 'Only events with this field' : 'Only these', 'plus', () => filter(node, false)),
@@ -158,7 +167,7 @@ export function tree(value, { root = 'json', label = 'The event' } = {}) {
 				tools.remove();
 				actions(element);
 			}),
-			tool('Copy', 'copy', async () => announce(await copy(whole ? JSON.stringify(node.value, null, 2) : text) ? 'Copied' : 'It could not be copied')),
+			tool('Copy', 'copy', (pressed) => copyBy(pressed, whole ? JSON.stringify(node.value, null, 2) : text)),
 		].filter(Boolean));
 		element.append(tools);
 	}
