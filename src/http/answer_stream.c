@@ -290,25 +290,27 @@ wt_answer_stream_end(WtRequest *request)
 	let_go(s);
 }
 
-void
-wt_answer_stream_abort(WtRequest *request)
+/* What has been sent of it is not to be taken for the whole. */
+static void
+cut_off(AnswerStream *s)
 {
-	AnswerStream *s = stream_of(request);
-	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 	Connection *c = s->request->connection;
 
 	s->broken = true;
-	/*
-	 * Reset, not closed: of an answer that is not chunked the end of the connection would be
-	 * its proper end.
-	 */
 	if (c && !c->doomed && !s->headless)
 	{
-		(void) connect(c->fd, &nobody, sizeof(nobody));
-		if (!s->suspended)
+		if (s->suspended)
+			wt_connection_reset(c);
+		else
 			wt_connection_doom(c);
 	}
 	let_go(s);
+}
+
+void
+wt_answer_stream_abort(WtRequest *request)
+{
+	cut_off(stream_of(request));
 }
 
 bool
@@ -347,13 +349,8 @@ wt_answer_stream_leave(AnswerStream *s)
 void
 wt_answer_streams_end(WtListener *listener)
 {
-	AnswerStream *s;
-
-	while ((s = listener->streams) != NULL)
-	{
-		s->broken = true;
-		let_go(s);
-	}
+	while (listener->streams)
+		cut_off(listener->streams);
 }
 
 void

@@ -110,7 +110,17 @@ wt_connection_doom(Connection *c)
 	wt_connection_set_phase(c, PHASE_NONE);
 	c->doomed = true;
 	c->listener->n_doomed++;
+	if (c->request && c->request->stream)
+		wt_connection_reset(c);
 	shutdown(c->fd, SHUT_RDWR);
+}
+
+void
+wt_connection_reset(const Connection *c)
+{
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+	(void) connect(c->fd, &nobody, sizeof(nobody));
 }
 
 /* Who has come by TLS, as far as a certificate says it; asked once for a connection. */

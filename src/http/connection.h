@@ -23,8 +23,17 @@ extern int64_t wt_connection_phase_limit(const WtListener *listener, Phase phase
 extern void wt_connection_park(Connection *c);
 extern void wt_connection_unpark(Connection *c);
 
-/* Ends a connection from outside of MHD, which sees it end and closes it. */
+/*
+ * Ends a connection from outside of MHD, which sees it end and closes it; where an answer is
+ * streamed, by a reset.
+ */
 extern void wt_connection_doom(Connection *c);
+
+/*
+ * Resets a connection: of an answer that is not chunked its end would be taken for the answer's.
+ * What the client has not been sent is lost; MHD closes what is left of it.
+ */
+extern void wt_connection_reset(const Connection *c);
 
 /* Who has come by TLS, as far as a certificate says it; asked once for a connection. */
 extern WtTlsPeer wt_connection_certificate(Connection *c);
