@@ -420,7 +420,7 @@ foreach my $q (@hostile)
 		  if $answer->{status} != 400 || ($sentence // '') ne ($told->{error} // '') || ($position // 0) != ($told->{position} // 0);
 	}
 }
-is_deeply(\%wrong, {}, 'each is refused as SQL refuses it, or finds what SQL finds');
+is_deeply(\%wrong, {}, 'each is refused as SQL refuses it, or finds what SQL finds') or diag explain \%wrong;
 
 # Parameters, as they are sent: t/attacks/viewer.txt has them, with the codes that they get.
 my %refused;
@@ -443,7 +443,7 @@ foreach my $attack (attacks('viewer.txt', 3))
 	}
 	$c->close;
 }
-is_deeply(\%refused, {}, 'each bad parameter is refused with a sentence');
+is_deeply(\%refused, {}, 'each bad parameter is refused with a sentence') or diag explain \%refused;
 
 is(http($port, 'POST', '/log', body => '{}', headers => { 'Content-Type' => 'application/json' })->{status}, 404, 'the viewer takes no events');
 is(http($collector, 'GET', '/api/search')->{status}, 404, 'the collector shows none');
