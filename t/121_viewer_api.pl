@@ -35,6 +35,11 @@ sub of { my ($kind, @lines) = @_; return map { exists $_->{$kind} ? $_->{$kind} 
 my @pids = viewer_pids($node);
 is(scalar @pids, 2, 'two processes show what there is');
 my $mark = log_mark($node);
+foreach my $pid (@pids)
+{
+	is((split ' ', slurp_file("/proc/$pid/stat") =~ s/.*\)//sr)[16], 10, 'and let those who store events go first');
+	like(slurp_file("/proc/$pid/autogroup"), qr/ nice 10$/, 'also where Linux shares out time between sessions') if -e "/proc/$pid/autogroup" && slurp_file("/proc/$pid/autogroup") ne '';
+}
 
 #
 # Events of one instant, among others
