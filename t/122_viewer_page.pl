@@ -290,7 +290,7 @@ query(q{INSERT INTO log SELECT now() - n * interval '1 ms', jsonb_build_object('
 $viewer->load("?$range&q=app:bulk");
 my $loaded = $browser->run(<<'JS');
 const grid = document.querySelector("[role=grid]");
-const until = performance.now() + 25000;
+const until = performance.now() + 60000;
 while (!grid.innerText.includes("That is all") && performance.now() < until) {
 	grid.scrollTop = grid.scrollHeight;
 	await new Promise((done) => setTimeout(done, 20));
