@@ -243,7 +243,8 @@ sub new_window
 sub show_window
 {
 	my ($self, $window) = @_;
-	return $self->command('POST', "$self->{session}/window", { handle => $window });
+	$self->command('POST', "$self->{session}/window", { handle => $window });
+	return $self->devtools('Page.bringToFront');    # what is hidden is not drawn
 }
 
 # Closes the window, and goes back to another.
