@@ -68,6 +68,9 @@ export function button(label, { icon: name, text, class: classes = '', ...props 
 // lone surrogates, tags.
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]|[\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]|\p{Surrogate}/gu;
 
+// Signs that all fonts have.
+const SIGNS = { '\n': '↵', '\t': '⇥' };
+
 // The text of an event as it is: each such character a visible sign, the whole
 // isolated, so that it cannot turn what stands beside it. With `oneLine` line
 // feeds and tabs are signs too.
@@ -79,7 +82,7 @@ export function shown(text, { oneLine = false } = {}) {
 		if (at > from) box.append(all.slice(from, at));
 		const code = all.codePointAt(at);
 		const name = 'U+' + code.toString(16).toUpperCase().padStart(4, '0');
-		box.append(el('span', { class: 'unseen', title: name }, code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? '\u2421' : name));
+		box.append(el('span', { class: 'unseen', title: name }, SIGNS[all[at]] || name));
 		from = at + length;
 	};
 	for (const found of all.matchAll(oneLine ? new RegExp(UNSEEN.source + '|[\\n\\t]', 'gu') : UNSEEN)) {

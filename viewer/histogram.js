@@ -210,6 +210,8 @@ export function mount(container) {
 
 	// --- pointing and choosing
 
+	const ends = () => [Math.min(cursor.from, cursor.to), Math.min(data.n - 1, Math.max(cursor.from, cursor.to))];
+
 	function mark() {
 		const chosen = chart.querySelector('.chosen');
 		if (!chosen || !data || !cursor) {
@@ -217,8 +219,7 @@ export function mount(container) {
 			chosen?.setAttribute('width', 0);
 			return;
 		}
-		const from = Math.min(cursor.from, cursor.to);
-		const to = Math.min(data.n - 1, Math.max(cursor.from, cursor.to));
+		const [from, to] = ends();
 		chosen.setAttribute('x', x(edge(from)));
 		chosen.setAttribute('width', x(edge(to + 1)) - x(edge(from)));
 		const of = new Map();
@@ -238,8 +239,7 @@ export function mount(container) {
 
 	function zoom() {
 		if (!cursor || !data) return;
-		const from = Math.min(cursor.from, cursor.to);
-		const to = Math.max(cursor.from, cursor.to);
+		const [from, to] = ends();
 		cursor = null;
 		if (edge(to + 1) - edge(from) >= 2) state.set({ from: iso(Math.floor(edge(from))), to: iso(Math.ceil(edge(to + 1))), event: '' }, { push: true });
 	}
@@ -264,28 +264,21 @@ export function mount(container) {
 		mark();
 	});
 	chart.addEventListener('pointerup', (event) => {
-		const moved = drag && Math.abs(px(event) - drag.x) > 3;
-		const mouse = event.pointerType === 'mouse';
-		if (drag && (moved || mouse)) {
+		// A finger that only touches wants to read.
+		if (drag && (event.pointerType === 'mouse' || Math.abs(px(event) - drag.x) > 3)) {
 			cursor = { from: drag.bucket, to: bucketAt(px(event)) };
 			zoom();
 		}
 		drag = null;
 		mark();
 	});
-	chart.addEventListener('pointercancel', () => {
-		drag = cursor = null;
-		mark();
-	});
-	chart.addEventListener('pointerleave', () => {
-		if (drag) return;
-		cursor = null;
-		mark();
-	});
-	chart.addEventListener('blur', () => {
-		cursor = null;
-		mark();
-	});
+	for (const name of ['pointercancel', 'pointerleave', 'blur'])
+		chart.addEventListener(name, () => {
+			if (name === 'pointercancel') drag = null;
+			if (drag) return;
+			cursor = null;
+			mark();
+		});
 	chart.addEventListener('keydown', (event) => {
 		if (!data || event.ctrlKey || event.metaKey || event.altKey) return;
 		const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -data.n, End: data.n }[event.key];
@@ -311,43 +304,28 @@ export function mount(container) {
 		by.replaceChildren(...names.map((one) => el('option', { value: one }, one.length > 24 ? one.slice(0, 24) + '…' : one)));
 		by.value = state.get().by;
 	}
-	const offs = [
-		listen('search', (one) => load(fresh(one), one.signal)),
-		listen('resume', ({ signal }) => latest?.left && load(latest, signal)),
-		state.on('by', () => {
-			choices();
-			if (search.current) load(fresh(search.current), search.current.signal.aborted ? undefined : search.current.signal);
-		}),
-		state.on(['zone', 'q'], () => draw()),
-		state.on('cols', choices),
-	];
-	const size = new ResizeObserver(() => {
+	listen('search', (one) => load(fresh(one), one.signal));
+	listen('resume', ({ signal }) => latest?.left && load(latest, signal));
+	state.on('by', () => {
+		choices();
+		if (search.current) load(fresh(search.current), search.current.signal.aborted ? undefined : search.current.signal);
+	});
+	state.on(['zone', 'q'], draw);
+	state.on('cols', choices);
+	new ResizeObserver(() => {
 		width = plot.clientWidth;
 		draw();
-	});
-	size.observe(plot);
-	width = plot.clientWidth;
+	}).observe(plot);
 	choices();
 
 	// While it is live the counts follow, as often as they are cheap.
-	let timer;
-	const follow = () => {
-		timer = setTimeout(() => {
-			const { live, to, view } = state.get();
-			if (live && !to && view === 'events' && document.visibilityState === 'visible' && data && !data.left) {
-				const { since, until } = bounds();
-				load(fresh({ params: { q: state.get().q, since: iso(since) }, since: iso(since), until: iso(until) }), search.current.signal, true).finally(follow);
-			} else follow();
-		}, Math.max(4000, (data?.ms || 0) * 10));
-	};
+	const follow = () => setTimeout(() => {
+		const { q, live, to, view } = state.get();
+		if (live && !to && view === 'events' && document.visibilityState === 'visible' && data && !data.left) {
+			const { since, until } = bounds();
+			load(fresh({ params: { q, since: iso(since) }, since: iso(since), until: iso(until) }), search.current.signal, true).finally(follow);
+		} else follow();
+	}, Math.max(4000, (data?.ms || 0) * 10));
 	follow();
-	return {
-		focus: () => chart.focus(),
-		zoomOut,
-		destroy() {
-			clearTimeout(timer);
-			size.disconnect();
-			for (const off of offs) off();
-		},
-	};
+	return { focus: () => chart.focus(), zoomOut };
 }

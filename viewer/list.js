@@ -284,7 +284,7 @@ function tell() {
 	const rows = events();
 	const parts = [];
 	const back = searchedTo ? ' back to ' + format(searchedTo, 'row') : '';
-	if (failure) parts.push(el('p', null, rows && !stale ? 'Older events could not be read.' : 'Nothing could be read.'));
+	if (failure) parts.push(el('p', null, failure.status === 400 ? 'The search cannot be understood.' : rows && !stale ? 'Older events could not be read.' : 'Nothing could be read.'));
 	else if (running) parts.push(el('p', null, `Searching${back} …`));
 	else if (items.length >= MAX_ROWS) parts.push(el('p', null, `${number(rows)} rows are shown. A shorter time shows what is older.`));
 	else if (next && search) parts.push(el('p', null, `Searched${back}.`));

@@ -18,7 +18,8 @@ import { listen, state } from './state.js';
 import * as status from './status.js';
 import * as tail from './tail.js';
 
-const PARTS = { list, detail, fields, tail, columns, export: exporting };
+// In this order they ask when a search begins: the events are what one waits for.
+const PARTS = { list, histogram, detail, fields, tail, columns, export: exporting };
 
 const links = [['events', 'Events'], ['overview', 'Overview']].map(([view, text]) => el('a', { dataset: { view }, on: { click(event) {
 	if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -89,8 +90,8 @@ async function main() {
 	};
 	$('#range').append(fieldsButton);
 	listen('search', () => showFields(false));
-	const bars = histogram.mount($('#histogram'));
-	for (const [name, part] of Object.entries(PARTS)) part.mount($('#' + name));
+	const mounted = new Map(Object.entries(PARTS).map(([name, part]) => [name, part.mount($('#' + name))]));
+	const bars = mounted.get('histogram');
 
 	const inEvents = () => state.get().view === 'events';
 	// Before what searches: the list and the histogram ask for as much as there is room for.
@@ -107,7 +108,7 @@ async function main() {
 		look();
 	});
 	state.on('view', look);
-	for (const [name, what, fn] of [['/', 'Search', box.focus], ['r', 'Search again', run], ['s', 'Stop the search', stop], ['d', 'Range of time', time.open],
+	for (const [name, what, fn] of [['/', 'Search', box.focus], ['r', 'Search again', run], ['s', 'Stop the search', () => notice.busy() && stop()], ['d', 'Range of time', time.open],
 		['h', 'To the histogram', bars.focus], ['z', 'Zoom out', bars.zoomOut]]) key(name, what, () => fn(), { when: inEvents });
 	key('1', 'Events', () => state.set({ view: 'events' }, { push: true }));
 	key('2', 'Overview', () => state.set({ view: 'overview' }, { push: true }));

@@ -2,7 +2,8 @@
 // before, and what is wrong beneath the word at fault.
 
 import { ApiError, aborted, get } from './api.js';
-import { el, icon, button } from './dom.js';
+import { known as seen } from './columns.js';
+import { button, el, icon, shown } from './dom.js';
 import { percent, sentence } from './format.js';
 import { COLUMNS, quote, wordAt } from './query.js';
 import { run } from './search.js';
@@ -107,7 +108,7 @@ export function mount(container) {
 		list.replaceChildren(el('li', { class: 'title', role: 'presentation' }, title), ...items.map((item, i) => el('li', {
 			class: 'item', role: 'option', id: 'suggestion-' + i, 'aria-selected': 'false',
 			on: { mousedown: (event) => event.preventDefault(), click: () => take(i) },
-		}, el('bdi', { class: 'mono' }, item.label), item.note && el('span', { class: 'muted' }, item.note))));
+		}, shown(item.label, { oneLine: true }), item.note && el('span', { class: 'muted' }, item.note))));
 	}
 
 	function select(i) {
@@ -131,15 +132,15 @@ export function mount(container) {
 		else if (whole) submit();
 	}
 
-	async function ask(path, params) {
-		const key = path + '\n' + new URLSearchParams(params);
+	async function ask(params) {
+		const key = params.field + '\n' + params.q;
 		if (!answers.has(key)) {
 			asked?.abort();
 			asked = new AbortController();
 			const { since, until } = bounds();
-			// Kept by the minute: what is suggested need not be of the last second.
-			answers.set(key, get(path, { ...params, since: iso(since), until: iso(until) }, { signal: asked.signal }));
 			if (answers.size > 100) answers.clear();
+			// Kept by the minute: what is suggested need not be of the last second.
+			answers.set(key, get('top', { ...params, n: 12, since: iso(since), until: iso(until) }, { signal: asked.signal }));
 			answers.get(key).catch(() => answers.delete(key));
 			setTimeout(() => answers.delete(key), 60000);
 		}
@@ -158,7 +159,7 @@ export function mount(container) {
 		if (word.field === null && !word.text) return close();
 		if (word.text.startsWith('~')) return close();
 		try {
-			const found = word.field === null ? await fields(word) : await values(word, q);
+			const found = word.field === null ? fields(word) : await values(word, q);
 			if (mine !== typed || document.activeElement !== input) return;
 			show(found.slice(0, 12), word.field === null ? 'Fields' : 'Values of ' + word.field);
 		} catch (error) {
@@ -167,14 +168,13 @@ export function mount(container) {
 		}
 	}
 
-	async function fields(word) {
+	// The columns, and what the sidebar has seen in the events found.
+	function fields(word) {
 		const wanted = word.text.toLowerCase();
-		const offer = (all) => all
-			.filter(({ name }) => name.toLowerCase().includes(wanted) && name.toLowerCase() !== wanted)
-			.sort((a, b) => b.name.toLowerCase().startsWith(wanted) - a.name.toLowerCase().startsWith(wanted))
-			.map(({ name, share }) => ({ text: name + ':', label: name, note: share === undefined ? '' : percent(share), from: word.from, to: word.to, more: true }));
-		const { fields: seen } = await ask('fields', { q: '' });
-		return offer([...seen, ...COLUMNS.filter((name) => !seen.some((field) => field.name === name)).map((name) => ({ name }))]);
+		return [...new Set([...COLUMNS, ...seen])]
+			.filter((name) => name.toLowerCase().includes(wanted) && name.toLowerCase() !== wanted)
+			.sort((a, b) => b.toLowerCase().startsWith(wanted) - a.toLowerCase().startsWith(wanted))
+			.map((name) => ({ text: name + ':', label: name, from: word.from, to: word.to, more: true }));
 	}
 
 	async function values(word, q) {
@@ -183,7 +183,7 @@ export function mount(container) {
 		const fits = (value) => value.toLowerCase().startsWith(begin.toLowerCase()) && value !== begin;
 		if (word.field === 'severity') return SEVERITIES.filter(fits).map((value) => item(value));
 		const rest = (q.slice(0, word.from).replace(/\S+$/, '') + q.slice(word.to)).trim();
-		const top = (base) => ask('top', { field: word.field, n: 12, q: [base, begin && word.field + ':' + quote(begin) + '*'].filter(Boolean).join(' ') });
+		const top = (base) => ask({ field: word.field, q: [base, /^[^\s()"*\\<>~]+$/.test(begin) && word.field + ':' + begin + '*'].filter(Boolean).join(' ') });
 		// What stands beside may not be a query yet.
 		const found = await (/\bOR\b|[()]/.test(rest) ? top('') : top(rest).catch((error) => (aborted(error) ? Promise.reject(error) : top(''))));
 		return found.values.filter(({ value }) => value !== null && value.length <= 200 && fits(value)).map(({ value, share }) => item(value, percent(share)));

@@ -115,5 +115,5 @@ export function mount(container, notice) {
 		if (brief) timer = setTimeout(say, 4000);
 	});
 	state.on('zone', later);
-	return { say };
+	return { say, busy };
 }

@@ -112,5 +112,6 @@ export function bounds({ from, to } = state.get()) {
 	const until = Number.isNaN(end) ? now() : end;
 	const length = span(from);
 	const start = Number.isNaN(length) ? Date.parse(from) : until - length;
-	return { since: Math.max(0, Number.isNaN(start) ? until - UNITS.h : start), until };
+	const since = Math.max(0, Number.isNaN(start) ? until - UNITS.h : start);
+	return { since, until: Math.max(until, since + 1) }; // of what is to come there is nothing yet
 }
