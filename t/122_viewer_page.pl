@@ -453,7 +453,7 @@ $browser->resize(1440, 900);
 #
 # The picture of the README
 #
-$viewer->load('?from=6h&q=' . 'order&cols=app&cols=host&cols=message');
+$viewer->load('?from=3h&q=order&cols=app&cols=host&cols=message');
 $viewer->run('rows().find((row) => /payment of order/.test(row.textContent))?.click()');
 $viewer->comes('a picture', 'return visible($("#detail [role=tree]")) && $("#detail").innerText.includes("did not answer")') or $viewer->said('viewer');
 cmp_ok($viewer->small_picture('viewer'), '<=', 200 * 1024, 'the picture of the README is no burden');
