@@ -72,6 +72,7 @@ is($viewer->total, count('true'), 'a whole day is counted');
 like($viewer->run('return $("#histogram .chart").getAttribute("aria-label")'), qr/^Events over time, [\d,]+ from /, 'the histogram says what it shows');
 is($viewer->run('return $$("#histogram .bars").filter((path) => path.getBBox().height > 0).length'), 6, 'it has bars of each severity');
 $viewer->comes('the fields are listed with their values', 'return $("#fields [data-field=app]")?.textContent.includes("payments")');
+$viewer->comes('all of them', 'return $("#fields [data-field=host] .value-line")');
 $viewer->picture('light');
 $viewer->is_readable('light');
 $viewer->is_named('the list');
@@ -453,9 +454,9 @@ $browser->resize(1440, 900);
 #
 # The picture of the README
 #
-$viewer->load('?from=6h&q=' . 'order&cols=app&cols=host&cols=message');
+$viewer->load('?from=3h&q=order&cols=app&cols=host&cols=message');
 $viewer->run('rows().find((row) => /payment of order/.test(row.textContent))?.click()');
-$viewer->comes('a picture', 'return visible($("#detail [role=tree]")) && $("#detail").innerText.includes("did not answer")') or $viewer->said('viewer');
+$viewer->comes('a picture', 'return $("#fields [data-field=host] .value-line") && visible($("#detail [role=tree]")) && $("#detail").innerText.includes("did not answer")') or $viewer->said('viewer');
 cmp_ok($viewer->small_picture('viewer'), '<=', 200 * 1024, 'the picture of the README is no burden');
 
 #
