@@ -160,7 +160,7 @@ foreach my $q ('', q{it's "a" \\\\ b}, '@json.status:5 OR -x', 'größe:世界')
 {
 	my $statement = json_of(api($port, 'sql', %day, q => $q))->{statement};
 	my ($rc, undef, $error) = $node->psql('postgres', Encode::encode('UTF-8', $statement // 'none'));
-	is($error, '', "the statement of: $q");
+	is($error, '', 'the statement of: ' . Encode::encode('UTF-8', $q));
 }
 
 #
