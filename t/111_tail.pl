@@ -14,9 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
 
-my $node = wt_node('tail', preload => 0);
-$node->append_conf('postgresql.conf', 'max_prepared_transactions = 5');
-$node->restart;
+my $node = wt_node('tail', preload => 0, conf => "max_prepared_transactions = 5\n");
 
 sub query { return $node->safe_psql('postgres', $_[0]); }
 

@@ -8,6 +8,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
+use Encode ();
 use JSON::PP ();
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -173,7 +174,7 @@ foreach ([ 'no json', qr/json/ ], [ '[]', qr/^expected/ ], [ '{"status":1}', qr/
 	[ { status => 1, events => [ map { $found[0] } 1 .. 1001 ] }, qr/at most 1000/ ])
 {
 	my $answer = set_status($_->[0]);
-	ok($answer->{status} == 400 && json_of($answer)->{error} =~ $_->[1], 'refused: ' . json_of($answer)->{error}) or diag(explain($answer));
+	ok($answer->{status} == 400 && json_of($answer)->{error} =~ $_->[1], 'refused: ' . Encode::encode('UTF-8', json_of($answer)->{error})) or diag(explain($answer));
 }
 query("DELETE FROM log WHERE event_timestamp < '2026-02-01'");
 

@@ -165,7 +165,7 @@ foreach my $q ('', q{it's "a" \\\\ b}, '@json.status:5 OR -x', 'größe:世界')
 {
 	my $statement = json_of(api($port, 'sql', %day, q => $q))->{statement};
 	my ($rc, undef, $error) = $node->psql('postgres', Encode::encode('UTF-8', $statement // 'none'));
-	is($error, '', "the statement of: $q");
+	is($error, '', 'the statement of: ' . Encode::encode('UTF-8', $q));
 }
 
 #
@@ -200,7 +200,7 @@ while (my $line = $stream->line(30))
 	push @times, [ (keys %$line)[0], time - $begun ];
 }
 my ($first_row) = map { $_->[1] } grep { $_->[0] eq 'event' } @times;
-cmp_ok($first_row, '<', $times[-1][1] / 2, 'the first row does not wait for the last') or diag explain \@times;
+cmp_ok($first_row, '<', $times[-1][1] - 0.1, 'the first row does not wait for the end') or diag explain \@times;
 
 # Others are served meanwhile, also by the process that searches.
 my @slow_ones = map { open_stream($port, 'search', %slow, q => 'needle') } 1 .. 4;
@@ -442,6 +442,8 @@ foreach my $attack (attacks('viewer.txt', 3))
 	$refused{$name} = "$status, not $codes: " . ($answer ? $answer->{content} : '') if $status !~ /^($codes)$/;
 	if ($status =~ /^4/)
 	{
+		# Such a path libmicrohttpd 1.0 refuses by itself.
+		next if $name eq 'a NUL in a path' && !mhd_before('1.0.0') && $answer->{content} =~ /^<html>/;
 		my $error = json_of($answer)->{error} // '';
 		$refused{$name} = "no sentence: $answer->{content}" if $error !~ /\w+ \S+/;
 		$refused{$name} = "not for people: $error" if $error =~ /ereport|SPI|\.c\b|pg_catalog/;

@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
+use Encode ();
 use JSON::PP ();
 use POSIX qw(strftime);
 use Test::More;
@@ -187,7 +188,7 @@ my @hostile = (q{'}, q{''}, q{'''}, q{\\'}, q{\\}, q{\\\\'}, q{"}, q{""'}, q{'; 
 	"\x{2019}", 'x' x 4090, q{app:"} . q{'} x 100 . q{"}, q{OR}, q{NOT}, q{severity:loud}, q{n:>'});
 foreach my $hostile (@hostile)
 {
-	my $name = substr($hostile =~ s/\n/\\n/gr, 0, 40);
+	my $name = Encode::encode('UTF-8', substr($hostile =~ s/\n/\\n/gr, 0, 40));
 	my $tag = 'tag' . length $hostile;
 	my ($rc, $expected, $told) = $node->psql('postgres',
 		"SELECT count(*) FROM windtrap.search(CASE WHEN btrim(\$$tag\$$hostile\$$tag\$) = '' THEN '' ELSE '(' || btrim(\$$tag\$$hostile\$$tag\$) || ')' END, '$from', '$to', 10000)");

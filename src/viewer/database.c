@@ -109,6 +109,12 @@ wt_viewer_is_in_time(void)
 	QueryCancelPending = false;
 }
 
+void
+wt_viewer_has_time(int timeout)
+{
+	enable_timeout_after(STATEMENT_TIMEOUT, timeout);
+}
+
 const char *
 wt_viewer_table(void)
 {

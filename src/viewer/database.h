@@ -53,6 +53,9 @@ extern void wt_viewer_reads_parameters(bool begins);
  */
 extern void wt_viewer_is_in_time(void);
 
+/* For `what`: what follows has so many ms of its own, or ends as WT_END_TIMEOUT. */
+extern void wt_viewer_has_time(int timeout);
+
 /* For `what`, with the owner's rights: the quoted name of the log table. */
 extern const char *wt_viewer_table(void);
 

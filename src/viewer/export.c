@@ -50,6 +50,18 @@ typedef enum ColumnKind
 	COLUMN_DATA
 } ColumnKind;
 
+/* How far it is. */
+typedef struct Place
+{
+	bool has_header;
+
+	/* The last row that was written, and how many that are like it in time and id. */
+	bool is_behind;
+	TimestampTz last_time;
+	char *last_id; /* "": it has none */
+	int64 n_like_it;
+} Place;
+
 typedef struct Export
 {
 	bool csv;
@@ -59,15 +71,11 @@ typedef struct Export
 	WtSlices slices;
 	WtSlice slice;
 	bool in_slice;
-	bool has_header;
 	TimestampTz trying; /* since when no row has come, though one is tried; 0: one has */
 	char filename[64];
 
-	/* The last row that was sent, and how many that are like it in time and id. */
-	bool is_behind;
-	TimestampTz last_time;
-	char *last_id; /* "": it has none */
-	int64 n_like_it;
+	Place place;
+	Place before; /* where the step began, with an id that lasts as long as that */
 
 	/* The cursor has come to its end. */
 	bool slice_is_over;
@@ -148,9 +156,9 @@ write_header(WtBuffer *out, Export *export)
 {
 	const WtColumns *columns = &export->columns;
 
-	if (!export->csv || export->has_header)
+	if (!export->csv || export->place.has_header)
 		return;
-	export->has_header = true;
+	export->place.has_header = true;
 	for (int i = 0; i < columns->n; i++)
 	{
 		if (i > 0)
@@ -182,11 +190,12 @@ begin_export(WtViewerJob *job)
 static Portal
 open_cursor(const Export *export)
 {
+	const Place *place = &export->place;
 	Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, TEXTOID};
 	Datum values[] = {TimestampTzGetDatum(export->slice.from),
 					  TimestampTzGetDatum(export->slice.to),
-					  Int64GetDatum(export->n_like_it),
-					  TimestampTzGetDatum(export->last_time), (Datum) 0};
+					  Int64GetDatum(place->n_like_it),
+					  TimestampTzGetDatum(place->last_time), (Datum) 0};
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -195,9 +204,9 @@ open_cursor(const Export *export)
 					 " WHERE (%s) AND event_timestamp >= $1 AND event_timestamp < $2",
 					 export->csv ? ", " : "", export->csv ? export->columns.sql : "",
 					 export->condition);
-	if (export->is_behind)
+	if (place->is_behind)
 	{
-		values[4] = CStringGetTextDatum(export->last_id);
+		values[4] = CStringGetTextDatum(place->last_id);
 		/* Both, for the first one alone says which partitions and pages are to be read. */
 		appendStringInfoString(&sql,
 							   " AND event_timestamp <= $4 AND (event_timestamp < $4"
@@ -206,7 +215,7 @@ open_cursor(const Export *export)
 	appendStringInfoString(
 		&sql, " ORDER BY event_timestamp DESC, coalesce(id, '') COLLATE \"C\""
 			  " DESC, data, status OFFSET $3");
-	return SPI_cursor_open_with_args(NULL, sql.data, export->is_behind ? 5 : 3, types,
+	return SPI_cursor_open_with_args(NULL, sql.data, place->is_behind ? 5 : 3, types,
 									 values, NULL, true, CURSOR_OPT_NO_SCROLL);
 }
 
@@ -272,11 +281,11 @@ write_row(WtBuffer *out, const Export *export, uint64 row)
 		wt_buffer_print(out, ",\"status\":%d}\n", DatumGetInt32(value));
 }
 
-/* Remembers that this row has been sent. */
+/* Remembers that this row has been written. */
 static void
 note_row(WtViewerJob *job, uint64 row)
 {
-	Export *export = job->state;
+	Place *place = &((Export *) job->state)->place;
 	TupleDesc desc = SPI_tuptable->tupdesc;
 	bool is_null;
 	TimestampTz time =
@@ -284,18 +293,31 @@ note_row(WtViewerJob *job, uint64 row)
 	Datum id = SPI_getbinval(SPI_tuptable->vals[row], desc, ID, &is_null);
 	const char *name = is_null ? "" : TextDatumGetCString(id);
 
-	if (export->is_behind && time == export->last_time &&
-		strcmp(name, export->last_id) == 0)
+	if (place->is_behind && time == place->last_time && strcmp(name, place->last_id) == 0)
 	{
-		export->n_like_it++;
+		place->n_like_it++;
 		return;
 	}
-	if (export->last_id)
-		pfree(export->last_id);
-	export->is_behind = true;
-	export->last_time = time;
-	export->last_id = MemoryContextStrdup(job->context, name);
-	export->n_like_it = 1;
+	if (place->last_id)
+		pfree(place->last_id);
+	place->is_behind = true;
+	place->last_time = time;
+	place->last_id = MemoryContextStrdup(job->context, name);
+	place->n_like_it = 1;
+}
+
+/* What the step has written is thrown away. */
+static void
+go_back(WtViewerJob *job)
+{
+	Export *export = job->state;
+	char *last_id = export->place.last_id;
+
+	export->place = export->before;
+	if (export->before.last_id)
+		export->place.last_id = MemoryContextStrdup(job->context, export->before.last_id);
+	if (last_id)
+		pfree(last_id);
 }
 
 /* Writes rows of the slice, from behind the last one on, as many as one step has time for. */
@@ -345,7 +367,10 @@ export_rows(WtViewerJob *job)
 		}
 		MemoryContextSwitchTo(before);
 		SPI_freetuptable(SPI_tuptable);
+		/* The next ones may be far. */
+		wt_viewer_has_time(Min(SLICE_TIMEOUT, wt_viewer_timeout));
 	} while (job->out.length < STEP_BYTES && GetCurrentTimestamp() - begun < STEP_TIME);
+	wt_viewer_is_in_time();
 	SPI_cursor_close(portal);
 }
 
@@ -389,6 +414,9 @@ wt_step_export(WtViewerJob *job)
 	}
 	if (export->trying == 0)
 		export->trying = now;
+	export->before = export->place;
+	if (export->place.last_id)
+		export->before.last_id = pstrdup(export->place.last_id);
 	switch (wt_viewer_run(job, export_rows, WT_OWNER_READS,
 						  Min(SLICE_TIMEOUT, wt_viewer_timeout)))
 	{
@@ -400,6 +428,7 @@ wt_step_export(WtViewerJob *job)
 					TimestampTzPlusMilliseconds(export->trying, wt_viewer_timeout))
 				wt_viewer_took_too_long(job);
 			export->in_slice = false;
+			go_back(job);
 			return;
 		case WT_END_DONE:
 			break;
@@ -409,8 +438,12 @@ wt_step_export(WtViewerJob *job)
 	{
 		wt_slices_done(&export->slices, false);
 		export->in_slice = false;
-		export->is_behind = false;
-		export->n_like_it = 0;
+		/* One that was made shorter may end before the last row that was written. */
+		if (export->slice.from <= export->place.last_time)
+		{
+			export->place.is_behind = false;
+			export->place.n_like_it = 0;
+		}
 	}
 	if (export->slices.progress.over)
 		wt_job_end_stream(job);

@@ -56,8 +56,10 @@ static const char stats[] =
 /* A table that has no partitions is the only one.  Bounds that are no two times are null. */
 static const char partitions[] =
 	"SELECT c.relname AS name,"
-	" substring(b.bound FROM $$FROM \\('([^']+)'\\) TO$$)::timestamptz AS \"from\","
-	" substring(b.bound FROM $$TO \\('([^']+)'\\)$$)::timestamptz AS \"to\","
+	" substring(b.bound FROM $$FROM \\('(\\d{4,}-\\d\\d-\\d\\d[^']*)'\\) "
+	"TO$$)::timestamptz AS \"from\","
+	" substring(b.bound FROM $$TO \\('(\\d{4,}-\\d\\d-\\d\\d[^']*)'\\)$$)::timestamptz "
+	"AS \"to\","
 	" CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END AS rows_estimate,"
 	" pg_total_relation_size(c.oid) AS bytes"
 	" FROM pg_partition_tree(windtrap.log_table()) AS t JOIN pg_class AS c ON c.oid = "
