@@ -42,6 +42,9 @@
 /* Jobs at a time; beyond it requests wait in the listener. */
 #define MAX_JOBS 200
 
+/* A job that would rest for longer than this, µs, has been kept from it by a clock set back. */
+#define LONGEST_REST (10 * USECS_PER_SEC)
+
 static WtServing serving;
 static WaitEventSet *wait_events;
 
@@ -177,7 +180,9 @@ do_step(void)
 	WtViewerJob *previous = NULL;
 	WtViewerJob *job;
 
-	for (job = first_job; job && job->rests_until > now; previous = job, job = job->next)
+	for (job = first_job;
+		 job && job->rests_until > now && job->rests_until <= now + LONGEST_REST;
+		 previous = job, job = job->next)
 		if (next == 0 || job->rests_until < next)
 			next = job->rests_until;
 	if (!job)
