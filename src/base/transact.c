@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
@@ -27,6 +28,21 @@ volatile bool wt_transaction_in_progress = false;
 static TimeoutId watch_timeout = MAX_TIMEOUTS; /* not registered yet */
 static const WtWatch *watch;
 static volatile int looks_left;
+
+/*
+ * A trigger or a policy can catch a cancelled statement and go on for ever, which would take the
+ * process away from everybody, and from a shutdown.
+ */
+static void
+end_process(void)
+{
+	ProcDiePending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+const WtWatch wt_watch_that_ends = {
+	.looks_after_timeout = 4, .looks_after_stop = 4, .act = end_process};
 
 static void
 on_watch(void)

@@ -27,6 +27,12 @@ typedef struct WtWatch
 	void (*act)(void);
 } WtWatch;
 
+/*
+ * For transactions that run what a table's owner has made: where a cancel is caught, and it goes
+ * on for two seconds, the process ends, and another one is started.
+ */
+extern const WtWatch wt_watch_that_ends;
+
 /* How a transaction is to be run. */
 typedef struct WtTransaction
 {

@@ -331,6 +331,13 @@ wt_client_has_left(const WtRequest *request)
 }
 
 bool
+wt_client_may_still(const WtListener *listener, const WtRequest *request)
+{
+	return wt_auth_still_lets_in(listener->auth, ((const Request *) request)->token,
+								 request->route, wall_clock_us());
+}
+
+bool
 wt_answer_stream_leave(AnswerStream *s)
 {
 	Request *r = s->request;

@@ -64,4 +64,10 @@ extern void wt_answer_stream_abort(WtRequest *request);
  */
 extern bool wt_client_has_left(const WtRequest *request);
 
+/*
+ * Whether the client of such a request may still read what is stored: its token may have been
+ * revoked since, or have expired; or the door was open to it, and is no longer.
+ */
+extern bool wt_client_may_still(const WtListener *listener, const WtRequest *request);
+
 #endif

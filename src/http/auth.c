@@ -337,6 +337,7 @@ check_token(WtAuth *auth, const WtAuthQuestion *question, Token *token,
 	verdict->source = public->source;
 	verdict->may_read = public->read;
 	verdict->may_change = public->read && public->ingest;
+	verdict->token = public->id;
 }
 
 /*
@@ -520,6 +521,21 @@ wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
 	/* What everybody is told, a page that is listed may see. */
 	if (origin && page_may(auth, question, &verdict->client, NULL, origin))
 		verdict->origin = origin;
+}
+
+bool
+wt_auth_still_lets_in(const WtAuth *auth, int32_t token, WtRoute route, int64_t now_us)
+{
+	if (token == WT_NO_TOKEN)
+		return wt_auth_is_open(auth);
+	for (int i = 0; i < auth->n_tokens; i++)
+	{
+		const WtToken *public = &auth->tokens[i].public;
+
+		if (public->id == token)
+			return public->expires_us > now_us && is_in_scope(public, route);
+	}
+	return false;
 }
 
 /*

@@ -78,7 +78,11 @@ typedef struct WtVerdict
 	const char *source; /* to be stored; valid until the next wt_auth_set_… */
 	bool may_read;		/* details of how the collector is doing */
 	bool may_change;	/* what is stored, too, and not only read it */
+	int32_t token;		/* by which it passes; WT_NO_TOKEN: it needs none */
 } WtVerdict;
+
+/* No token's id. */
+#define WT_NO_TOKEN 0
 
 typedef struct WtAuth WtAuth;
 
@@ -115,6 +119,13 @@ extern bool wt_auth_is_open(const WtAuth *auth);
 /* Decides. */
 extern void wt_auth_check(WtAuth *auth, const WtAuthQuestion *question,
 						  WtVerdict *verdict);
+
+/*
+ * Whether a client that has been let in by this token, or by none, would still be, on a route by
+ * which is read or changed what is stored: an answer may last longer than what it was begun with.
+ */
+extern bool wt_auth_still_lets_in(const WtAuth *auth, int32_t token, WtRoute route,
+								  int64_t now_us);
 
 /*
  * A token that has been used since this was last noted, a minute ago or longer: sets *id

@@ -166,6 +166,7 @@ ask_auth(WtListener *listener, Request *r, const WtMatch *match, WtVerdict *verd
 
 	wt_auth_check(listener->auth, &question, verdict);
 	r->origin = verdict->origin;
+	r->token = verdict->token;
 	r->public.may_change = verdict->may_change;
 	r->public.ip = NULL;
 	if (verdict->client.has_address)

@@ -140,6 +140,7 @@ struct Request
 	int column;
 	char ip[INET6_ADDRSTRLEN];
 	char source[WT_MAX_SOURCE + 1];
+	int32_t token;		/* by which it has been let in; WT_NO_TOKEN: by none */
 	const char *origin; /* a page of this origin may see the answer; NULL: no page may */
 	int64_t begun_us;	/* by the monotonic clock */
 	int64_t begun; /* the same as the phases have it, ms; of a stream's current event */

@@ -139,22 +139,28 @@ static const char statement[] =
  * Rows
  */
 
-/* Whether a version of a row, which is visible, is the work of an UPDATE. */
+/*
+ * Whether a version of a row, which is visible, is the work of an UPDATE.  Both can be made up by
+ * what the table's owner has written, a policy of it say.
+ */
 static bool
 is_updated(Oid relation, ItemPointer tid)
 {
-	/* The statement that reads the row has it locked. */
-	Relation rel = table_open(relation, NoLock);
+	Relation rel = table_open(relation, AccessShareLock);
 	HeapTupleData tuple = {.t_self = *tid};
 	Buffer buffer;
 	bool result = false;
 
-	if (heap_fetch(rel, SnapshotAny, &tuple, &buffer, false))
+	/* A block of no number would be added. */
+	if (rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->rd_rel->relam == HEAP_TABLE_AM_OID && ItemPointerIsValid(tid) &&
+		ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
+		heap_fetch(rel, SnapshotAny, &tuple, &buffer, false))
 	{
 		result = (tuple.t_data->t_infomask & HEAP_UPDATED) != 0;
 		ReleaseBuffer(buffer);
 	}
-	table_close(rel, NoLock);
+	table_close(rel, AccessShareLock);
 	return result;
 }
 
@@ -403,12 +409,21 @@ void
 wt_tail_look(WtTail *tail, int max_rows, WtTailLook *result)
 {
 	WtCursor to = {.margin = FIRST_MARGIN};
+	WtCursor earlier;
 	const WtCursor *from = tail->has_cursor ? &tail->cursor : NULL;
 	Look look = {.from = from, .to = &to};
 	const char *table;
 
 	memset(result, 0, sizeof(*result));
 	to.time = GetCurrentTimestamp();
+	/* By a clock that has been set back since, events are older than the cursor. */
+	if (from && from->time > to.time)
+	{
+		earlier = *from;
+		earlier.time = to.time;
+		earlier.floor = Min(from->floor, to.time - MAX_WINDOW);
+		from = look.from = &earlier;
+	}
 	to.floor = Max(wt_in_flight_since(to.time, from ? from->floor : DT_NOEND),
 				   to.time - MAX_WINDOW);
 	PushActiveSnapshot(GetLatestSnapshot());

@@ -32,7 +32,6 @@
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lwlock.h"
 #include "utils/acl.h"
@@ -122,21 +121,6 @@ forget_target_anyway(Datum arg, int cache, uint32 hash)
 {
 	target.valid = false;
 }
-
-/*
- * A trigger can catch a cancelled statement and go on for ever, which would take the worker
- * away from everybody, and from a shutdown: so the worker ends, and another one is started.
- */
-static void
-end_worker(void)
-{
-	ProcDiePending = true;
-	InterruptPending = true;
-	SetLatch(MyLatch);
-}
-
-static const WtWatch watch = {
-	.looks_after_timeout = 4, .looks_after_stop = 4, .act = end_worker};
 
 /* Things that last as long as the process. */
 static void
@@ -495,7 +479,7 @@ attempt(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 							   .lock_timeout = LOCK_TIMEOUT,
 							   /* Who waits for a key must see what has become of it. */
 							   .read_committed = have_keys(rows, n_rows),
-							   .watch = &watch};
+							   .watch = &wt_watch_that_ends};
 	Attempt a = {rows, n_rows, callbacks, halves, error, 0};
 	ErrorData *e;
 

@@ -248,7 +248,8 @@ wt_viewer_run(WtViewerJob *job, void (*what)(WtViewerJob *job), WtRights rights,
 	const WtTransaction how = {.activity = job->call->activity,
 							   .timeout = timeout,
 							   .lock_timeout = "1s",
-							   .read_committed = true};
+							   .read_committed = true,
+							   .watch = &wt_watch_that_ends};
 	const char *restoring = wt_restore_in_progress(false);
 	ErrorData *error;
 	size_t written = job->out.length;

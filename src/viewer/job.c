@@ -123,6 +123,11 @@ wt_job_step(WtViewerJob *job)
 	job->rests_until = 0;
 	if (wt_client_has_left(job->request))
 		forget(job);
+	else if (!wt_client_may_still(job->listener, job->request))
+		wt_job_fail(job, 401,
+					"this may not be read any more: the token has been revoked or has "
+					"expired, or one is needed now",
+					0);
 	for (int i = 0; is_first && !job->done && i < job->n_parameters; i++)
 		if (!is_text(job->parameters[i].name) || !is_text(job->parameters[i].value))
 			wt_job_fail(job, 400, "the query string is not UTF-8, or has a NUL", 0);
@@ -230,6 +235,8 @@ reason_of(int status)
 		case 400:
 		case 404:
 			return WT_REASON_NONE;
+		case 401:
+			return WT_REASON_TOKEN;
 		case 413:
 			return WT_REASON_BODY_TOO_LARGE;
 		default:

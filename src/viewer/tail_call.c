@@ -156,7 +156,7 @@ wt_step_tail(WtViewerJob *job)
 		job->rests_until +=
 			Min((GetCurrentTimestamp() - now) * REST_FACTOR, LONGEST_REST);
 	}
-	if (tail->found || now - tail->told >= LIFE_INTERVAL)
+	if (tail->found || now - tail->told >= LIFE_INTERVAL || now < tail->told)
 		tell_cursor(job);
 	if (job->out.length > 0 && !wt_job_send(job))
 		return;

@@ -56,6 +56,9 @@
 /* Jobs at a time; beyond it requests wait in the listener. */
 #define MAX_JOBS 200
 
+/* A job that would rest for longer than this, µs, has been kept from it by a clock set back. */
+#define LONGEST_REST (10 * USECS_PER_SEC)
+
 static WtServing serving;
 static WaitEventSet *wait_events;
 
@@ -205,7 +208,7 @@ do_step(void)
 
 	for (WtViewerJob *job = first_job; job; previous = job, job = job->next)
 	{
-		if (job->rests_until > now)
+		if (job->rests_until > now && job->rests_until <= now + LONGEST_REST)
 		{
 			if (next == 0 || job->rests_until < next)
 				next = job->rests_until;

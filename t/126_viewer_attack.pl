@@ -1,0 +1,170 @@
+# The viewer under attack: by whoever's token has been taken away, by the log table's owner, by what
+# kills processes, by crowds; meanwhile events are taken, and nothing that was acknowledged is lost.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use JSON::PP ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use WindTrap;
+use Viewer;
+
+my $node = viewer_node('attack', conf => "windtrap.viewer_timeout = '2s'\nwindtrap.viewers = 2\nmax_connections = 50\n");
+my $collector = wt_port($node);
+my $port = viewer_port($node);
+
+sub query { return $node->safe_psql('postgres', $_[0]); }
+
+# A stream by a token, whose head and first line have come.
+sub stream_by
+{
+	my ($token, $path, %parameters) = @_;
+	return open_stream($port, $path, %parameters, token => $token);
+}
+
+# The last line that comes before the answer is over; undef: it is not, in so many seconds.
+sub last_line
+{
+	my ($stream, $seconds) = @_;
+	my $until = time + $seconds;
+	my $last;
+
+	while (time < $until)
+	{
+		my $text = $stream->text($until - time);
+		return $last if !defined $text && ($stream->over || $stream->{connection}{closed});
+		$last = $text if defined $text;
+	}
+	return;
+}
+
+# Waits for an event.
+sub shows
+{
+	my ($stream, $message, $seconds) = @_;
+	my $until = time + ($seconds // 10);
+
+	while (time < $until)
+	{
+		my $line = $stream->line($until - time) // return 0;
+		diag(JSON::PP->new->encode($line)) if $line->{error};
+		return 1 if $line->{event} && $line->{event}{message} eq $message;
+	}
+	return 0;
+}
+
+sub say_event { return post_json($collector, { app => 'attack', message => $_[0] }, headers => { 'X-API-Key' => $_[1] // '' })->{status}; }
+
+# Whose token is taken away while he follows.
+{
+	my $open = open_stream($port, 'tail');
+	ok($open->line->{cursor}, 'who needs no token follows');
+	my $ingest = query("SELECT windtrap.create_token('sender', 'ingest')");
+	like(last_line($open, 8) // '', qr/"error".*needed now/, '… until one is needed');
+	is(api($port, 'tail')->{status}, 401, '… and then not again');
+
+	my $read = query("SELECT windtrap.create_token('reader', 'read')");
+	my $brief = query("SELECT windtrap.create_token('brief', 'read', expires => now() + interval '4 seconds')");
+	my $tail = stream_by($read, 'tail');
+	my $expiring = stream_by($brief, 'tail');
+	ok($tail->line->{cursor} && $expiring->line->{cursor}, 'two follow with tokens');
+	is(say_event('for both', $ingest), 200, 'an event is sent');
+	ok(shows($tail, 'for both') && shows($expiring, 'for both'), '… which both see');
+	like(last_line($expiring, 10) // '', qr/"error".*expired/, 'when its token expires the answer ends');
+	query("SELECT windtrap.create_token('other', 'read'), windtrap.revoke_token('brief')");
+	is(say_event('for one', $ingest), 200, 'an event is sent');
+	ok(shows($tail, 'for one'), 'a change of another token disturbs nobody');
+	query("SELECT windtrap.revoke_token('reader')");
+	is(say_event('for none', $ingest), 200, 'an event is sent after the token has been revoked');
+	my $said = last_line($tail, 8) // '';
+	like($said, qr/"error".*revoked/, 'when its token is revoked the answer ends');
+	unlike($tail->{body}, qr/for none/, '… without what came after it');
+
+	query("INSERT INTO log SELECT now() - i * interval '1 ms', jsonb_build_object('json', jsonb_build_object('filling', repeat('x', 500)))"
+		. ' FROM generate_series(1, 60000) i');
+	my $other = query("SELECT windtrap.create_token('exporter', 'read')");
+	my $export = stream_by($other, 'export');
+	ok($export->text, 'an export begins');
+	query("SELECT windtrap.revoke_token('exporter')");
+	my $until = time + 20;
+	my $rows = 0;
+	while (time < $until && !$export->over && !$export->{connection}{closed}) { $rows++ if defined $export->text(1); }
+	ok(!$export->over && $rows < 60_000, "and is cut off when its token is revoked ($rows rows)");
+	query('DROP EXTENSION windtrap CASCADE; CREATE EXTENSION windtrap');
+	ok(wait_for(sub { api($port, 'session')->{status} == 200 }), 'a new extension has no tokens');
+	is(say_event('after it'), 200, '… and takes events');
+}
+
+# What the log's owner writes runs as he, and does not keep the viewer.
+{
+	query('CREATE ROLE owner NOSUPERUSER; GRANT CREATE ON SCHEMA public TO owner; ALTER TABLE log OWNER TO owner');
+	query(q{DO $$ DECLARE r record; BEGIN FOR r IN SELECT inhrelid::regclass AS name FROM pg_inherits WHERE inhparent = 'log'::regclass
+		LOOP EXECUTE format('ALTER TABLE %s OWNER TO owner', r.name); END LOOP; END $$});
+	query(q{CREATE TABLE others (x int); INSERT INTO others VALUES (1)});
+	my $before = query(q{SELECT pg_relation_size('others')});
+	query(<<'SQL');
+SET ROLE owner;
+ALTER TABLE log ENABLE ROW LEVEL SECURITY;
+ALTER TABLE log FORCE ROW LEVEL SECURITY;
+CREATE FUNCTION public.probe() RETURNS bool LANGUAGE sql AS $$ SELECT true $$;
+CREATE POLICY reading ON log FOR SELECT USING (public.probe());
+CREATE POLICY sending ON log FOR INSERT WITH CHECK (true);
+SQL
+	my $tail = open_stream($port, 'tail');
+	ok($tail->line->{cursor}, 'somebody follows a table with a policy');
+	# What is new to a look is what it asks the row's header for.
+	query(q{CREATE OR REPLACE FUNCTION public.probe() RETURNS bool LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM windtrap.tail_row(xmin, 'public.others'::regclass, '(4294967295,1)', '-infinity') FROM pg_proc WHERE proname = 'probe';
+	PERFORM windtrap.tail_row(xmin, 'windtrap.events'::regclass, '(0,1)', '-infinity') FROM pg_proc WHERE proname = 'probe';
+	RETURN true;
+END $$});
+	is(say_event('looked at'), 200, 'an event is sent');
+	ok(shows($tail, 'looked at'), '… and shown');
+	is(query(q{SELECT pg_relation_size('others')}), $before, 'a table that is not his does not grow by it');
+	$tail->close;
+
+	query(<<'SQL');
+CREATE OR REPLACE FUNCTION public.probe() RETURNS bool LANGUAGE plpgsql AS $$
+BEGIN
+	LOOP
+		BEGIN
+			PERFORM pg_sleep(3600);
+		EXCEPTION WHEN query_canceled THEN NULL;
+		END;
+	END LOOP;
+END $$;
+SQL
+	my $mark = log_mark($node);
+	my @pids = viewer_pids($node);
+	my $took = elapsed(sub { api($port, 'search') });
+	cmp_ok($took, '<', 12, 'a policy that catches what cancels it does not keep a client for ever');
+	ok(wait_for(sub { join(' ', viewer_pids($node)) ne join(' ', @pids) }, 15), '… the process ends');
+	my $answered = elapsed(sub { is(say_event('meanwhile'), 200, 'events are taken meanwhile') });
+	cmp_ok($answered, '<', 1, '… at once');
+	query('CREATE OR REPLACE FUNCTION public.probe() RETURNS bool LANGUAGE sql AS $$ SELECT true $$');
+	ok(wait_for(sub { api($port, 'search', n => 1)->{status} == 200 }, 20), '… and another one is started');
+	unlike(log_since($node, $mark), qr/terminated by signal|PANIC|TRAP/, '… without the others being ended');
+}
+
+# Stopped while a hundred follow.
+{
+	my @tails = map { open_stream($port, 'tail') } 1 .. 100;
+	is(scalar(grep { my $head = $_->head; $head && $head->{status} == 200 } @tails), 100, 'a hundred follow');
+	my $took = elapsed(sub { $node->stop('fast') });
+	cmp_ok($took, '<', 6, 'the server is stopped meanwhile');
+	$_->close foreach @tails;
+	$node->start;
+	ok(ready($port), 'and is there again');
+}
+
+unlike(log_since($node), qr/terminated by signal|PANIC|TRAP|libmicrohttpd failed/, 'nothing has crashed');
+$node->stop;
+done_testing();
