@@ -5,13 +5,12 @@ import { ApiError, aborted, get } from './api.js';
 import { known as seen } from './columns.js';
 import { button, el, icon, shown } from './dom.js';
 import { percent, sentence } from './format.js';
-import { COLUMNS, quote, wordAt } from './query.js';
+import { COLUMNS, SEVERITIES, quote, wordAt } from './query.js';
 import { run } from './search.js';
 import { listen, state } from './state.js';
 import { bounds, iso } from './time.js';
 
 const HISTORY = 'windtrap.history';
-const SEVERITIES = ['trace', 'debug', 'info', 'warning', 'error', 'fatal'];
 
 let known = [];
 try {
