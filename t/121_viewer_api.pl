@@ -35,6 +35,11 @@ sub of { my ($kind, @lines) = @_; return map { exists $_->{$kind} ? $_->{$kind} 
 my @pids = viewer_pids($node);
 is(scalar @pids, 2, 'two processes show what there is');
 my $mark = log_mark($node);
+foreach my $pid (@pids)
+{
+	is((split ' ', slurp_file("/proc/$pid/stat") =~ s/.*\)//sr)[16], 10, 'and let those who store events go first');
+	like(slurp_file("/proc/$pid/autogroup"), qr/ nice 10$/, 'also where Linux shares out time between sessions') if -e "/proc/$pid/autogroup" && slurp_file("/proc/$pid/autogroup") ne '';
+}
 
 #
 # Events of one instant, among others
@@ -420,7 +425,7 @@ foreach my $q (@hostile)
 		  if $answer->{status} != 400 || ($sentence // '') ne ($told->{error} // '') || ($position // 0) != ($told->{position} // 0);
 	}
 }
-is_deeply(\%wrong, {}, 'each is refused as SQL refuses it, or finds what SQL finds');
+is_deeply(\%wrong, {}, 'each is refused as SQL refuses it, or finds what SQL finds') or diag explain \%wrong;
 
 # Parameters, as they are sent: t/attacks/viewer.txt has them, with the codes that they get.
 my %refused;
@@ -443,7 +448,7 @@ foreach my $attack (attacks('viewer.txt', 3))
 	}
 	$c->close;
 }
-is_deeply(\%refused, {}, 'each bad parameter is refused with a sentence');
+is_deeply(\%refused, {}, 'each bad parameter is refused with a sentence') or diag explain \%refused;
 
 is(http($port, 'POST', '/log', body => '{}', headers => { 'Content-Type' => 'application/json' })->{status}, 404, 'the viewer takes no events');
 is(http($collector, 'GET', '/api/search')->{status}, 404, 'the collector shows none');

@@ -91,10 +91,13 @@ const expected = (value, level = 1, all = []) => {
 };
 const differences = (tree, text) => {
 	const [is, shall] = [drawn(tree), expected(parse(text))];
+	// Where there is more to come: what there is before it.
 	const rest = $("button.link", tree);
 	if (rest) {
-		if (!rest.textContent.endsWith(` of ${(shall.length - is.length).toLocaleString("en")}`)) return [`${rest.textContent} after ${is.length} of ${shall.length}`];
-		shall.length = is.length;
+		const at = [...tree.children].indexOf(rest.parentNode);
+		const after = is.length - at;
+		if (!rest.textContent.endsWith(` of ${(shall.length - after - at).toLocaleString("en")}`)) return [`${rest.textContent} after ${at} of ${shall.length}`];
+		is.length = shall.length = at;
 	}
 	if (is.length !== shall.length) return [`${is.length} rows for ${shall.length}`];
 	const same = (a, b, i) => a === b || (i === 1 && a?.endsWith("…") && b.length > 300 && b.startsWith(a.slice(0, -1)));
@@ -188,7 +191,7 @@ for my $name ('__proto__', '<script>')
 {
 	$browser->press([qw(Control a)], $name);
 	$viewer->comes("the fields have $name", $helpers . <<'JS', [$name]);
-const button = $$("#fields section button.field").find((each) => raw(each).includes(arguments[0]));
+const button = $$("#fields section").find((each) => each.dataset.field.replace(/^"/, "").startsWith(arguments[0]))?.querySelector("button.field");
 if (button?.ariaExpanded === "false") button.click();
 return button?.closest("section").querySelector(".value-line");
 JS

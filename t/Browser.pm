@@ -88,7 +88,7 @@ sub start
 	my $self = bless {
 		pid  => $pid,
 		out  => $out,
-		http => HTTP::Tiny->new(timeout => 60, proxy => undef) }, $class;
+		http => HTTP::Tiny->new(timeout => 150, proxy => undef) }, $class;
 	while (<$out>)
 	{
 		$self->{port} = $1, last if /started successfully on port (\d+)/;
@@ -96,6 +96,7 @@ sub start
 	die 'chromedriver has not started' if !$self->{port};
 	my $session = $self->command('POST', '/session', {
 		capabilities => { alwaysMatch => {
+			timeouts             => { script => 120_000 },
 			'goog:chromeOptions' => {
 				binary => $chromium,
 				args   => [ @quiet, "--user-data-dir=$home/profile", @options ] },
@@ -243,7 +244,8 @@ sub new_window
 sub show_window
 {
 	my ($self, $window) = @_;
-	return $self->command('POST', "$self->{session}/window", { handle => $window });
+	$self->command('POST', "$self->{session}/window", { handle => $window });
+	return $self->devtools('Page.bringToFront');    # what is hidden is not drawn
 }
 
 # Closes the window, and goes back to another.

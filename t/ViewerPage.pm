@@ -94,7 +94,9 @@ sub searched
 {
 	my ($self, $seconds) = @_;
 	return $self->until(<<'JS', [], $seconds // 20);
-return grid && grid.ariaBusy === "false" && (visible($("#welcome")) || (!$(".plot.stale") && $("#status [role=status]").textContent && !$("#status").classList.contains("running")));
+if (document.body.dataset.view === "overview") return $("#overview")?.children.length > 0;
+return grid && grid.ariaBusy === "false" && (visible($("#welcome")) || $("#query").getAttribute("aria-invalid") === "true" ||
+	(!$(".plot.stale") && $("#status [role=status]").textContent && !$("#status").classList.contains("running")));
 JS
 }
 

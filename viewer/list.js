@@ -161,6 +161,8 @@ async function load(wanted) {
 			changed();
 			tell();
 			select(state.get().event, view.y === 0);
+			// Who came to the end while it was loading has nowhere left to scroll to.
+			if (!failure) requestAnimationFrame(scrolled);
 		}
 	}
 }

@@ -87,7 +87,7 @@ wt_job_begin(WtListener *listener, WtRequest *request, const WtCall *call)
 	job->context = context;
 	job->step_context =
 		AllocSetContextCreate(context, "windtrap viewer step", ALLOCSET_DEFAULT_SIZES);
-	job->now = GetCurrentTimestamp();
+	job->now = job->waits_since = GetCurrentTimestamp();
 	read_parameters(job);
 	MemoryContextSwitchTo(before);
 	return job;

@@ -28,7 +28,7 @@ typedef struct WtParameter
 
 typedef struct WtViewerJob
 {
-	struct WtViewerJob *next; /* in the order in which they have their steps */
+	struct WtViewerJob *next; /* in the order of their last steps */
 	WtListener *listener;
 	WtRequest *request;
 	const WtCall *call;
@@ -50,6 +50,8 @@ typedef struct WtViewerJob
 	bool
 		no_error_line; /* where its stream fails it is cut off: a line would not be read */
 	TimestampTz rests_until; /* nothing to do before; 0: there is */
+	TimestampTz waits_since; /* for its next step */
+	int64 spent;			 /* by its steps since it rested, µs */
 	bool done;				 /* answered: request is not ours any more */
 } WtViewerJob;
 

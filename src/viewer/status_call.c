@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 #include "http/request.h"
@@ -78,6 +79,8 @@ set_status(WtViewerJob *job)
 	const char *update;
 
 	wt_viewer_reads_parameters(true);
+	/* jsonb's input does not ask for it. */
+	(void) pg_verifymbstr(job->request->body, (int) job->request->body_length, false);
 	run(shape, 1, body_type, &body, true);
 	if (!DatumGetBool(column(0, 1)) || !DatumGetBool(column(0, 4)))
 		ereport(ERROR,
