@@ -3,28 +3,28 @@
 
 import { el, button, shown } from './dom.js';
 import { textOf } from './json.js';
+import { COLUMNS, quoted } from './query.js';
 import { state } from './state.js';
 
-const COLUMNS = new Set(['severity', 'app', 'host', 'message', 'source', 'id', 'ip', 'status']);
 const WIDTHS = new Map([['severity', 76], ['app', 112], ['host', 140], ['id', 280], ['ip', 128], ['status', 64], ['message', 320]]);
 const KEY = 'windtrap.widths';
 
 // Names of fields that were seen, for completion; fields.js fills it.
 export const known = new Set();
 
-const quoted = (name) => (/^[\p{L}_][\p{L}\p{N}_-]*$/u.test(name) ? name : '"' + name.replace(/[\\"]/g, '\\$&') + '"');
+const part = (name) => (/^[\p{L}_][\p{L}\p{N}_-]*$/u.test(name) ? name : quoted(name));
 
 // The name by which searches know what stands at a path (a list of names) of the event ('json')
 // or of what is around it ('envelope'); null where they know none: in arrays, too deep.
 export function nameOf(path, root = 'json') {
 	if (!path.length || path.length > 15 || path.some((name) => typeof name !== 'string')) return null;
-	if (root === 'json' && path.length === 1 && COLUMNS.has(path[0])) return '"' + path[0] + '"';
-	return (root === 'json' ? '' : '@') + path.map(quoted).join('.');
+	if (root === 'json' && path.length === 1 && COLUMNS.includes(path[0])) return quoted(path[0]);
+	return (root === 'json' ? '' : '@') + path.map(part).join('.');
 }
 
 // The reverse: { column } or { root, path }.
 function readName(name) {
-	if (COLUMNS.has(name)) return { column: name };
+	if (COLUMNS.includes(name)) return { column: name };
 	const path = [];
 	for (const [, inQuotes, bare] of name.replace(/^@/, '').matchAll(/"((?:[^"\\]|\\.)*)"|([^".]+)/gs))
 		path.push(bare ?? inQuotes.replace(/\\(["\\])/g, '$1'));
@@ -47,7 +47,7 @@ export function valueOf(event, name) {
 
 // The columns that searches are asked for: those that stand in no other member of an event, and
 // whose names are plain. What is not asked for is found in `data`.
-export const asked = () => state.get().cols.filter((name) => !COLUMNS.has(name) && /^@?[\p{L}_][\p{L}\p{N}_-]*(\.[\p{L}_][\p{L}\p{N}_-]*){0,14}$/u.test(name)).join(',');
+export const asked = () => state.get().cols.filter((name) => !COLUMNS.includes(name) && /^@?[\p{L}_][\p{L}\p{N}_-]*(\.[\p{L}_][\p{L}\p{N}_-]*){0,14}$/u.test(name)).join(',');
 
 export const has = (name) => state.get().cols.includes(name);
 

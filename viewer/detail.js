@@ -2,7 +2,7 @@
 // time, its text as it is; and what can be done with it.
 
 import { aborted, lines, post } from './api.js';
-import { $, announce, button, el, icon, shown } from './dom.js';
+import { $, announce, button, copyBy, el, icon, shown } from './dom.js';
 import { compare, keyOf, ofKey, spanOf, whole } from './event.js';
 import { bytes } from './format.js';
 import { key } from './keyboard.js';
@@ -10,8 +10,8 @@ import { find, position, refresh, step } from './list.js';
 import { condition } from './query.js';
 import { session } from './session.js';
 import { emit, state } from './state.js';
-import { format } from './time.js';
-import { copyBy, longText, tree } from './tree.js';
+import { format, iso } from './time.js';
+import { longText, tree } from './tree.js';
 
 const NEIGHBOURS = 10; // before, and after
 const RAW = 200000; // characters of the text that are shown at first
@@ -189,8 +189,8 @@ async function page(params, signal) {
 }
 
 async function older({ time, id }, q, signal) {
-	const since = new Date(Date.parse(time) - 864e5).toISOString();
-	const until = new Date(Date.parse(time) + 1).toISOString();
+	const since = iso(Date.parse(time) - 864e5);
+	const until = iso(Date.parse(time) + 1);
 	return (await page({ q, since, until, before_time: time, before_id: id, n: NEIGHBOURS }, signal)).found;
 }
 
@@ -199,7 +199,7 @@ async function older({ time, id }, q, signal) {
 async function newer(event, q, signal) {
 	let best = [];
 	for (let span = 1000, shrink = false; span >= 1 && span < 864e5; span = shrink ? span / 10 : span * 20) {
-		const until = new Date(Date.parse(event.time) + 1 + span).toISOString();
+		const until = iso(Date.parse(event.time) + 1 + span);
 		const { found, complete } = await page({ q, since: event.time, until, n: 200 }, signal);
 		best = found.filter((other) => compare(other, event) < 0).slice(-NEIGHBOURS);
 		if (!complete) {

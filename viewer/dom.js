@@ -103,7 +103,7 @@ export function announce(text) {
 
 // Puts text into the clipboard; where the browser has none (http on another
 // host than this one) by a selection. Tells whether it could.
-export async function copy(text) {
+async function copy(text) {
 	try {
 		await navigator.clipboard.writeText(text);
 		return true;
@@ -115,4 +115,23 @@ export async function copy(text) {
 		area.remove();
 		return done;
 	}
+}
+
+// Copies a text by a button, which shows for a while whether it could.
+export async function copyBy(pressed, text) {
+	const done = await copy(text);
+	const [before, sign] = [pressed.querySelector('.icon'), icon(done ? 'check' : 'warning')];
+	announce(done ? 'Copied' : 'It could not be copied');
+	before.replaceWith(sign);
+	setTimeout(() => sign.replaceWith(before), 1500);
+}
+
+// Opens a dialog, with a button that closes it; a click beside it does too. It is gone when closed.
+export function dialog(title, classes, ...content) {
+	const box = el('dialog', { class: classes, 'aria-labelledby': 'dialog-title', on: { close: () => box.remove(), click: ({ target }) => target === box && box.close() } },
+		el('header', null, el('h2', { id: 'dialog-title' }, title), button('Close', { icon: 'close', class: 'plain', on: { click: () => box.close() } })),
+		el('div', { class: 'body' }, content));
+	document.body.append(box);
+	box.showModal();
+	return box;
 }

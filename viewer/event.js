@@ -1,6 +1,7 @@
 // What tells one event from another, and how to get all of it.
 
 import { lines } from './api.js';
+import { iso } from './time.js';
 
 // An event's place in the address: time~id; without an id, time~.
 export const keyOf = ({ time, id }) => time + '~' + (id ?? '');
@@ -26,6 +27,6 @@ export async function whole({ time, id }, signal) {
 
 // The span from one time to another in whole milliseconds, as the address has it; the end is in it.
 export const spanOf = (since, until) => ({
-	from: new Date(Date.parse(since)).toISOString(),
-	to: new Date(Date.parse(until) + 1).toISOString(),
+	from: iso(Date.parse(since)),
+	to: iso(Date.parse(until) + 1),
 });

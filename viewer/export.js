@@ -5,28 +5,17 @@
 // host). Elsewhere it is collected in a Blob, which browsers keep on disk when it is large.
 
 import { aborted, get, request, token, url } from './api.js';
-import { button, el } from './dom.js';
+import { button, copyBy, dialog, el } from './dom.js';
 import { bytes } from './format.js';
 import { current } from './search.js';
 import { state } from './state.js';
-import { copyBy } from './tree.js';
 
 const PIECE = 8 * 2 ** 20;
-
-// A dialog; gives it open. It is gone when closed.
-function dialog(title, ...content) {
-	const box = el('dialog', { 'aria-labelledby': 'dialog-title', on: { close: () => box.remove(), click: ({ target }) => target === box && box.close() } },
-		el('header', null, el('h2', { id: 'dialog-title' }, title), button('Close', { icon: 'close', class: 'plain', on: { click: () => box.close() } })),
-		el('div', { class: 'body' }, content));
-	document.body.append(box);
-	box.showModal();
-	return box;
-}
 
 async function sql() {
 	const pre = el('pre', { class: 'sql', tabindex: 0 }, 'Loading …');
 	const copier = button('Copy', { text: 'Copy', icon: 'copy', class: 'primary', disabled: true, on: { click: () => copyBy(copier, pre.textContent) } });
-	dialog('The SQL of what is shown', el('p', { class: 'muted' }, 'For psql, Grafana, or any client of PostgreSQL.'), pre, copier);
+	dialog('The SQL of what is shown', null, el('p', { class: 'muted' }, 'For psql, Grafana, or any client of PostgreSQL.'), pre, copier);
 	try {
 		pre.textContent = (await get('sql', current.params)).statement;
 		copier.disabled = false;
@@ -66,7 +55,7 @@ function exporter() {
 	choice('csv', 'CSV: time, severity, app, host, message, status, data'),
 	choice('shown', 'CSV of the columns shown: ' + ['time', 'severity', ...cols].join(', ')),
 	el('div', { class: 'line' }, go, said));
-	dialog('Export', form).addEventListener('close', () => stopping.abort());
+	dialog('Export', null, form).addEventListener('close', () => stopping.abort());
 }
 
 const nameOf = (format) => `events-${current.until.slice(0, 19).replace(/:/g, '')}.${format}`;

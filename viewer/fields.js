@@ -87,7 +87,7 @@ export function mount(container) {
 		const [is, not] = [false, true].map((exclude) => hasFilter(name, text, exclude));
 		return el('div', { class: 'value-line' },
 			el('button', { type: 'button', class: 'of' + (is ? ' is' : not ? ' not' : ''), title: 'Only these; with Alt: not these', 'aria-pressed': String(is), dataset: name === 'severity' ? { sev: text || 'none' } : {}, style: { '--share': share * 100 + '%' }, on: { click: ({ altKey }) => addFilter(name, text, altKey) } },
-				what, el('span', { class: 'share', title: percent(share) }, compact(count))),
+				what, el('span', { class: 'share', title: percent(share || 1e-9) }, compact(count))),
 			button('Not these', { icon: 'minus', class: 'plain small', 'aria-label': `Not these: ${(text ?? 'none').slice(0, 200)}`, 'aria-pressed': String(not), on: { click: () => addFilter(name, text, true) } }));
 	}
 

@@ -1,6 +1,6 @@
 // What ? shows: the keys, and the language of queries.
 
-import { button, el } from './dom.js';
+import { dialog, el } from './dom.js';
 import { all } from './keyboard.js';
 
 const LANGUAGE = [
@@ -20,14 +20,11 @@ const LANGUAGE = [
 ];
 const NAMES = { ' ': 'Space', Escape: 'Esc', ArrowUp: '↑', ArrowDown: '↓', ArrowLeft: '←', ArrowRight: '→' };
 
-let dialog = null;
-
 function rows(pairs, tag) {
 	return el('table', null, pairs.map(([what, text]) => el('tr', null, el('td', null, [what].flat().map((one) => el(tag, null, one))), el('td', null, text))));
 }
 
 export function show() {
-	dialog?.remove();
 	const groups = new Map();
 	for (const { name, what, group } of all()) {
 		if (!groups.has(group)) groups.set(group, []);
@@ -35,13 +32,8 @@ export function show() {
 		if (same) same[0].push(NAMES[name] || name);
 		else groups.get(group).push([[NAMES[name] || name], what]);
 	}
-	const close = button('Close', { icon: 'close', class: 'plain', on: { click: () => dialog.close() } });
-	dialog = el('dialog', { class: 'help', 'aria-labelledby': 'help-title', on: { close: () => dialog.remove(), click: (event) => event.target === dialog && dialog.close() } },
-		el('header', null, el('h2', { id: 'help-title' }, 'Keys and queries'), close),
-		el('div', { class: 'body' },
-			el('div', null, [...groups].map(([group, keys]) => [el('h3', null, group), rows(keys, 'kbd')]),
-				el('h3', null, 'Histogram'), rows([[['←', '→'], 'bar to bar; with Shift several'], ['Enter', 'that time only'], ['drag', 'that time only']], 'kbd')),
-			el('div', null, el('h3', null, 'Queries'), rows(LANGUAGE, 'code'))));
-	document.body.append(dialog);
-	dialog.showModal();
+	dialog('Keys and queries', 'help',
+		el('div', null, [...groups].map(([group, keys]) => [el('h3', null, group), rows(keys, 'kbd')]),
+			el('h3', null, 'Histogram'), rows([[['←', '→'], 'bar to bar; with Shift several'], ['Enter', 'that time only'], ['drag', 'that time only']], 'kbd')),
+		el('div', null, el('h3', null, 'Queries'), rows(LANGUAGE, 'code')));
 }

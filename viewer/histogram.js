@@ -5,13 +5,12 @@
 import { aborted, lines } from './api.js';
 import { announce, button, el, shown, svg } from './dom.js';
 import { compact, number } from './format.js';
-import { addFilter, hasFilter } from './query.js';
+import { OTHERS, SEVERITIES, addFilter, hasFilter } from './query.js';
 import * as search from './search.js';
 import { emit, listen, state } from './state.js';
-import { bounds, dayShift, format, iso, now } from './time.js';
+import { bounds, shift, format, iso, now } from './time.js';
 
-const SEVERITIES = ['fatal', 'error', 'warning', 'info', 'debug', 'trace', null];
-const OTHERS = '(others)';
+const WORST_FIRST = [...SEVERITIES.toReversed(), null];
 const COLOURS = 9;
 const HEIGHT = 104;
 const LEFT = 44;
@@ -124,7 +123,7 @@ export function mount(container) {
 	// [{value, label, class}] from the bottom up; what is beyond the colours is one.
 	function series() {
 		if (data.by === 'severity')
-			return [...SEVERITIES, ...[...data.totals.keys()].filter((value) => !SEVERITIES.includes(value))]
+			return [...WORST_FIRST, ...[...data.totals.keys()].filter((value) => !WORST_FIRST.includes(value))]
 				.filter((value) => data.totals.has(value)).map((value) => ({ values: [value], value, sev: value ?? 'none' }));
 		const sorted = [...data.totals].sort((a, b) => (a[0] === OTHERS) - (b[0] === OTHERS) || b[1] - a[1]).map(([value]) => value);
 		const own = sorted.filter((value) => value !== OTHERS).slice(0, COLOURS);
@@ -185,7 +184,7 @@ export function mount(container) {
 		const step = stepOf(data.length, Math.max(2, inner() / 96));
 		const found = [];
 		const style = step < 1e3 ? 'milli' : step < 6e4 ? 'second' : step < 864e5 ? 'minute' : 'day';
-		for (let at = Math.ceil((data.since + dayShift(data.since)) / step) * step - dayShift(data.since); at <= data.since + data.length; at += step) {
+		for (let at = Math.ceil((data.since + shift(data.since)) / step) * step - shift(data.since); at <= data.since + data.length; at += step) {
 			const px = x(at);
 			if (px < LEFT + 12 || px > width - RIGHT - 12) continue;
 			const clock = format(at, 'second');

@@ -13,7 +13,7 @@ const keep = (key, value, context) =>
 
 export const parse = (text) => JSON.parse(text, exact && UNUSUAL.test(text) ? keep : undefined);
 
-export const isRaw = (value) => exact && JSON.isRawJSON(value);
+const isRaw = (value) => exact && JSON.isRawJSON(value);
 
 // What JSON calls the value: object, array, string, number, boolean or null.
 export function typeOf(value) {

@@ -6,9 +6,7 @@ const keys = [];
 // what help says of it, null for nothing; `when` tells whether it counts now; the one
 // registered last is asked first. fn giving false leaves the key to others.
 export function key(name, what, fn, { group = 'Page', when = null } = {}) {
-	const entry = { name, what, fn, group, when };
-	keys.push(entry);
-	return () => keys.splice(keys.indexOf(entry), 1);
+	keys.push({ name, what, fn, group, when });
 }
 
 export const all = () => keys.filter(({ what }) => what);

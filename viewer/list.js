@@ -12,7 +12,7 @@ import { number, plural } from './format.js';
 import { key } from './keyboard.js';
 import { current } from './search.js';
 import { emit, listen, state } from './state.js';
-import { format } from './time.js';
+import { format, iso } from './time.js';
 import { Virtual } from './virtual.js';
 
 const MAX_LIVE = 10000; // rows kept while live, and as many held back
@@ -211,7 +211,7 @@ function showChip() {
 // Between the search and the beginning of the stream something may have come: asked for again.
 async function catchUp() {
 	const mine = search;
-	const since = new Date(Date.parse(mine.params.until) - 5000).toISOString();
+	const since = iso(Date.parse(mine.params.until) - 5000);
 	try {
 		const found = [];
 		for await (const { event, end } of lines('search', { q: mine.params.q, since, n: 1000, columns: asked() }, { signal: mine.signal })) {
@@ -261,7 +261,7 @@ function draw(one, index) {
 		role: 'row', id: 'row-' + one.n, class: 'row' + (one === active ? ' active' : '') + (performance.now() - one.came < 1000 ? ' fresh' : '') + (event.status > 0 ? ' done' : ''),
 		'aria-selected': String(state.get().event === one.key), dataset: { key: one.key, sev: event.severity || 'none' },
 	},
-	el('div', { role: 'gridcell', class: 'cell time', title: format(event.time) },
+	el('div', { role: 'gridcell', class: 'cell time', title: `${format(event.time)}, ${event.severity || 'no severity'}` },
 		el('span', { class: 'offscreen' }, (event.severity || 'no severity') + ' '),
 		newDay && el('span', { class: 'day' }, format(event.time, 'day') + ' '), format(event.time, 'milli')),
 	state.get().cols.map((name) => cell(one, name)));

@@ -6,7 +6,7 @@ import { aborted, get, lines } from './api.js';
 import { bars, sparkline } from './chart.js';
 import { el, icon, shown } from './dom.js';
 import { bytes, compact, number, percent, plural, sentence } from './format.js';
-import { condition } from './query.js';
+import { OTHERS, SEVERITIES, condition } from './query.js';
 import { state } from './state.js';
 import { ago, duration, format } from './time.js';
 
@@ -14,9 +14,7 @@ const POLL = 5000;
 const COUNT = 30000;
 const KEEP = 6e5;
 const DAY = 864e5;
-const SPANS = [['15m', '15 minutes', 60], ['1h', '1 hour', 60], ['6h', '6 hours', 72], ['1d', 'day', 72], ['7d', '7 days', 84]];
-const SEVERITIES = [null, 'trace', 'debug', 'info', 'warning', 'error', 'fatal'];
-const OTHERS = '(others)';
+const SPANS = [['15m', '15 minutes', 60], ['1h', 'hour', 60], ['6h', '6 hours', 72], ['1d', 'day', 72], ['7d', '7 days', 84]];
 const WELL = ['working', 'listening', 'idle', 'waiting'];
 
 // What was polled, and the span that is counted: they outlive the view.

@@ -5,10 +5,16 @@ import { state } from './state.js';
 
 const OPERATORS = new Set(['AND', 'OR', 'NOT']);
 
+// From the least to the worst.
+export const SEVERITIES = ['trace', 'debug', 'info', 'warning', 'error', 'fatal'];
+
+// As what counts come whose values are beyond the most frequent ones.
+export const OTHERS = '(others)';
+
 // What windtrap.events has as columns.
 export const COLUMNS = ['severity', 'app', 'host', 'message', 'source', 'ip', 'status', 'id'];
 
-const quoted = (text) => '"' + text.replace(/[\\"]/g, '\\$&') + '"';
+export const quoted = (text) => '"' + text.replace(/[\\"]/g, '\\$&') + '"';
 
 // A value as the language reads it: bare where it has nothing that means
 // something, else in quotation marks. Numbers, true, false and null stay bare, so
@@ -75,7 +81,7 @@ export const hasFilter = (field, value, exclude = false, q = state.get().q) => !
 
 // `q` with the condition that a field has, or has not, the value: taken off where
 // it is there, in place of its contrary where that is.
-export function toggled(q, field, value, exclude = false) {
+function toggled(q, field, value, exclude = false) {
 	const text = condition(field, value, exclude);
 	const there = top(q, text);
 	if (there) return without(q, there);

@@ -2,8 +2,7 @@
 // its own (list, histogram, fields) with the signal of the current one, and all
 // are ended together when a new one begins or somebody stops it.
 
-import { emit } from './state.js';
-import { state } from './state.js';
+import { emit, state } from './state.js';
 import { bounds, iso } from './time.js';
 
 let controller = null;

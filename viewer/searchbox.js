@@ -5,13 +5,12 @@ import { ApiError, aborted, get } from './api.js';
 import { known as seen } from './columns.js';
 import { button, el, icon, shown } from './dom.js';
 import { percent, sentence } from './format.js';
-import { COLUMNS, quote, wordAt } from './query.js';
+import { COLUMNS, SEVERITIES, quote, wordAt } from './query.js';
 import { run } from './search.js';
 import { listen, state } from './state.js';
 import { bounds, iso } from './time.js';
 
 const HISTORY = 'windtrap.history';
-const SEVERITIES = ['trace', 'debug', 'info', 'warning', 'error', 'fatal'];
 
 let known = [];
 try {
@@ -186,7 +185,8 @@ export function mount(container) {
 		const top = (base) => ask({ field: word.field, q: [base, /^[^\s()"*\\<>~]+$/.test(begin) && word.field + ':' + begin + '*'].filter(Boolean).join(' ') });
 		// What stands beside may not be a query yet.
 		const found = await (/\bOR\b|[()]/.test(rest) ? top('') : top(rest).catch((error) => (aborted(error) ? Promise.reject(error) : top(''))));
-		return found.values.filter(({ value }) => value !== null && value.length <= 200 && fits(value)).map(({ value, share }) => item(value, percent(share)));
+		// The share is rounded: one of 0 is that of some.
+		return found.values.filter(({ value }) => value !== null && value.length <= 200 && fits(value)).map(({ value, share }) => item(value, percent(share || 1e-9)));
 	}
 
 	let timer;

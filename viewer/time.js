@@ -45,7 +45,7 @@ function parts(ms, zone = zoneName()) {
 const moment = (time) => (typeof time === 'number' ? time : Date.parse(time));
 
 // `time`: of the API, or milliseconds. style: 'minute' 12:00, 'second' 12:00:00,
-// 'milli' 12:00:00.123, 'day' Thu 26 Nov → '11-26', 'date' 2026-11-26,
+// 'milli' 12:00:00.123, 'day' 11-26, 'weekday' Thu 11-26, 'date' 2026-11-26,
 // 'minutes' 2026-11-26 12:00, 'row' 11-26 12:00:00.123, 'full' 2026-11-26 12:00:00.123456.
 export function format(time, style = 'full') {
 	const ms = moment(time);
@@ -88,7 +88,7 @@ export function duration(ms) {
 export const ago = (time) => duration(Math.max(0, now() - moment(time))) + ' ago';
 
 // How far the zone is from UTC at that moment, in milliseconds.
-function shift(ms) {
+export function shift(ms) {
 	const p = parts(ms);
 	return Date.UTC(p.year, p.month - 1, p.day, p.hour, p.minute, p.second) - Math.floor(ms / 1000) * 1000;
 }
@@ -102,9 +102,6 @@ export function fromInput(text) {
 	const first = wall - shift(wall);
 	return wall - shift(first); // twice, for the hours in which clocks are put forward or back
 }
-
-// The milliseconds at which the day of the zone shown has begun: for axes.
-export const dayShift = shift;
 
 // since and until in milliseconds of what the state says.
 export function bounds({ from, to } = state.get()) {

@@ -3,10 +3,10 @@
 // stand, and one set of buttons follows the pointer or the focus from row to row.
 
 import { has, nameOf, toggle as toggleColumn } from './columns.js';
-import { announce, button, copy, el, icon, shown } from './dom.js';
+import { button, copyBy, el, shown } from './dom.js';
 import { bytes, number, plural } from './format.js';
 import { textOf, typeOf } from './json.js';
-import { addFilter } from './query.js';
+import { addFilter, quoted } from './query.js';
 import { state } from './state.js';
 
 const CHUNK = 200;
@@ -14,15 +14,6 @@ const CUT = 600; // characters of a text that are shown at first
 const MORE = 100000; // and at each click
 const OPEN = 150; // rows that are opened from the beginning
 const LONGEST = 1000; // of a value that a search can be for
-
-// Copies a text by a button, which shows for a while whether it could.
-export async function copyBy(pressed, text) {
-	const done = await copy(text);
-	const [before, sign] = [pressed.querySelector('.icon'), icon(done ? 'check' : 'warning')];
-	announce(done ? 'Copied' : 'It could not be copied');
-	before.replaceWith(sign);
-	setTimeout(() => sign.replaceWith(before), 1500);
-}
 
 const isOpenable = (value) => ['object', 'array'].includes(typeOf(value)) && Object.keys(value).length > 0;
 
@@ -142,7 +133,7 @@ export function tree(value, { root = 'json', label = 'The event' } = {}) {
 		if (name === null && isOpenable(of)) return;
 		// In arrays nothing has a name: the value is searched for as a phrase.
 		if (name === null) {
-			const phrase = (exclude ? '-' : '') + '"' + textOf(of).replace(/["\\]/g, '\\$&') + '"';
+			const phrase = (exclude ? '-' : '') + quoted(textOf(of));
 			state.set({ q: (state.get().q + ' ' + phrase).trim() }, { push: true });
 		} else if (isOpenable(of)) addFilter(name, null, !exclude);
 		else addFilter(name, textOf(of), exclude);

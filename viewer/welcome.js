@@ -1,7 +1,7 @@
 // The page of an empty log: how to send the first event, until it has come.
 
 import { aborted, get, lines, token } from './api.js';
-import { announce, button, copy, el, icon, shown } from './dom.js';
+import { button, copyBy, el, icon, shown } from './dom.js';
 import { emit } from './state.js';
 
 const POLL = 2000;
@@ -48,11 +48,7 @@ export function mount(container) {
 	function show({ collector }) {
 		const secret = !!token.get() || !local();
 		below.replaceChildren(...snippets(address(collector), secret).map(([name, text]) => {
-			const press = button(`Copy: ${name}`, { icon: 'copy', class: 'small plain', on: { async click() {
-				const done = await copy(text.join('\n'));
-				if (done) press.replaceChildren(icon('check'));
-				announce(done ? 'Copied' : 'The browser did not allow to copy');
-			} } });
+			const press = button(`Copy: ${name}`, { icon: 'copy', class: 'small plain', on: { click: () => copyBy(press, text.join('\n')) } });
 			return el('section', { class: 'card', 'aria-label': name }, el('header', null, el('h2', null, name), press), el('pre', null, text.join('\n')));
 		}),
 		secret ? el('p', { class: 'muted' }, 'wt_… is a token for sending: ', el('code', null, 'SELECT windtrap.create_token(\'shop\')')) : '',
