@@ -184,13 +184,6 @@ open_sockets(void)
 	strlcpy(listening_addresses, wt_listen_addresses, sizeof(listening_addresses));
 	listening_port = port;
 	wt_listener_describe(listener, addresses, sizeof(addresses));
-	if (addresses[0] == '\0' && !here.for_senders)
-	{
-		report_failure(
-			"windtrap.listen_addresses has paths alone, and no browser comes by these",
-			NULL, is_first);
-		return false;
-	}
 	wt_status_set_address(addresses, port);
 	ereport(LOG, (errmsg("windtrap: listening on %s", addresses)));
 	return true;
