@@ -55,7 +55,7 @@ extern bool wt_histogram_gave_up(WtTimeHistogram *histogram);
  * searched_to may be within a bucket; final_to is the beginning of the oldest bucket that is
  * final, or the end of the time.
  */
-extern const WtProgress *wt_histogram_progress(const WtTimeHistogram *histogram);
+extern const WtSearched *wt_histogram_progress(const WtTimeHistogram *histogram);
 extern TimestampTz wt_histogram_final_to(const WtTimeHistogram *histogram);
 
 typedef struct WtTop WtTop;
@@ -69,7 +69,7 @@ extern WtTop *wt_top_open(const WtCountFor *what);
  */
 extern void wt_top_slice(WtTop *top);
 extern bool wt_top_gave_up(WtTop *top);
-extern const WtProgress *wt_top_progress(const WtTop *top);
+extern const WtSearched *wt_top_progress(const WtTop *top);
 
 /* All of the time was searched. */
 extern bool wt_top_is_complete(const WtTop *top);

@@ -263,7 +263,7 @@ wt_histogram_gave_up(WtTimeHistogram *histogram)
 	return wt_slices_gave_up(&histogram->slices);
 }
 
-const WtProgress *
+const WtSearched *
 wt_histogram_progress(const WtTimeHistogram *histogram)
 {
 	return &histogram->slices.progress;

@@ -156,7 +156,7 @@ wt_search_gave_up(WtSearch *search)
 	return wt_slices_gave_up(&search->slices);
 }
 
-const WtProgress *
+const WtSearched *
 wt_search_progress(const WtSearch *search)
 {
 	return &search->slices.progress;

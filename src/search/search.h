@@ -61,7 +61,7 @@ extern int64 wt_search_slice(WtSearch *search);
 extern bool wt_search_gave_up(WtSearch *search);
 
 /* How far it is; what is wanted is also over when there are as many rows. */
-extern const WtProgress *wt_search_progress(const WtSearch *search);
+extern const WtSearched *wt_search_progress(const WtSearch *search);
 
 /*
  * Where the next page begins: the last row that was given, if there are as many as wanted.

@@ -28,13 +28,15 @@
 /* Past this the rest of the time is one slice: there can hardly be any events. */
 #define MAX_SLICE (USECS_PER_DAY * 36525)
 
-/* What a slice takes, µs: it is to be followed by one four times, twice, half as long, a quarter. */
-#define VERY_QUICK 25000
+/* What a slice takes, µs: it is to be followed by one twice, half as long, a quarter. */
 #define QUICK 100000
 #define SLOW 250000
 #define VERY_SLOW 750000
 
-/* What takes less says nothing of how long events take. */
+/*
+ * What takes less says nothing of how long events take: hardly any have been read, and the next
+ * slice is four times as long.
+ */
 #define MEASURABLE 5000
 
 /* How many events, by the planner's estimate, a slice may hold while that is not known. */
@@ -178,7 +180,7 @@ wt_slices_done(WtSlices *slices, bool enough)
 	if (slices->slice.to > slices->now)
 		return;
 	slices->width = length_of(slices);
-	if (took < VERY_QUICK)
+	if (took < MEASURABLE)
 		slices->width *= 4;
 	else if (took < QUICK)
 		slices->width *= 2;
@@ -194,7 +196,7 @@ wt_slices_done(WtSlices *slices, bool enough)
 		slices->rows_in_time =
 			Max(slices->estimated * SLOW / (double) took, slices->rows_in_time / 2);
 	else
-		slices->rows_in_time = Max(slices->estimated * 4, slices->rows_in_time);
+		slices->rows_in_time = Max(slices->estimated * 2, slices->rows_in_time);
 }
 
 bool

@@ -11,14 +11,14 @@
 #include "datatype/timestamp.h"
 
 /* How far something that is done in slices is. */
-typedef struct WtProgress
+typedef struct WtSearched
 {
 	/* From the end of the time down to here all is searched; here is not. */
 	TimestampTz searched_to;
 
 	/* There is nothing left to do. */
 	bool over;
-} WtProgress;
+} WtSearched;
 
 /* A slice: from <= event_timestamp < to. */
 typedef struct WtSlice
@@ -36,7 +36,7 @@ typedef struct WtSlice
  */
 typedef struct WtSlices
 {
-	WtProgress progress;
+	WtSearched progress;
 	TimestampTz since;
 	TimestampTz now;
 	double events;

@@ -147,7 +147,7 @@ wt_top_gave_up(WtTop *top)
 	return wt_slices_gave_up(&top->slices);
 }
 
-const WtProgress *
+const WtSearched *
 wt_top_progress(const WtTop *top)
 {
 	return &top->slices.progress;

@@ -53,8 +53,8 @@
 /* While the table is absent, ms: it comes with the first event. */
 #define TABLE_POLL 15000
 
-/* While the database is being restored, ms. */
-#define RESTORE_POLL 2000
+/* While the database is being restored, ms: less than it is said to be after it has ended. */
+#define RESTORE_POLL 1000
 
 /* A table that has taken the place of another one is left alone for so long, ms. */
 #define NEWCOMER 120000
@@ -142,6 +142,14 @@ plan(void *arg)
 	wt_upkeep_plan(p, round->part);
 	if (round->part == WT_PLAN_CLOCK && !p->reason)
 		wt_clock_set(&p->clock);
+}
+
+static void
+find_table(void *arg)
+{
+	Round *round = arg;
+
+	round->plan.relation = RangeVarGetRelid(wt_log_table_name(wt_table), NoLock, true);
 }
 
 static void
@@ -237,10 +245,12 @@ log_task(const WtTask *task)
 /*
  * How long, ms, a table is to be left alone, because somebody may be filling it from a dump,
  * with its partitions.  That are tables that appear while this process lives, and that the
- * collector has not made.  `restored`: until now there was a restore that is over.
+ * collector has not made.  `restored`: what was there when a restore that is over was seen last.
+ * Another one is not its work: the next restore, which cannot be told by its session, may have
+ * begun at once.
  */
 static long
-time_to_leave_alone(Oid relation, bool restored)
+time_to_leave_alone(Oid relation, Oid restored)
 {
 	static Oid known = InvalidOid; /* it is kept up */
 	static Oid newcomer = InvalidOid;
@@ -248,7 +258,7 @@ time_to_leave_alone(Oid relation, bool restored)
 	static bool began = false;
 	instr_time passed;
 
-	if (!began || restored || relation == wt_shared->made_table)
+	if (!began || relation == restored || relation == wt_shared->made_table)
 		known = relation;
 	began = true;
 	if (relation == known || !OidIsValid(relation))
@@ -323,7 +333,7 @@ static long
 work(void)
 {
 	static long pause = 0;
-	static bool restored = false;
+	static Oid restored = InvalidOid;
 	Round round = {.plan = {.by_clock = true, .glance = &glance}};
 	WtTask rows = {.kind = WT_TASK_LOOK, .name = pstrdup(WT_LOG_ROWS)};
 	ListCell *cell;
@@ -332,7 +342,9 @@ work(void)
 
 	if (wt_restore_in_progress(true))
 	{
-		restored = true;
+		restored = InvalidOid;
+		(void) transact(find_table, &round, "looking at the log table");
+		restored = round.plan.relation;
 		return RESTORE_POLL;
 	}
 	round.task = &rows; /* what has failed, if it does */
@@ -353,7 +365,7 @@ work(void)
 		set_state(WT_STATE_WORKING);
 	}
 	alone = time_to_leave_alone(round.plan.relation, restored);
-	restored = false;
+	restored = InvalidOid;
 	if (alone > 0 && round.plan.tasks != NIL)
 	{
 		/* What the default partition needed is still to be done. */

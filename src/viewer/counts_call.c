@@ -139,7 +139,7 @@ static void
 end_histogram(WtViewerJob *job)
 {
 	const Counting *counting = job->state;
-	const WtProgress *progress = wt_histogram_progress(counting->histogram);
+	const WtSearched *progress = wt_histogram_progress(counting->histogram);
 	TimestampTz final_to = wt_histogram_final_to(counting->histogram);
 	WtBuffer *out = &job->out;
 
@@ -168,7 +168,7 @@ void
 wt_step_histogram(WtViewerJob *job)
 {
 	Counting *counting = job->state;
-	const WtProgress *progress;
+	const WtSearched *progress;
 	TimestampTz final_to;
 
 	if (!counting)

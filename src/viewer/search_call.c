@@ -89,7 +89,7 @@ write_end(WtViewerJob *job)
 {
 	WtBuffer *out = &job->out;
 	const Search *search = job->state;
-	const WtProgress *progress = wt_search_progress(search->search);
+	const WtSearched *progress = wt_search_progress(search->search);
 	TimestampTz time;
 	const char *id;
 	bool more = wt_search_next_page(search->search, &time, &id);

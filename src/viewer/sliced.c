@@ -13,8 +13,13 @@
 /* What a request may spend in slices, µs. */
 #define BUDGET (2 * USECS_PER_SEC)
 
-/* A slice that takes longer than this, ms, is given up: meanwhile nobody else is served. */
-#define SLICE_TIMEOUT 3000
+/*
+ * A slice that takes longer than this, ms, is given up: meanwhile nobody else is served.  Where
+ * a part of it takes as long too, as when the index knows nothing of the last events, parts may
+ * take twice as long, up to the second.
+ */
+#define FIRST_TIMEOUT 1000
+#define LAST_TIMEOUT 3000
 
 WtSlicedEnd
 wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job),
@@ -26,7 +31,10 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 
 	if (sliced->trying == 0)
 		sliced->trying = begun;
-	end = wt_viewer_run(job, what, WT_OWNER_READS, Min(SLICE_TIMEOUT, wt_viewer_timeout));
+	if (sliced->timeout == 0)
+		sliced->timeout = FIRST_TIMEOUT;
+	end =
+		wt_viewer_run(job, what, WT_OWNER_READS, Min(sliced->timeout, wt_viewer_timeout));
 	ended = GetCurrentTimestamp();
 	if (end == WT_END_FAILED)
 		return WT_SLICED_FAILED;
@@ -34,6 +42,8 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 	if (end == WT_END_DONE)
 	{
 		sliced->trying = 0;
+		if (ended - begun < FIRST_TIMEOUT * 1000L)
+			sliced->timeout = FIRST_TIMEOUT;
 		return WT_SLICED_DONE;
 	}
 	if (!gave_up(job) ||
@@ -42,6 +52,7 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 		wt_viewer_took_too_long(job);
 		return WT_SLICED_FAILED;
 	}
+	sliced->timeout = Min(sliced->timeout * 2, LAST_TIMEOUT);
 	return WT_SLICED_AGAIN;
 }
 

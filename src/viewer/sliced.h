@@ -14,6 +14,7 @@ typedef struct WtSliced
 {
 	int64 spent;		/* in slices, µs */
 	TimestampTz trying; /* since when one is being tried; 0: none */
+	int timeout;		/* of a slice, ms; 0: not begun yet */
 } WtSliced;
 
 typedef enum WtSlicedEnd
