@@ -106,6 +106,18 @@ shift_clock(1050);
 is_restored('pg_restore, idle for 50 s');
 shift_clock(1070);
 ok(wait_for(sub { event($port, 'named') == 200 }, 10), 'pg_restore, idle for over a minute: events are taken');
+# The next restore begins at once, by psql, and what it makes has nothing to do with the first.
+query(<<'SQL');
+BEGIN;
+DROP TABLE log;
+CREATE TABLE log (event_timestamp timestamptz NOT NULL, data jsonb NOT NULL, status int NOT NULL DEFAULT 0) PARTITION BY RANGE (event_timestamp);
+CREATE TABLE log_default PARTITION OF log DEFAULT;
+COMMIT;
+SQL
+ok(next_round(), 'a round');
+is(n_partitions(), 1, 'a table that has come after a restore is left alone');
+query('DROP TABLE log');
+ok(wait_for(sub { event($port, 'made') == 200 }, 10), 'the collector makes one');
 end($restore);
 
 #

@@ -39,8 +39,8 @@ $in = q{BEGIN; SELECT format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', tab
 };
 $session->pump until $out =~ /locked/;
 query("SELECT fill(40000, '$day'::timestamptz + interval '40000 seconds')");
-# Longer than between two of its turns.
-sleep 6;
+my $filled = query('SELECT clock_timestamp()');
+ok($node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query = 'summarizing BRIN indexes' AND state = 'idle' AND query_start > '$filled')"), 'it has had its turn');
 cmp_ok(query("SELECT pages('$day'::timestamptz + interval '80000 seconds')"), '>', 1000, 'while somebody has the partition locked nothing is done');
 is(query(q{SELECT count(*) FROM pg_locks WHERE NOT granted}), 0, 'and nobody waits');
 $in .= "COMMIT;\n\\q\n";

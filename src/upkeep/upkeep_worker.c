@@ -87,6 +87,9 @@ typedef struct Round
 
 static WtGlance glance;
 
+/* What the log table has been is known: another one is a newcomer. */
+static bool has_begun = false;
+
 static void
 on_exit_clear_pid(int code, Datum arg)
 {
@@ -255,12 +258,11 @@ time_to_leave_alone(Oid relation, Oid restored)
 	static Oid known = InvalidOid; /* it is kept up */
 	static Oid newcomer = InvalidOid;
 	static instr_time came;
-	static bool began = false;
 	instr_time passed;
 
-	if (!began || relation == restored || relation == wt_shared->made_table)
+	if (!has_begun || relation == restored || relation == wt_shared->made_table)
 		known = relation;
-	began = true;
+	has_begun = true;
 	if (relation == known || !OidIsValid(relation))
 		return 0;
 	if (relation != newcomer)
@@ -345,6 +347,7 @@ work(void)
 		restored = InvalidOid;
 		(void) transact(find_table, &round, "looking at the log table");
 		restored = round.plan.relation;
+		has_begun = true;
 		return RESTORE_POLL;
 	}
 	round.task = &rows; /* what has failed, if it does */
@@ -437,16 +440,17 @@ rest(long ms)
 	while (ms > 0 && !wt_stop_requested)
 	{
 		long nap = Min(ms, SUMMARIZE_INTERVAL);
-		instr_time begun;
-		instr_time passed;
 		ErrorData *e;
+		bool woken;
 
-		INSTR_TIME_SET_CURRENT(begun);
-		(void) wt_process_nap(nap);
-		INSTR_TIME_SET_CURRENT(passed);
-		INSTR_TIME_SUBTRACT(passed, begun);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap,
+						 PG_WAIT_EXTENSION);
+		/* What WaitLatch() gives does not tell where the time was over too. */
+		woken = MyLatch->is_set;
+		ResetLatch(MyLatch);
+		(void) wt_process_attend();
 		/* There is a reason to look at once. */
-		if (INSTR_TIME_GET_MILLISEC(passed) < (double) nap - 1)
+		if (woken)
 			return;
 		ms -= nap;
 		if (wt_stop_requested || wt_restore_in_progress(false))
