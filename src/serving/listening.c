@@ -9,6 +9,7 @@
 
 #include "storage/fd.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "serving/condition.h"
 #include "serving/listening.h"
@@ -19,6 +20,9 @@
 /* Descriptors left to PostgreSQL and to the process beside the connections'. */
 #define RESERVED_DESCRIPTORS 32
 
+/* Between two tries to open sockets that did not, ms. */
+#define RETRY 1000
+
 static WtListener *listener;
 static WtListeningPlace here;
 static bool is_first;				   /* of those that share the port */
@@ -28,6 +32,7 @@ static bool settings_checked; /* since the last reload, and nothing keeps the do
 static bool sockets_failed;	  /* to open, when they were tried last */
 /* No sockets, or otherwise than the settings say: to be tried again. */
 static bool listening_elsewhere;
+static TimestampTz last_try; /* to open them, but for reloads */
 
 WtListenerSettings
 wt_listening_settings(void)
@@ -259,7 +264,15 @@ wt_listening_is_otherwise(void)
 bool
 wt_listening_open(void)
 {
+	last_try = GetCurrentTimestamp();
 	return may_open() && open_sockets();
+}
+
+void
+wt_listening_try_again(TimestampTz now)
+{
+	if (listening_elsewhere && TimestampDifferenceExceeds(last_try, now, RETRY))
+		(void) wt_listening_open();
 }
 
 void

@@ -6,6 +6,8 @@
 #ifndef WT_LISTENING_H
 #define WT_LISTENING_H
 
+#include "datatype/timestamp.h"
+
 #include "http/listener.h"
 #include "http/listener_settings.h"
 
@@ -42,6 +44,9 @@ extern bool wt_listening_is_allowed(void);
 
 /* The settings have been read again. */
 extern void wt_listening_reload(void);
+
+/* Where it listens otherwise, tries that again, once a second. */
+extern void wt_listening_try_again(TimestampTz now);
 
 /* Whether it listens otherwise than the settings say: to be tried again. */
 extern bool wt_listening_is_otherwise(void);

@@ -13,7 +13,9 @@
 #include "storage/ipc.h"
 #include "utils/inval.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
+#include "base/process.h"
 #include "base/settings.h"
 #include "base/shared.h"
 #include "serving/condition.h"
@@ -23,6 +25,9 @@
 
 /* Looking whether the extension is there, ms. */
 #define EXTENSION_POLL 1000
+
+/* After the extension is gone, requests are answered 503 for so long, ms. */
+#define EXTENSION_GRACE 10000
 
 /* Trying again to listen, ms: the first pause and the longest. */
 #define FIRST_RETRY 500
@@ -66,8 +71,8 @@ wt_extension_is_present(void)
 }
 
 /* In other encodings text would have to be converted, and could fail to be. */
-void
-wt_wait_if_encoding_is_unfit(WtNap nap)
+static void
+wait_if_encoding_is_unfit(WtNap nap)
 {
 	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
 		return;
@@ -85,8 +90,9 @@ wt_wait_if_encoding_is_unfit(WtNap nap)
 		;
 }
 
-bool
-wt_wait_for_extension(WtNap nap)
+/* Waits, with a log line once, for the extension; false: it is time to stop. */
+static bool
+wait_for_extension(WtNap nap)
 {
 	bool said = false;
 
@@ -139,11 +145,28 @@ wt_serving_check_tokens(const WtServing *serving)
 }
 
 bool
+wt_serving_check_extension(WtServing *serving, TimestampTz now)
+{
+	if (wt_extension_is_present())
+	{
+		serving->missing_since = 0;
+		(void) wt_condition_set(WT_CONDITION_DATABASE, NULL);
+		return true;
+	}
+	if (serving->missing_since != 0)
+		return !TimestampDifferenceExceeds(serving->missing_since, now, EXTENSION_GRACE);
+	serving->missing_since = now;
+	(void) wt_condition_set(WT_CONDITION_DATABASE, wt_extension_missing);
+	return true;
+}
+
+bool
 wt_serving_start(WtServing *serving, const WtListeningPlace *place, WtNap nap)
 {
 	WtListenerSettings settings = wt_listening_settings();
 	long pause = FIRST_RETRY;
 
+	serving->missing_since = 0;
 	serving->auth = wt_auth_create(wt_shared->rates);
 	if (serving->auth)
 		serving->listener =
@@ -193,4 +216,19 @@ wt_serving_end(WtServing *serving)
 	serving->auth = NULL;
 	wt_status_set_address("", 0);
 	ereport(LOG, (errmsg("windtrap: stopped listening")));
+}
+
+void
+wt_serving_live(int place, const WtServed *served)
+{
+	wait_if_encoding_is_unfit(served->nap);
+	while (!wt_stop_requested && wait_for_extension(served->nap))
+	{
+		if (served->start(place))
+		{
+			served->serve();
+			served->stop();
+		}
+	}
+	proc_exit(0);
 }

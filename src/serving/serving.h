@@ -10,9 +10,6 @@
 #include "http/listener.h"
 #include "serving/listening.h"
 
-/* After the extension is gone, requests are answered 503 for so long, ms. */
-#define WT_EXTENSION_GRACE 10000
-
 /* Why requests are answered 503 without it. */
 extern const char wt_extension_missing[];
 
@@ -25,17 +22,12 @@ extern void wt_serving_begin(void);
 /* Whether CREATE EXTENSION windtrap has been committed in this database; outside of a transaction. */
 extern bool wt_extension_is_present(void);
 
-/* Waits until it is time to stop where the database's encoding is none for events. */
-extern void wt_wait_if_encoding_is_unfit(WtNap nap);
-
-/* Waits, with a log line once, for the extension; false: it is time to stop. */
-extern bool wt_wait_for_extension(WtNap nap);
-
 /* What listens, and who may. */
 typedef struct WtServing
 {
 	WtListener *listener; /* NULL: nothing does */
 	WtAuth *auth;
+	TimestampTz missing_since; /* the extension; 0: it is there */
 } WtServing;
 
 /*
@@ -51,11 +43,29 @@ extern void wt_serving_attend_auth(WtServing *serving, bool configure);
 /* Whoever needs a token is answered 503 while they cannot be read: has the status say so, too. */
 extern void wt_serving_check_tokens(const WtServing *serving);
 
+/*
+ * Has the status say so where the extension has been dropped; false: so long ago that nobody is
+ * to be answered any more.
+ */
+extern bool wt_serving_check_extension(WtServing *serving, TimestampTz now);
+
 /* After a reload: limits, who may, port and TLS as the settings say now. */
 extern void wt_serving_reload(WtServing *serving);
 
 /* Closes all, of which every request has been answered. */
 extern void wt_serving_end(WtServing *serving);
+
+/* What a process does whenever there is an extension. */
+typedef struct WtServed
+{
+	WtNap nap;
+	bool (*start)(int place); /* false: it is time to stop */
+	void (*serve)(void);	  /* until that, or the extension is gone */
+	void (*stop)(void);
+} WtServed;
+
+/* The rest of the life of a process that has begun: in this place, until it is time to stop. */
+extern void wt_serving_live(int place, const WtServed *served) pg_attribute_noreturn();
 
 /* The shorter of two times, of which -1 is for ever. */
 static inline long

@@ -37,7 +37,7 @@
 #include "viewer/job.h"
 #include "viewer/viewer_worker.h"
 
-/* After a reload whose sockets did not open, and while there is no extension, ms. */
+/* Looking again while its sockets are not open, or there is no extension, ms. */
 #define RETRY 1000
 
 /* Stopping: until the last answer must be sent, ms. */
@@ -308,9 +308,6 @@ start_serving(int place)
 static void
 serve(void)
 {
-	TimestampTz last_listen = GetCurrentTimestamp();
-	TimestampTz missing_since = 0;
-
 	while (wt_process_attend())
 	{
 		TimestampTz now = GetCurrentTimestamp();
@@ -319,30 +316,15 @@ serve(void)
 
 		run_listener();
 		wt_serving_check_tokens(&serving);
-		if (wt_extension_is_present())
-		{
-			missing_since = 0;
-			(void) wt_condition_set(WT_CONDITION_DATABASE, NULL);
-		}
-		else if (missing_since == 0)
-		{
-			missing_since = now;
-			(void) wt_condition_set(WT_CONDITION_DATABASE, wt_extension_missing);
-		}
-		else if (TimestampDifferenceExceeds(missing_since, now, WT_EXTENSION_GRACE))
+		if (!wt_serving_check_extension(&serving, now))
 			return;
-		if (wt_listening_is_otherwise() &&
-			TimestampDifferenceExceeds(last_listen, now, RETRY))
-		{
-			(void) wt_listening_open();
-			last_listen = now;
-		}
+		wt_listening_try_again(now);
 		take_requests();
 		next = do_step();
 		(void) pgstat_report_stat(false);
 		if (next == 0)
 			continue;
-		impatient = missing_since != 0 || wt_listening_is_otherwise();
+		impatient = serving.missing_since != 0 || wt_listening_is_otherwise();
 		wait_for_work(
 			wt_shorter(wt_shorter(next, wt_listener_timeout(serving.listener)),
 					   wt_shorter(wt_tokens_timeout(), impatient ? RETRY : -1)));
@@ -373,6 +355,8 @@ give_way(void)
 void
 windtrap_viewer_main(Datum arg)
 {
+	static const WtServed served = {
+		.nap = nap, .start = start_serving, .serve = serve, .stop = stop_serving};
 	int place = DatumGetInt32(arg);
 	WtWorkerArgs args;
 
@@ -382,14 +366,5 @@ windtrap_viewer_main(Datum arg)
 	wt_connect(args.database);
 	wt_serving_begin();
 	give_way();
-	wt_wait_if_encoding_is_unfit(nap);
-	while (!wt_stop_requested && wt_wait_for_extension(nap))
-	{
-		if (start_serving(place))
-		{
-			serve();
-			stop_serving();
-		}
-	}
-	proc_exit(0);
+	wt_serving_live(place, &served);
 }

@@ -60,9 +60,6 @@
 /* Since events could not be stored, looking whether the table would take some, ms. */
 #define STORE_POLL 10000
 
-/* After a reload whose sockets did not open, trying them again, ms. */
-#define LISTEN_RETRY 1000
-
 /* Stopping: until the last batch must be stored, and the last answer sent, ms. */
 #define STOP_STORE_TIMEOUT 2000
 #define STOP_ANSWER_TIMEOUT 1500
@@ -394,14 +391,13 @@ static void
 serve(void)
 {
 	TimestampTz last_work = GetCurrentTimestamp();
-	TimestampTz last_listen = last_work;
-	TimestampTz missing_since = 0;
 	bool shrunk = true;
 	long stats_due = -1;
 
 	while (attend())
 	{
 		TimestampTz now;
+		bool was_missing;
 
 		/* Before the listener answers who asks for its health. */
 		AcceptInvalidationMessages();
@@ -419,42 +415,30 @@ serve(void)
 		check_destination();
 		wt_serving_check_tokens(&serving);
 		check_memory();
-		if (wt_extension_is_present())
-		{
-			if (missing_since != 0)
-				wt_absence_forget();
-			missing_since = 0;
-			(void) wt_condition_set(WT_CONDITION_DATABASE, NULL);
-		}
-		else if (missing_since == 0)
-		{
-			(void) wt_condition_set(WT_CONDITION_DATABASE, wt_extension_missing);
-			missing_since = now;
-		}
-		else if (TimestampDifferenceExceeds(missing_since, now, WT_EXTENSION_GRACE))
+		was_missing = serving.missing_since != 0;
+		if (!wt_serving_check_extension(&serving, now))
 		{
 			ereport(LOG, (errmsg("windtrap: the extension has been dropped")));
 			return;
 		}
-		if (wt_listening_is_otherwise() &&
-			TimestampDifferenceExceeds(last_listen, now, LISTEN_RETRY))
-		{
-			(void) wt_listening_open();
-			last_listen = now;
-		}
+		if (was_missing && serving.missing_since == 0)
+			wt_absence_forget();
+		wt_listening_try_again(now);
 		if (!shrunk && TimestampDifferenceExceeds(last_work, now, IDLE_SHRINK))
 		{
 			give_back_memory();
 			shrunk = true;
 		}
 
-		wait_for_work(wt_shorter(
-			wt_shorter(
-				wt_shorter(wt_listener_timeout(serving.listener), wt_stdout_timeout()),
-				IDLE_SHRINK),
-			wt_shorter(stats_due > 0 ? stats_due : -1,
-					   wt_shorter(wt_tokens_timeout(),
-								  missing_since || is_refusing() ? REFUSAL_POLL : -1))));
+		wait_for_work(
+			wt_shorter(wt_shorter(wt_shorter(wt_listener_timeout(serving.listener),
+											 wt_stdout_timeout()),
+								  IDLE_SHRINK),
+					   wt_shorter(stats_due > 0 ? stats_due : -1,
+								  wt_shorter(wt_tokens_timeout(),
+											 serving.missing_since != 0 || is_refusing()
+												 ? REFUSAL_POLL
+												 : -1))));
 		if (stats_due > 0 &&
 			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
 			stats_due = pgstat_report_stat(true);
@@ -464,6 +448,8 @@ serve(void)
 void
 windtrap_worker_main(Datum arg)
 {
+	static const WtServed served = {
+		.nap = nap, .start = start_serving, .serve = serve, .stop = stop_serving};
 	int number = DatumGetInt32(arg);
 	WtWorkerArgs args;
 
@@ -474,15 +460,5 @@ windtrap_worker_main(Datum arg)
 	keep_memory();
 	wt_serving_begin();
 	wt_stdout_configure();
-
-	wt_wait_if_encoding_is_unfit(nap);
-	while (!wt_stop_requested && wt_wait_for_extension(nap))
-	{
-		if (start_serving(number))
-		{
-			serve();
-			stop_serving();
-		}
-	}
-	proc_exit(0);
+	wt_serving_live(number, &served);
 }
