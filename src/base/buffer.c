@@ -104,6 +104,15 @@ wt_buffer_json(WtBuffer *buffer, const char *text, size_t length)
 }
 
 void
+wt_buffer_string(WtBuffer *buffer, const char *text)
+{
+	if (text)
+		wt_buffer_json(buffer, text, strlen(text));
+	else
+		wt_buffer_text(buffer, "null");
+}
+
+void
 wt_buffer_free(WtBuffer *buffer)
 {
 	free(buffer->data);

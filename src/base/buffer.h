@@ -29,6 +29,9 @@ extern void wt_buffer_print(WtBuffer *buffer, const char *format, ...)
  */
 extern void wt_buffer_json(WtBuffer *buffer, const char *text, size_t length);
 
+/* The same of a string; NULL: null. */
+extern void wt_buffer_string(WtBuffer *buffer, const char *text);
+
 /* Frees what it holds; it can be used again. */
 extern void wt_buffer_free(WtBuffer *buffer);
 

@@ -52,21 +52,10 @@ new_counting(WtViewerJob *job)
 	return job->state;
 }
 
-static const char *
-name_of(const WtCount *count)
-{
-	return count->is_others ? "(others)" : count->value;
-}
-
 static void
 write_value(WtBuffer *out, const WtCount *count)
 {
-	const char *name = name_of(count);
-
-	if (name)
-		wt_buffer_json(out, name, strlen(name));
-	else
-		wt_buffer_text(out, "null");
+	wt_buffer_string(out, count->is_others ? "(others)" : count->value);
 }
 
 /*
@@ -247,7 +236,7 @@ end_top(WtViewerJob *job)
 	int n = wt_top_values(counting->top, counts, counting->n, &total);
 
 	wt_buffer_text(out, "{\"field\":");
-	wt_buffer_json(out, field, strlen(field));
+	wt_buffer_string(out, field);
 	wt_buffer_text(out, ",\"values\":[");
 	for (int i = 0; i < n; i++)
 	{

@@ -169,7 +169,7 @@ write_columns(WtBuffer *out, Datum array, const WtColumns *columns)
 	{
 		if (i > 0)
 			wt_buffer_text(out, ",");
-		wt_buffer_json(out, columns->names[i], strlen(columns->names[i]));
+		wt_buffer_string(out, columns->names[i]);
 		wt_buffer_text(out, ":");
 		if (nulls[i])
 			wt_buffer_text(out, "null");

@@ -260,13 +260,13 @@ wt_job_fail(WtViewerJob *job, int status, const char *sentence, int position)
 			return;
 		}
 		wt_buffer_text(out, "{\"error\":{\"message\":");
-		wt_buffer_json(out, sentence, strlen(sentence));
+		wt_buffer_string(out, sentence);
 		wt_buffer_text(out, "}}\n");
 		wt_job_finish(job);
 		return;
 	}
 	wt_buffer_text(out, "{\"error\":");
-	wt_buffer_json(out, sentence, strlen(sentence));
+	wt_buffer_string(out, sentence);
 	if (position > 0)
 		wt_buffer_print(out, ",\"position\":%d", position);
 	wt_buffer_text(out, "}\n");

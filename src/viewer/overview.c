@@ -114,11 +114,8 @@ write_overview(WtViewerJob *job)
 	select_into(out, "totals", totals, wt_viewer_write_members);
 	select_into(out, "partitions", partitions, wt_viewer_write_rows);
 	wt_buffer_text(out, ",\"retention\":");
-	if (wt_retention())
-		wt_buffer_json(out, GetConfigOption("windtrap.retention", false, false),
-					   strlen(GetConfigOption("windtrap.retention", false, false)));
-	else
-		wt_buffer_text(out, "null");
+	wt_buffer_string(
+		out, wt_retention() ? GetConfigOption("windtrap.retention", false, false) : NULL);
 	if (wt_retention_size > 0)
 		wt_buffer_print(out, ",\"retention_size\":" INT64_FORMAT "}\n",
 						(int64) wt_retention_size * 1024 * 1024);

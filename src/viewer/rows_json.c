@@ -54,7 +54,7 @@ write_value(WtBuffer *out, uint64 row, int column)
 			break;
 		default:
 			text = SPI_getvalue(tuple, desc, column);
-			wt_buffer_json(out, text, strlen(text));
+			wt_buffer_string(out, text);
 	}
 }
 
@@ -63,7 +63,7 @@ write_member(WtBuffer *out, uint64 row, int column)
 {
 	const char *name = NameStr(TupleDescAttr(SPI_tuptable->tupdesc, column - 1)->attname);
 
-	wt_buffer_json(out, name, strlen(name));
+	wt_buffer_string(out, name);
 	wt_buffer_text(out, ":");
 	write_value(out, row, column);
 }

@@ -104,7 +104,7 @@ write_end(WtViewerJob *job)
 		wt_buffer_text(out, "{\"before_time\":");
 		wt_viewer_write_time(out, time);
 		wt_buffer_text(out, ",\"before_id\":");
-		wt_buffer_json(out, id, strlen(id));
+		wt_buffer_string(out, id);
 		wt_buffer_text(out, "}");
 	}
 	else if (!progress->over)

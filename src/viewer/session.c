@@ -70,26 +70,21 @@ wt_step_session(WtViewerJob *job)
 	LWLockRelease(&wt_shared->lock);
 
 	wt_buffer_text(out, "{\"version\":");
-	wt_buffer_json(out, session->version ? session->version : "",
-				   session->version ? strlen(session->version) : 0);
+	wt_buffer_string(out, session->version ? session->version : "");
 	wt_buffer_print(out, ",\"may_resolve\":%s",
 					job->request->may_change ? "true" : "false");
 	wt_buffer_text(out, ",\"time_zone\":");
-	wt_buffer_json(out, pg_get_timezone_name(session_timezone),
-				   strlen(pg_get_timezone_name(session_timezone)));
+	wt_buffer_string(out, pg_get_timezone_name(session_timezone));
 	wt_buffer_text(out, ",\"now\":");
 	wt_viewer_write_time(out, job->now);
 	wt_buffer_print(out, ",\"empty\":%s", session->empty ? "true" : "false");
 	wt_buffer_print(out,
 					",\"collector\":{\"port\":%d,\"tls\":%s,\"addresses\":", worker.port,
 					worker.tls ? "true" : "false");
-	wt_buffer_json(out, worker.addresses, strlen(worker.addresses));
+	wt_buffer_string(out, worker.addresses);
 	wt_buffer_text(out, "},\"retention\":");
-	if (wt_retention())
-		wt_buffer_json(out, GetConfigOption("windtrap.retention", false, false),
-					   strlen(GetConfigOption("windtrap.retention", false, false)));
-	else
-		wt_buffer_text(out, "null");
+	wt_buffer_string(
+		out, wt_retention() ? GetConfigOption("windtrap.retention", false, false) : NULL);
 	wt_buffer_text(out, "}\n");
 	wt_job_finish(job);
 }

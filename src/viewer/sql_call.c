@@ -45,7 +45,7 @@ write_sql(WtViewerJob *job)
 		appendStringInfo(&sql, "\n   AND (%s)", condition);
 	appendStringInfoString(&sql, "\n ORDER BY event_timestamp DESC\n LIMIT 1000;");
 	wt_buffer_text(out, "{\"condition\":");
-	wt_buffer_json(out, condition, strlen(condition));
+	wt_buffer_string(out, condition);
 	wt_buffer_text(out, ",\"statement\":");
 	wt_buffer_json(out, sql.data, (size_t) sql.len);
 	wt_buffer_text(out, "}\n");

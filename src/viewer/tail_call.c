@@ -117,7 +117,7 @@ tell_cursor(WtViewerJob *job)
 	Tail *tail = job->state;
 
 	wt_buffer_text(&job->out, "{\"cursor\":");
-	wt_buffer_json(&job->out, tail->cursor, strlen(tail->cursor));
+	wt_buffer_string(&job->out, tail->cursor);
 	wt_buffer_text(&job->out, "}\n");
 	tail->told = GetCurrentTimestamp();
 }
