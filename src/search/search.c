@@ -30,15 +30,11 @@ PG_FUNCTION_INFO_V1(windtrap_search);
  */
 static const char statement[] =
 	"SELECT event_timestamp, id, %s"
-	" FROM (SELECT event_timestamp, data->>'id' AS id, windtrap.severity(data) AS "
-	"severity,"
-	" windtrap.app(data) AS app, windtrap.sender_host(data) AS host,"
-	" windtrap.message(data) AS message, data->>'source' AS source, data, status"
+	" FROM (SELECT " WT_EVENT_COLUMNS
 	" FROM (SELECT event_timestamp, data, status FROM windtrap.events"
 	" WHERE (%s) AND event_timestamp >= $1 AND event_timestamp < $2%s"
 	" ORDER BY event_timestamp DESC, coalesce(id, '') COLLATE \"C\" DESC%s) AS found)"
 	" AS shown";
-static const char own_output[] = "severity, app, host, message, source, data, status";
 static const char limit[] = " LIMIT $3";
 
 /*
@@ -91,7 +87,7 @@ wt_search_open(const WtSearchFor *what)
 
 	search->context = CurrentMemoryContext;
 	search->condition = what->query ? wt_search_condition(what->query) : "true";
-	search->output = what->output ? what->output : own_output;
+	search->output = what->output ? what->output : wt_search_output;
 	search->wanted = what->wanted;
 	if (search->wanted < 1 || search->wanted > WT_SEARCH_MAX_ROWS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -16,6 +16,8 @@
 
 PG_FUNCTION_INFO_V1(windtrap_search_sql);
 
+const char wt_search_output[] = "severity, app, host, message, source, data, status";
+
 /* psql shows where it is; so does the message, for all others. */
 static void
 complain(const char *what, const char *text, int code, const char *message, int position)

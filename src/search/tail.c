@@ -117,18 +117,11 @@ static Look *under_way = NULL;
  */
 static const char statement[] =
 	"SELECT event_timestamp, id, %s, n, first"
-	" FROM (SELECT event_timestamp, data->>'id' AS id, windtrap.severity(data) AS "
-	"severity,"
-	" windtrap.app(data) AS app, windtrap.sender_host(data) AS host,"
-	" windtrap.message(data) AS message, data->>'source' AS source, data, status, n, "
+	" FROM (SELECT " WT_EVENT_COLUMNS ", n, "
 	"first"
 	" FROM (SELECT event_timestamp, data, status, count(*) OVER () AS n,"
 	" min(event_timestamp) OVER () AS first"
-	" FROM (SELECT event_timestamp, data->>'id' AS id, windtrap.severity(data) AS "
-	"severity,"
-	" windtrap.app(data) AS app, windtrap.sender_host(data) AS host,"
-	" windtrap.message(data) AS message, data->>'source' AS source, data, status"
-	" FROM %s WHERE event_timestamp >= $1"
+	" FROM (SELECT " WT_EVENT_COLUMNS " FROM %s WHERE event_timestamp >= $1"
 	" AND windtrap.tail_row(xmin, tableoid, ctid, event_timestamp)) AS events"
 	" WHERE (%s)"
 	" ORDER BY event_timestamp DESC, coalesce(id, '') COLLATE \"C\" DESC LIMIT $2) AS "
@@ -322,7 +315,7 @@ wt_tail_open(const text *query, const char *after, const char *output)
 
 	tail->context = CurrentMemoryContext;
 	tail->condition = query ? wt_search_condition(query) : "true";
-	tail->output = output ? output : "severity, app, host, message, source, data, status";
+	tail->output = output ? output : wt_search_output;
 	if (after && !wt_cursor_read(after, &tail->cursor))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("what is given as \"after\" is no cursor of "
