@@ -107,13 +107,7 @@ is_restored('pg_restore, idle for 50 s');
 shift_clock(1070);
 ok(wait_for(sub { event($port, 'named') == 200 }, 10), 'pg_restore, idle for over a minute: events are taken');
 # The next restore begins at once, by psql, and what it makes has nothing to do with the first.
-query(<<'SQL');
-BEGIN;
-DROP TABLE log;
-CREATE TABLE log (event_timestamp timestamptz NOT NULL, data jsonb NOT NULL, status int NOT NULL DEFAULT 0) PARTITION BY RANGE (event_timestamp);
-CREATE TABLE log_default PARTITION OF log DEFAULT;
-COMMIT;
-SQL
+another_table();
 ok(next_round(), 'a round');
 is(n_partitions(), 1, 'a table that has come after a restore is left alone');
 query('DROP TABLE log');
@@ -123,6 +117,18 @@ end($restore);
 #
 # A table that takes the place of the log: its partitions may be on their way
 #
+sub another_table
+{
+	query(<<'SQL');
+BEGIN;
+DROP TABLE log;
+CREATE TABLE log (event_timestamp timestamptz NOT NULL, data jsonb NOT NULL, status int NOT NULL DEFAULT 0) PARTITION BY RANGE (event_timestamp);
+CREATE TABLE log_default PARTITION OF log DEFAULT;
+COMMIT;
+SQL
+	return;
+}
+
 sub n_partitions { return query(q{SELECT count(*) FROM pg_partition_tree('log') WHERE level > 0}); }
 
 sub next_round
@@ -136,13 +142,7 @@ sub next_round
 
 ok(next_round(), 'a round');
 cmp_ok(n_partitions(), '>=', 9, 'what the collector has made is kept up');
-query(<<'SQL');
-BEGIN;
-DROP TABLE log;
-CREATE TABLE log (event_timestamp timestamptz NOT NULL, data jsonb NOT NULL, status int NOT NULL DEFAULT 0) PARTITION BY RANGE (event_timestamp);
-CREATE TABLE log_default PARTITION OF log DEFAULT;
-COMMIT;
-SQL
+another_table();
 is(event($port, 'new'), 200, 'another table: events are taken');
 ok(next_round(), 'a round');
 is(n_partitions(), 1, 'it is left alone');
