@@ -64,8 +64,9 @@ typedef struct WtServed
 	void (*stop)(void);
 } WtServed;
 
-/* The rest of the life of a process that has begun: in this place, until it is time to stop. */
-extern void wt_serving_live(int place, const WtServed *served) pg_attribute_noreturn();
+/* The rest of the life of a process that has begun: in this place, until it is time to stop.  Does
+ * not return. */
+extern void wt_serving_live(int place, const WtServed *served);
 
 /* The shorter of two times, of which -1 is for ever. */
 static inline long
