@@ -120,7 +120,9 @@ OBJS = \
 	src/store/move_rows.o \
 	src/store/outbox.o \
 	src/store/quarantine.o \
+	src/store/lock_gently.o \
 	src/store/restoring.o \
+	src/store/scope.o \
 	src/store/store.o \
 	src/upkeep/adopt.o \
 	src/upkeep/clock.o \
@@ -128,7 +130,6 @@ OBJS = \
 	src/upkeep/log_rows.o \
 	src/upkeep/partition.o \
 	src/upkeep/plan.o \
-	src/upkeep/scope.o \
 	src/upkeep/spans.o \
 	src/upkeep/summarize.o \
 	src/upkeep/upkeep.o \

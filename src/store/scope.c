@@ -1,6 +1,6 @@
 /*
  * scope.c
- *		Where the upkeep works: as the table's owner, with SPI, safe from odd settings.
+ *		Where tables are kept up: as a table's owner, with SPI, safe from odd settings.
  */
 #include "postgres.h"
 
@@ -14,7 +14,7 @@
 
 #include "base/identity.h"
 #include "store/log_table.h"
-#include "upkeep/scope.h"
+#include "store/scope.h"
 
 void
 wt_scope_set(const char *name, const char *value)

@@ -1,6 +1,6 @@
 /*
  * scope.h
- *		Where the upkeep works: as the table's owner, with SPI, safe from odd settings.
+ *		Where tables are kept up: as a table's owner, with SPI, safe from odd settings.
  */
 #ifndef WT_SCOPE_H
 #define WT_SCOPE_H
