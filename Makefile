@@ -106,6 +106,7 @@ OBJS = \
 	src/search/slices.o \
 	src/search/tail.o \
 	src/search/top.o \
+	src/sealed/links.o \
 	src/serving/condition.o \
 	src/serving/listening.o \
 	src/serving/serving.o \
