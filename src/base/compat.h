@@ -99,6 +99,22 @@
 #define wt_transam_variables ShmemVariableCache
 #endif
 
+/* 18 asks whether a deferrable primary key will do.  For those who include utils/rel.h. */
+#if PG_VERSION_NUM >= 180000
+#define wt_primary_key_index(relation) RelationGetPrimaryKeyIndex(relation, false)
+#else
+#define wt_primary_key_index(relation) RelationGetPrimaryKeyIndex(relation)
+#endif
+
+/* 18 counts an index scan's searches.  For those who include access/genam.h. */
+#if PG_VERSION_NUM >= 180000
+#define wt_index_beginscan(table, index, snapshot, n_keys)                               \
+	index_beginscan(table, index, snapshot, NULL, n_keys, 0)
+#else
+#define wt_index_beginscan(table, index, snapshot, n_keys)                               \
+	index_beginscan(table, index, snapshot, n_keys, 0)
+#endif
+
 #endif /* PG_VERSION_NUM */
 
 #ifdef MHD_VERSION
