@@ -44,8 +44,14 @@ wt_chunk_store_create(Oid schema, const char *name, Oid tablespace)
 					 ? quote_identifier(get_tablespace_name(tablespace))
 					 : ""),
 		0, NULL, NULL);
-	wt_scope_run(psprintf("ALTER TABLE %s ALTER body SET STORAGE EXTERNAL", quoted), 0,
-				 NULL, NULL);
+	/* What is erased is to be gone soon; and small parts are changed often. */
+	wt_scope_run(psprintf("ALTER TABLE %s ALTER body SET STORAGE EXTERNAL, SET ("
+						  "autovacuum_vacuum_threshold = 1, "
+						  "autovacuum_vacuum_scale_factor = 0, "
+						  "toast.autovacuum_vacuum_threshold = 1, "
+						  "toast.autovacuum_vacuum_scale_factor = 0)",
+						  quoted),
+				 0, NULL, NULL);
 	return get_relname_relid(name, schema);
 }
 
