@@ -120,7 +120,21 @@ OBJS = \
 	src/search/slices.o \
 	src/search/tail.o \
 	src/search/top.o \
+	src/sealed/changes.o \
+	src/sealed/chunk_store.o \
+	src/sealed/gone.o \
 	src/sealed/links.o \
+	src/sealed/packer.o \
+	src/sealed/progress.o \
+	src/sealed/row_hash.o \
+	src/sealed/row_order.o \
+	src/sealed/row_store.o \
+	src/sealed/seal.o \
+	src/sealed/sealable.o \
+	src/sealed/shred.o \
+	src/sealed/size.o \
+	src/sealed/swap.o \
+	src/sealed/verify.o \
 	src/serving/condition.o \
 	src/serving/listening.o \
 	src/serving/serving.o \
@@ -134,7 +148,9 @@ OBJS = \
 	src/store/move_rows.o \
 	src/store/outbox.o \
 	src/store/quarantine.o \
+	src/store/lock_gently.o \
 	src/store/restoring.o \
+	src/store/scope.o \
 	src/store/store.o \
 	src/upkeep/adopt.o \
 	src/upkeep/clock.o \
@@ -142,7 +158,6 @@ OBJS = \
 	src/upkeep/log_rows.o \
 	src/upkeep/partition.o \
 	src/upkeep/plan.o \
-	src/upkeep/scope.o \
 	src/upkeep/spans.o \
 	src/upkeep/summarize.o \
 	src/upkeep/upkeep.o \
@@ -187,7 +202,8 @@ EXTRA_CLEAN = $(OBJS:.o=.d) src/http/page_files_embedded.c
 
 PG_CONFIG ?= pg_config
 LIBRARIES = libmicrohttpd gnutls zlib libzstd
-PG_CPPFLAGS = -I$(srcdir)/src $(shell pkg-config --cflags $(LIBRARIES))
+# PostgreSQL's headers are a system's: the planner's do not stand up to our warnings.
+PG_CPPFLAGS = -I$(srcdir)/src -isystem $(shell $(PG_CONFIG) --includedir-server) $(shell pkg-config --cflags $(LIBRARIES))
 # The warnings that PostgreSQL itself builds with come from PGXS; these are ours.
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wshadow=compatible-local -Wstrict-prototypes \
 	-Wwrite-strings -Werror -MMD -MP
@@ -212,7 +228,7 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 $(OBJS) windtrap--1.0.sql: Makefile
 
 # The extension's script, of pieces by subject in this order.
-SQL_PIECES = schema processes log_table events search upkeep stats refused tokens quarantine idempotency \
+SQL_PIECES = schema processes log_table events search upkeep stats refused tokens quarantine idempotency sealed_read sealed \
 	forwarding grant_read installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@

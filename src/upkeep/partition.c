@@ -5,7 +5,7 @@
  * The hazard of it all is events waiting.  An INSERT locks the log table and those
  * partitions that its rows go to, weakly; what must not happen is that it queues behind
  * a strong lock that is itself waiting for somebody's long query.  So strong locks are
- * taken when they are free, see lock_gently:
+ * taken when they are free, see store/lock_gently.h:
  *
  *	- A partition is made on its own and then attached.  ATTACH locks the log table
  *	  weakly, but the default partition strongly, and reads all of it, to be sure that
@@ -30,9 +30,7 @@
 #include "commands/tablespace.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/itemptr.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -40,20 +38,13 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "store/lock_gently.h"
 #include "store/log_table.h"
 #include "store/move_rows.h"
 #include "upkeep/partition.h"
-#include "upkeep/scope.h"
+#include "store/scope.h"
 #include "upkeep/spans.h"
 #include "upkeep/upkeep.h"
-
-/*
- * Strong locks: for so long, ms, they are tried for without queueing, and then queued
- * for, while others wait behind us.
- */
-#define LOCK_PATIENCE 3000
-#define LOCK_POLL 3
-#define LOCK_QUEUE "100ms"
 
 int64
 wt_upkeep_size(Oid relation)
@@ -65,51 +56,6 @@ wt_upkeep_size(Oid relation)
 				 "FROM pg_partition_tree($1) WHERE isleaf",
 				 1, types, values);
 	return wt_scope_int64(0, 1);
-}
-
-/*
- * Locks relations in ACCESS EXCLUSIVE mode, all or none, the first of them being the one
- * that everybody else locks first.  Who waits for such a lock makes all who come later
- * wait behind him; so does who has one and waits for the next.  Therefore we do not
- * wait, but try, for some time; only then, since under heavy load a lock may never be
- * free when one looks, is the first one queued for, briefly.  Raises where that was in
- * vain.
- */
-static void
-lock_gently(const Oid *relations, int n)
-{
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCK_PATIENCE);
-	bool last = false;
-
-	for (;;)
-	{
-		int locked = 0;
-
-		if (last)
-		{
-			int nest_level = NewGUCNestLevel();
-
-			wt_scope_set("lock_timeout", LOCK_QUEUE);
-			LockRelationOid(relations[0], AccessExclusiveLock);
-			AtEOXact_GUC(false, nest_level);
-			locked = 1;
-		}
-		while (locked < n &&
-			   ConditionalLockRelationOid(relations[locked], AccessExclusiveLock))
-			locked++;
-		if (locked == n)
-			return;
-		if (last)
-			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-							errmsg("could not lock %s", wt_scope_name(relations[locked])),
-							errdetail("Somebody is using it.")));
-		while (--locked >= 0)
-			UnlockRelationOid(relations[locked], AccessExclusiveLock);
-		last = GetCurrentTimestamp() >= until;
-		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_POLL,
-						 PG_WAIT_EXTENSION);
-		CHECK_FOR_INTERRUPTS();
-	}
 }
 
 /*
@@ -217,7 +163,7 @@ make_partition(const WtSpans *table, WtTask *task, const WtScope *scope)
 		/* Most of them while events still come in, the rest when none can. */
 		LockRelationOid(table->default_partition, RowExclusiveLock);
 		task->rows = wt_move_rows(table->default_partition, made, task->from, task->to);
-		lock_gently(&table->default_partition, 1);
+		wt_lock_gently(&table->default_partition, 1, AccessExclusiveLock);
 		task->rows += wt_move_rows(table->default_partition, made, task->from, task->to);
 	}
 	wt_scope_run(
@@ -303,7 +249,7 @@ lock_to_drop(const WtSpans *table, Oid partition)
 	for (int i = 0; i < n; i++)
 		locks[i] = (Oid) wt_scope_int64(i, 1);
 	referenced = n > 0 && wt_scope_int64(0, 2) != 0;
-	lock_gently(locks, n);
+	wt_lock_gently(locks, n, AccessExclusiveLock);
 	return referenced;
 }
 
@@ -334,7 +280,7 @@ drop_partition(const WtSpans *table, WtTask *task, const WtScope *scope, bool re
 	partition = wt_scope_name(task->partition);
 	task->rows = estimate_rows(task->partition);
 	task->bytes = wt_upkeep_size(task->partition);
-	wt_scope_set("lock_timeout", LOCK_QUEUE);
+	wt_scope_set("lock_timeout", WT_LOCK_QUEUE);
 	/* A reference to the table is one to each partition, and would keep it. */
 	if (referenced)
 		wt_scope_run(psprintf("ALTER TABLE %s DETACH PARTITION %s",

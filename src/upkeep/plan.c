@@ -17,7 +17,7 @@
 #include "store/log_table.h"
 #include "upkeep/clock.h"
 #include "upkeep/partition.h"
-#include "upkeep/scope.h"
+#include "store/scope.h"
 #include "upkeep/spans.h"
 #include "upkeep/upkeep.h"
 
