@@ -134,6 +134,7 @@ OBJS = \
 	src/sealed/shred.o \
 	src/sealed/size.o \
 	src/sealed/swap.o \
+	src/sealed/unseal.o \
 	src/sealed/verify.o \
 	src/serving/condition.o \
 	src/serving/listening.o \
