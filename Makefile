@@ -148,6 +148,7 @@ OBJS = \
 	src/sealed/size.o \
 	src/sealed/swap.o \
 	src/sealed/test.o \
+	src/sealed/unseal.o \
 	src/sealed/verify.o \
 	src/sealed/wrapper.o \
 	src/serving/condition.o \

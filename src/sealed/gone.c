@@ -166,13 +166,15 @@ find_in_chunk(WtGone *gone, WtChunkScan *scan, WtProjection *projection,
 	return false;
 }
 
-/* Those that are late rows are deleted there. */
+/* Deletes those that are rows of a table, whose columns are those of desc; gives how many. */
 static int
-find_late(WtGone *gone, Oid late, TupleDesc desc)
+delete_from(WtGone *gone, Oid late, TupleDesc desc)
 {
 	Relation relation = table_open(late, RowExclusiveLock);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	WtRowHash *hash = wt_row_hash_create(RelationGetDescr(relation), desc);
+	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "windtrap sought row",
+											  ALLOCSET_DEFAULT_SIZES);
 	Snapshot snapshot;
 	TableScanDesc scan;
 	int n = 0;
@@ -182,11 +184,14 @@ find_late(WtGone *gone, Oid late, TupleDesc desc)
 	scan = table_beginscan(relation, snapshot, 0, NULL);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
+		MemoryContext old = MemoryContextSwitchTo(row);
 		uint64 value;
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
 		value = wt_row_hash(hash, slot->tts_values, slot->tts_isnull);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(row);
 		for (int i = 0; i < gone->n_sought; i++)
 			if (!gone->sought[i].found && gone->sought[i].hash == value)
 			{
@@ -198,9 +203,21 @@ find_late(WtGone *gone, Oid late, TupleDesc desc)
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
+	MemoryContextDelete(row);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(relation, NoLock);
 	return n;
+}
+
+/* All must have been found. */
+static void
+forget_sought(WtGone *gone, int left)
+{
+	if (left > 0)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("a row that was changed meanwhile is not among those that "
+							   "were copied")));
+	gone->n_sought = 0;
 }
 
 void
@@ -240,12 +257,15 @@ wt_gone_find(WtGone *gone, WtChunkScan *scan, const WtRowHash *hash, Oid late)
 	wt_chunk_scan_close_chunk(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	if (left > 0)
-		left -= find_late(gone, late, scan->columns);
-	if (left > 0)
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("a row that was changed while it was being sealed is not "
-							   "among those that were sealed")));
-	gone->n_sought = 0;
+		left -= delete_from(gone, late, scan->columns);
+	forget_sought(gone, left);
+}
+
+void
+wt_gone_delete(WtGone *gone, Oid table, TupleDesc desc)
+{
+	if (gone->n_sought > 0)
+		forget_sought(gone, gone->n_sought - delete_from(gone, table, desc));
 }
 
 void

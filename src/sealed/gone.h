@@ -37,6 +37,12 @@ extern bool wt_gone_sought(const WtGone *gone);
 extern void wt_gone_find(WtGone *gone, WtChunkScan *scan, const WtRowHash *hash,
 						 Oid late);
 
+/*
+ * Deletes those that were added from a table, with the columns of desc by name.  Raises where
+ * one is not there.
+ */
+extern void wt_gone_delete(WtGone *gone, Oid table, TupleDesc desc);
+
 /* Writes the parts that say which rows are gone; once. */
 extern void wt_gone_write(const WtGone *gone, WtChunkStore *store);
 
