@@ -120,22 +120,37 @@ OBJS = \
 	src/search/slices.o \
 	src/search/tail.o \
 	src/search/top.o \
+	src/sealed/analyze.o \
 	src/sealed/changes.o \
+	src/sealed/chunk_scan.o \
 	src/sealed/chunk_store.o \
+	src/sealed/chunk_table.o \
+	src/sealed/decimal.o \
+	src/sealed/explain.o \
+	src/sealed/filters.o \
 	src/sealed/gone.o \
+	src/sealed/late.o \
 	src/sealed/links.o \
+	src/sealed/members.o \
+	src/sealed/needs.o \
 	src/sealed/packer.o \
+	src/sealed/pattern.o \
+	src/sealed/plan.o \
 	src/sealed/progress.o \
+	src/sealed/projection.o \
 	src/sealed/row_hash.o \
 	src/sealed/row_order.o \
 	src/sealed/row_store.o \
+	src/sealed/scan.o \
 	src/sealed/seal.o \
 	src/sealed/sealable.o \
 	src/sealed/shred.o \
 	src/sealed/size.o \
 	src/sealed/swap.o \
+	src/sealed/test.o \
 	src/sealed/unseal.o \
 	src/sealed/verify.o \
+	src/sealed/wrapper.o \
 	src/serving/condition.o \
 	src/serving/listening.o \
 	src/serving/serving.o \
