@@ -31,7 +31,7 @@ PG_FUNCTION_INFO_V1(windtrap_unsealable);
  */
 static const char what_is_in_the_way[] =
 	"WITH p AS (SELECT $1 AS oid), t AS (SELECT $2 AS oid), "
-	"both AS (SELECT oid FROM p UNION SELECT oid FROM t) "
+	"pair AS (SELECT oid FROM p UNION SELECT oid FROM t) "
 	/* A foreign table cannot have these. */
 	"SELECT format('its table has the unique index %s', indexrelid::regclass) "
 	"FROM pg_index WHERE indrelid = (SELECT oid FROM t) "
@@ -40,20 +40,20 @@ static const char what_is_in_the_way[] =
 	"FROM pg_index WHERE indrelid = (SELECT oid FROM p) "
 	"AND (indisunique OR indisexclusion) "
 	"UNION ALL SELECT format('%s has the foreign key %I', conrelid::regclass, conname) "
-	"FROM pg_constraint WHERE contype = 'f' AND conrelid IN (SELECT oid FROM both) "
+	"FROM pg_constraint WHERE contype = 'f' AND conrelid IN (SELECT oid FROM pair) "
 	"UNION ALL SELECT format('the foreign key %I of %s refers to it', conname, "
 	"conrelid::regclass) FROM pg_constraint WHERE contype = 'f' "
-	"AND confrelid IN (SELECT oid FROM both) "
+	"AND confrelid IN (SELECT oid FROM pair) "
 	"UNION ALL SELECT format('its table has the constraint trigger %I', tgname) "
 	"FROM pg_trigger WHERE tgrelid = (SELECT oid FROM t) AND NOT tgisinternal "
 	"AND tgconstraint <> 0 "
 	"UNION ALL SELECT format('its table is published by %s', p.pubname) "
 	"FROM pg_publication p WHERE p.puballtables OR EXISTS ("
 	"SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid "
-	"AND r.prrelid IN (SELECT oid FROM both)) OR EXISTS ("
+	"AND r.prrelid IN (SELECT oid FROM pair)) OR EXISTS ("
 	"SELECT FROM pg_publication_namespace s JOIN pg_class c "
 	"ON c.relnamespace = s.pnnspid WHERE s.pnpubid = p.oid "
-	"AND c.oid IN (SELECT oid FROM both)) "
+	"AND c.oid IN (SELECT oid FROM pair)) "
 	/* These would not be carried over. */
 	"UNION ALL SELECT format('it has the trigger %I of its own', tgname) "
 	"FROM pg_trigger WHERE tgrelid = (SELECT oid FROM p) AND NOT tgisinternal "
