@@ -138,6 +138,7 @@ OBJS = \
 	src/sealed/plan.o \
 	src/sealed/progress.o \
 	src/sealed/projection.o \
+	src/sealed/rewrite.o \
 	src/sealed/row_hash.o \
 	src/sealed/row_order.o \
 	src/sealed/row_store.o \
