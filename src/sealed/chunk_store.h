@@ -40,6 +40,9 @@ extern bool wt_chunk_store_lock(WtChunkStore *store, int32 chunk, Snapshot snaps
 /* Deletes all parts of a chunk that the snapshot sees; it is locked. */
 extern void wt_chunk_store_delete(WtChunkStore *store, int32 chunk, Snapshot snapshot);
 
+/* Deletes one part, that a latest snapshot sees; a missing one is an error. */
+extern void wt_chunk_store_delete_part(WtChunkStore *store, int32 chunk, int32 part);
+
 /* Bytes of the parts that were added. */
 extern int64 wt_chunk_store_bytes(const WtChunkStore *store);
 

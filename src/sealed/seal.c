@@ -22,9 +22,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xlog.h"
-#include "catalog/pg_class.h"
-#include "commands/defrem.h"
-#include "commands/tablespace.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -93,24 +90,6 @@ typedef struct Sealing
 	int n_misfits;
 	Misfit misfits[MAX_MISFITS];
 } Sealing;
-
-static Oid
-make_late(const WtPlace *place)
-{
-	char *name = wt_place_name_beside(place, WT_LATE_SUFFIX);
-	char *quoted = quote_qualified_identifier(get_namespace_name(place->schema), name);
-
-	wt_scope_run(psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING "
-						  "CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION)%s%s",
-						  quoted, wt_scope_name(place->partition),
-						  OidIsValid(place->tablespace) ? " TABLESPACE " : "",
-						  OidIsValid(place->tablespace)
-							  ? quote_identifier(get_tablespace_name(place->tablespace))
-							  : ""),
-				 0, NULL, NULL);
-	wt_scope_run(psprintf("CREATE INDEX ON %s (event_timestamp)", quoted), 0, NULL, NULL);
-	return get_relname_relid(name, place->schema);
-}
 
 /* Gives way to who waits for the partition, as VACUUM does: sealing can be done later. */
 static void
@@ -331,7 +310,7 @@ prepare(Sealing *s)
 
 	s->chunks = wt_chunk_store_create(
 		place->schema, wt_place_name_beside(place, WT_CHUNKS_SUFFIX), place->tablespace);
-	s->late = make_late(place);
+	s->late = wt_swap_make_late(place);
 	s->foreign = table_open(wt_swap_make_foreign(place, s->chunks, s->late), NoLock);
 	s->late_rows = wt_row_store_open(s->late, desc, true);
 	s->hash = wt_row_hash_create(desc, RelationGetDescr(s->foreign));
