@@ -220,7 +220,7 @@ OBJS = \
 	src/worker/worker.o
 
 REGRESS = extension settings log_table privileges tokens events search upkeep
-ISOLATION = create_log_table
+ISOLATION = create_log_table sealed_write
 TAP_TESTS = 1
 
 EXTRA_CLEAN = $(OBJS:.o=.d) src/http/page_files_embedded.c
