@@ -229,7 +229,8 @@ wt_filters_create(WtChunkScan *scan, List *clauses, Index varno, PlanState *pare
 			most_texts = Max(most_texts, c->n_texts);
 		}
 	}
-	f->slot = MakeSingleTupleTableSlot(scan->columns, &TTSOpsVirtual);
+	/* A copy, which nobody counts references to. */
+	f->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(scan->columns), &TTSOpsVirtual);
 	if (most_texts > 0)
 		f->text_slot = slot_with_texts(scan->columns, most_texts);
 	f->first = PG_INT64_MIN;

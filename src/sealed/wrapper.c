@@ -53,14 +53,15 @@ windtrap_sealed_validator(PG_FUNCTION_ARGS)
 		const char *name = ((DefElem *) lfirst(lc))->defname;
 
 		if (catalog == ForeignTableRelationId &&
-			(strcmp(name, "chunks") == 0 || strcmp(name, "late") == 0))
+			(strcmp(name, "chunks") == 0 || strcmp(name, "late") == 0 ||
+			 strcmp(name, "rows") == 0 || strcmp(name, "heap_bytes") == 0))
 			continue;
 		if (catalog == AttributeRelationId && strcmp(name, "missing") == 0)
 			continue;
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 						errmsg("invalid option \"%s\"", name),
-						errhint("Sealed partitions have the options chunks and late, their "
-								"columns missing.")));
+						errhint("Sealed partitions have the options chunks, late, rows and "
+								"heap_bytes, their columns missing.")));
 	}
 	PG_RETURN_VOID();
 }
