@@ -342,6 +342,10 @@ wt_seal(Oid partition, WtSealed *sealed)
 	sealed->rows = write_chunks(s);
 	wt_verifier_destroy(s->verifier);
 	foreign = RelationGetRelid(s->foreign);
+	/* Nothing can be altered that is open. */
+	table_close(s->foreign, NoLock);
+	wt_swap_note(foreign, sealed->rows, sealed->bytes_before);
+	s->foreign = table_open(foreign, NoLock);
 	exchange_patiently(s);
 	sealed->bytes_after = wt_partition_size(foreign);
 	wt_progress_end();
