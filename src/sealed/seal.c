@@ -181,9 +181,12 @@ static int64
 write_chunks(Sealing *s)
 {
 	WtChunkStore *store = wt_chunk_store_open(s->chunks, true);
+	WtPacking packing = {.max_rows = WT_PACKER_ROWS,
+						 .first = wt_packer_first(s->place.partition),
+						 .step = WT_CHUNK_STEP,
+						 .limit = PG_INT32_MAX};
 	WtPacker *packer = wt_packer_create(RelationGetDescr(s->heap), s->hash, store,
-										wt_packer_first(s->place.partition),
-										WT_CHUNK_STEP, PG_INT32_MAX, check_chunk, s);
+										&packing, check_chunk, s);
 	WtRowOrder *order = wt_row_order_begin(s->heap, s->moment.snapshot);
 	int64 all = wt_row_order_count(order);
 	int64 n = 0;
