@@ -133,8 +133,8 @@ OBJS = \
 	src/sealed/late_store.o \
 	src/sealed/links.o \
 	src/sealed/members.o \
-	src/sealed/modify.o \
 	src/sealed/merge.o \
+	src/sealed/modify.o \
 	src/sealed/needs.o \
 	src/sealed/overlay_store.o \
 	src/sealed/packer.o \
