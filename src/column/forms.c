@@ -91,6 +91,19 @@ wt_decimal_print(WtDecimal decimal, char *text)
 	return (size_t) (p - text);
 }
 
+bool
+wt_decimal_scale(WtDecimal decimal, int decimals, int64_t *value)
+{
+	return !__builtin_mul_overflow(decimal.value,
+								   powers_of_ten[decimals - decimal.decimals], value);
+}
+
+WtDecimal
+wt_decimal_unscale(int64_t value, int decimals, int becomes)
+{
+	return (WtDecimal){value / powers_of_ten[decimals - becomes], becomes};
+}
+
 int
 wt_decimal_compare(WtDecimal a, WtDecimal b)
 {
