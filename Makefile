@@ -28,6 +28,20 @@ OBJS = \
 	src/base/text.o \
 	src/base/transact.o \
 	src/base/uuid.o \
+	src/column/arena.o \
+	src/column/bytes.o \
+	src/column/chunk_reader.o \
+	src/column/chunk_writer.o \
+	src/column/column_decode.o \
+	src/column/column_values.o \
+	src/column/crc.o \
+	src/column/distinct.o \
+	src/column/encode.o \
+	src/column/forms.o \
+	src/column/integers.o \
+	src/column/overlay.o \
+	src/column/stream.o \
+	src/column/templates.o \
 	src/event/charset.o \
 	src/event/decode.o \
 	src/event/decoder.o \
@@ -106,7 +120,37 @@ OBJS = \
 	src/search/slices.o \
 	src/search/tail.o \
 	src/search/top.o \
+	src/sealed/analyze.o \
+	src/sealed/changes.o \
+	src/sealed/chunk_scan.o \
+	src/sealed/chunk_store.o \
+	src/sealed/chunk_table.o \
+	src/sealed/decimal.o \
+	src/sealed/explain.o \
+	src/sealed/filters.o \
+	src/sealed/gone.o \
+	src/sealed/late.o \
 	src/sealed/links.o \
+	src/sealed/members.o \
+	src/sealed/needs.o \
+	src/sealed/packer.o \
+	src/sealed/pattern.o \
+	src/sealed/plan.o \
+	src/sealed/progress.o \
+	src/sealed/projection.o \
+	src/sealed/row_hash.o \
+	src/sealed/row_order.o \
+	src/sealed/row_store.o \
+	src/sealed/scan.o \
+	src/sealed/seal.o \
+	src/sealed/sealable.o \
+	src/sealed/shred.o \
+	src/sealed/size.o \
+	src/sealed/swap.o \
+	src/sealed/test.o \
+	src/sealed/unseal.o \
+	src/sealed/verify.o \
+	src/sealed/wrapper.o \
 	src/serving/condition.o \
 	src/serving/listening.o \
 	src/serving/serving.o \
@@ -174,7 +218,8 @@ EXTRA_CLEAN = $(OBJS:.o=.d) src/http/page_files_embedded.c
 
 PG_CONFIG ?= pg_config
 LIBRARIES = libmicrohttpd gnutls zlib libzstd
-PG_CPPFLAGS = -I$(srcdir)/src $(shell pkg-config --cflags $(LIBRARIES))
+# PostgreSQL's headers are a system's: the planner's do not stand up to our warnings.
+PG_CPPFLAGS = -I$(srcdir)/src -isystem $(shell $(PG_CONFIG) --includedir-server) $(shell pkg-config --cflags $(LIBRARIES))
 # The warnings that PostgreSQL itself builds with come from PGXS; these are ours.
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wshadow=compatible-local -Wstrict-prototypes \
 	-Wwrite-strings -Werror -MMD -MP
@@ -199,7 +244,7 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 $(OBJS) windtrap--1.0.sql: Makefile
 
 # The extension's script, of pieces by subject in this order.
-SQL_PIECES = schema processes log_table events search upkeep stats refused tokens quarantine idempotency \
+SQL_PIECES = schema processes log_table events search upkeep stats refused tokens quarantine idempotency sealed_read sealed \
 	forwarding grant_read installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@

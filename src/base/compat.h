@@ -115,6 +115,31 @@
 	index_beginscan(table, index, snapshot, n_keys, 0)
 #endif
 
+/*
+ * 17 and 18 ask for more of the path of a foreign scan (conditions that it enforces in a join,
+ * disabled nodes).  For those who include optimizer/pathnode.h.
+ */
+#if PG_VERSION_NUM >= 180000
+#define wt_foreignscan_path(root, rel, rows, startup, total, pathkeys, outer, private)   \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, pathkeys, outer,   \
+							NULL, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define wt_foreignscan_path(root, rel, rows, startup, total, pathkeys, outer, private)   \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, pathkeys, outer,      \
+							NULL, NIL, private)
+#else
+#define wt_foreignscan_path(root, rel, rows, startup, total, pathkeys, outer, private)   \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, pathkeys, outer,      \
+							NULL, private)
+#endif
+
+/* 18 says how a path key sorts by a comparison, not by a B-tree's strategy. */
+#if PG_VERSION_NUM >= 180000
+#define wt_pathkey_ascends(pathkey) ((pathkey)->pk_cmptype == COMPARE_LT)
+#else
+#define wt_pathkey_ascends(pathkey) ((pathkey)->pk_strategy == BTLessStrategyNumber)
+#endif
+
 #endif /* PG_VERSION_NUM */
 
 #ifdef MHD_VERSION

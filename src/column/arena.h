@@ -9,6 +9,7 @@
 #define WT_COLUMN_ARENA_H
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

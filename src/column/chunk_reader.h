@@ -6,14 +6,16 @@
  * Nothing of what is read is trusted: who owns the table of chunks may have written anything
  * into it.  What opens a chunk and what adds a part checks all that the other functions rely
  * on; those cannot fail any more.  All memory is the arena's: a chunk, and all that its
- * functions return, is valid until the arena is reset.  It is bounded by WT_CHUNK_MAX_BYTES.
+ * functions return, is valid until the arena is reset.  It is bounded by four times
+ * WT_CHUNK_MAX_BYTES, and six bytes a row for each column of which ranks or codes by row are
+ * asked for.
  * The bytes of parts are not kept: they may be freed as soon as the call returns.
  *
  * To read a column, say to what extent it is wanted, fetch the parts that this takes, add
  * them:
  *
  *		int parts[WT_PARTS_OF_COLUMN];
- *		int n = wt_column_parts(chunk, column, WT_WANT_VALUES, parts);
+ *		int n = wt_column_parts(chunk, column, WT_WANT_VALUES, parts, &error);
  *		for each of them: wt_chunk_add_part(chunk, part, bytes, length, &error)
  *
  * A column's values are numbered from 0, in order of rows; rows that lack it have none, so
@@ -25,6 +27,7 @@
 
 #include "column/arena.h"
 #include "column/format.h"
+#include "column/texts.h"
 
 /* A path: its key, below its parent.  Path 0 is the document, has no key and parent -1. */
 typedef struct WtPathInfo
@@ -96,7 +99,7 @@ typedef struct WtChunk
 	WtColumn *columns;
 
 	int n_parts;	   /* parts 1 to n_parts are columns' */
-	size_t raw_bytes;  /* of all columns, decoded */
+	size_t raw_bytes;  /* of all columns' parts, decompressed */
 	WtChunkParts *own; /* the reader's own */
 } WtChunk;
 
@@ -118,17 +121,18 @@ typedef enum WtWant
 	WT_WANT_VALUES /* all */
 } WtWant;
 
-#define WT_PARTS_OF_COLUMN 3
+#define WT_PARTS_OF_COLUMN 4
 
 /*
- * The parts that must be added yet to have so much of a column, ascending; returns their
- * count, which is 0 where all is there (small columns lie in the directory).  What it takes
- * to know which rows have it is among them, where not all have.  column may be
- * WT_COLUMN_SHAPES: for wt_chunk_shapes() and wt_chunk_row_shapes().
+ * The parts that must be added yet to have so much of a column, in the order in which they
+ * are to be added; returns their count.  0: all is there; small columns lie in the directory, and
+ * are decoded by this.  -1: what lies there is bad, with what is wrong.  What it takes to know
+ * which rows have it is among them, where not all have.  column may be WT_COLUMN_SHAPES: for
+ * wt_chunk_shapes() and wt_chunk_row_shapes().
  */
 #define WT_COLUMN_SHAPES (-1)
-extern int wt_column_parts(const WtChunk *chunk, int column, WtWant want,
-						   int parts[WT_PARTS_OF_COLUMN]);
+extern int wt_column_parts(WtChunk *chunk, int column, WtWant want,
+						   int parts[WT_PARTS_OF_COLUMN], WtColumnError *error);
 
 /* Bytes of a part as they are stored, for those who count the cost; 0: no such part. */
 extern size_t wt_chunk_part_size(const WtChunk *chunk, int part);
@@ -164,6 +168,12 @@ extern const uint16_t *wt_chunk_row_shapes(WtChunk *chunk);
 extern const int32_t *wt_column_ranks(WtChunk *chunk, int column);
 
 /*
+ * The same for one row, from a bitmap: a tenth of the memory of all ranks, and made as soon.
+ * Who goes through rows in order can count values by himself, by their shapes.
+ */
+extern int wt_column_rank(WtChunk *chunk, int column, int row);
+
+/*
  * For each row the code of its value, as wt_column_distinct_text() takes it, or WT_NO_CODE
  * where it has none.  Of CONSTANT, DICTIONARY and TEMPLATE; NULL for all others.  Made at
  * the first call, kept.
@@ -176,47 +186,18 @@ extern const uint16_t *wt_column_value_codes(WtChunk *chunk, int column);
 
 /* ---------------------------------------------------------------------------- values */
 
-/* A value's bytes; there is always a NUL behind them. */
-typedef struct WtText
-{
-	const char *text;
-	size_t length;
-} WtText;
-
-/*
- * Texts, one after another, each with a NUL behind it that is not part of it: text i is
- * base + start[i], of start[i + 1] - start[i] - 1 bytes.  No text of strings, numbers or JSON
- * has a NUL, so that one search may run over all of them (base to base + start[n]) without
- * finding what lies across two; extra columns (BYTES) may have some.
- */
-typedef struct WtTexts
-{
-	int n;
-	const char *base;
-	const uint32_t *start; /* n + 1 */
-} WtTexts;
-
 /*
  * The distinct texts of CONSTANT and DICTIONARY, by code; for TEMPLATE, the templates, by
  * code: each gap, where a value has one run of digits (0 to 9, one or more), is the single digit
  * WT_TEMPLATE_GAP; a template has no other digits.  So a text without digits is part of a
  * value just where it is part of its template.  n is 0 for all other encodings.
  */
-#define WT_TEMPLATE_GAP '0'
 extern WtTexts wt_column_distinct(WtChunk *chunk, int column);
-
-/* The text of one of them. */
-static inline WtText
-wt_texts_at(const WtTexts *texts, int i)
-{
-	return (WtText){texts->base + texts->start[i],
-					(size_t) (texts->start[i + 1] - texts->start[i] - 1)};
-}
 
 /*
  * A value as the bytes that the writer was given, of any column.  It is valid until the next
- * call for the same column, where the encoding is none of CONSTANT, DICTIONARY, TEXT and
- * BYTES; of these as long as the chunk.  Of NONE it is empty.
+ * call for the same column, where the encoding is none of CONSTANT, DICTIONARY and TEXT; of
+ * these as long as the chunk.  Of NONE it is empty.
  */
 extern WtText wt_column_text(WtChunk *chunk, int column, int value);
 
@@ -228,8 +209,8 @@ extern int wt_column_gaps(WtChunk *chunk, int column, int value);
 extern WtText wt_column_gap(WtChunk *chunk, int column, int value, int gap);
 
 /*
- * All values as texts one after another, by value's number: TEXT and BYTES as they lie
- * there, all others printed at the first call, and kept.  For NONE, CONSTANT and DICTIONARY
+ * All values as texts one after another, by value's number: TEXT as it lies there,
+ * all others printed at the first call, and kept.  For NONE, CONSTANT and DICTIONARY
  * wt_column_distinct() is meant instead, though this works as well.
  */
 extern WtTexts wt_column_texts(WtChunk *chunk, int column);
@@ -248,6 +229,13 @@ extern int wt_column_decimals(const WtChunk *chunk, int column);
 
 /* The 16 bytes of a value of UUID7 or UUID. */
 extern void wt_column_uuid(WtChunk *chunk, int column, int value, uint8_t uuid[16]);
+
+/*
+ * Whether all texts of a column are UTF-8; asked once a column, it looks at dictionaries and
+ * templates alone, where there are any.  No text but an extra column's has a NUL.
+ */
+extern bool wt_column_is_utf8(WtChunk *chunk, int column);
+extern bool wt_is_utf8(const char *text, size_t length);
 
 /*
  * Looks for a text among the values without printing them: compares packed forms where the

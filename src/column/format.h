@@ -61,8 +61,7 @@ typedef enum WtEncoding
 	WT_ENCODING_CONSTANT,	/* one distinct value */
 	WT_ENCODING_DICTIONARY, /* distinct values once, a code a value */
 	WT_ENCODING_INTEGER,	/* integers, or decimals: a value and its count of decimals */
-	WT_ENCODING_TEXT,		/* one after another, each with a NUL behind it */
-	WT_ENCODING_BYTES,		/* the same, with lengths: values that have a NUL in them */
+	WT_ENCODING_TEXT,		/* one after another */
 	WT_ENCODING_TEMPLATE, /* distinct texts without their runs of digits; and the digits */
 	WT_ENCODING_UUID7,	  /* UUIDs of version 7 */
 	WT_ENCODING_UUID,	  /* any in lower case */
@@ -70,6 +69,9 @@ typedef enum WtEncoding
 	WT_ENCODING_INSTANT,  /* ISO 8601 in one form */
 	WT_N_ENCODINGS
 } WtEncoding;
+
+/* What stands in a template for a run of digits of a value. */
+#define WT_TEMPLATE_GAP '0'
 
 /* An integer over a power of ten: 150 with 2 decimals is 1.50. */
 typedef struct WtDecimal

@@ -44,7 +44,9 @@ typedef struct WtChunkScan
 
 	/* Of the chunk that is open. */
 	WtChunk *chunk; /* NULL: none is */
+	uint64 serial;	/* counts the chunks that were opened: who keeps something of one looks at it */
 	MemoryContext chunk_context;
+	MemoryContext arena_context; /* never reset: its end is the arena's */
 	WtArena *arena;
 	bool has_deleted, has_statuses; /* something was changed since it was sealed */
 	WtDeleted deleted;
@@ -72,8 +74,11 @@ extern bool wt_chunk_scan_open(WtChunkScan *scan, int32 number);
 /* Forgets the chunk that is open. */
 extern void wt_chunk_scan_close_chunk(WtChunkScan *scan);
 
-/* The smallest and largest time in a chunk; false: there is no such chunk.  The open one goes. */
-extern bool wt_chunk_scan_times(WtChunkScan *scan, int32 number, int64 *first, int64 *last);
+/*
+ * The place in scan->numbers of the first chunk that may have rows of this time or later;
+ * n_numbers: none has.  Looks at a few directories; the open chunk goes.
+ */
+extern int wt_chunk_scan_seek(WtChunkScan *scan, int64 time);
 
 /*
  * Fetches the parts that a column of the chunk takes, to that extent, and checks that what

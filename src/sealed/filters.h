@@ -29,8 +29,8 @@ typedef struct WtSkipped
 
 /*
  * Conditions (of a WHERE, all of which must hold, in the order in which they are to be
- * evaluated) over Vars of varno.  parent: whose Params they use; may be NULL.  In the
- * current memory context.
+ * evaluated) over Vars of varno.  parent: whose Params they use; may be NULL.  context: to
+ * evaluate them in, and nothing else: it is reset after each.  In the current memory context.
  */
 extern WtFilters *wt_filters_create(WtChunkScan *scan, List *clauses, Index varno,
 									PlanState *parent, ExprContext *econtext);
@@ -57,8 +57,5 @@ extern bool wt_filters_decided(const WtFilters *filters);
 extern bool wt_filters_slot(WtFilters *filters, TupleTableSlot *slot);
 
 extern const WtSkipped *wt_filters_skipped(const WtFilters *filters);
-
-/* What of the chunk that is open the conditions read, for EXPLAIN. */
-extern int wt_filters_count(const WtFilters *filters);
 
 #endif

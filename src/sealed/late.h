@@ -7,6 +7,7 @@
 #define WT_LATE_H
 
 #include "executor/tuptable.h"
+#include "nodes/bitmapset.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
@@ -16,11 +17,13 @@ typedef struct WtLateScan WtLateScan;
 #define WT_LATE_BLOCK ((BlockNumber) 0x80000000)
 
 /*
- * Opens the table, in the current memory context.  direction: 0 in any order, 1 by time, -1 by
- * time from the last.  Only times from first to last.
+ * Opens the table, in the current memory context.  needed: columns of the partition, the others are
+ * NULL; NULL: all.  direction: 0 in any order, 1 by time, -1 by time from the last.  Only times
+ * from first to last.
  */
 extern WtLateScan *wt_late_scan_begin(Relation foreign, Oid late, Snapshot snapshot,
-									  int direction, int64 first, int64 last);
+									  const Bitmapset *needed, int direction,
+									  int64 first, int64 last);
 extern void wt_late_scan_end(WtLateScan *scan);
 
 /*

@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
 #include "optimizer/appendinfo.h"
@@ -369,11 +370,11 @@ wt_needs_add(WtNeeds *needs, WtTable *table, Node *expression)
 }
 
 void
-wt_needs_add_query(WtNeeds *needs, WtTable *table, PlannerInfo *root)
+wt_needs_add_query(WtNeeds *needs, WtTable *table, PlannerInfo *root, Query *query)
 {
 	Walk walk = {needs, table};
 
-	query_tree_walker(root->parse, walker, &walk, QTW_IGNORE_JOINALIASES);
+	query_tree_walker(query, walker, &walk, QTW_IGNORE_JOINALIASES);
 	walker((Node *) root->processed_tlist, &walk);
 	walker((Node *) root->placeholder_list, &walk);
 }

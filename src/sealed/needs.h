@@ -62,8 +62,9 @@ extern bool wt_member(const WtTable *table, Node *node, WtMember *member);
 /* Adds what an expression uses. */
 extern void wt_needs_add(WtNeeds *needs, WtTable *table, Node *expression);
 
-/* Adds what a query uses that is being planned. */
-extern void wt_needs_add_query(WtNeeds *needs, WtTable *table, PlannerInfo *root);
+/* Adds what a query uses that is being planned: root's, or the part of it that is given. */
+extern void wt_needs_add_query(WtNeeds *needs, WtTable *table, PlannerInfo *root,
+							   Query *query);
 
 /* In the form that a plan can carry, and back. */
 extern List *wt_needs_to_list(const WtNeeds *needs);

@@ -24,8 +24,12 @@ extern WtProjection *wt_projection_create(WtChunkScan *scan, const WtNeeds *need
  */
 extern void wt_projection_fill(WtProjection *projection, int row, Datum *values, bool *nulls);
 
+/* The same without the document. */
+extern void wt_projection_fill_columns(WtProjection *projection, int row, Datum *values,
+									   bool *nulls);
+
 /* The document alone. */
-extern Datum wt_projection_document(WtProjection *projection, int row);
+extern Datum wt_projection_document(WtProjection *projection, int row, bool *is_null);
 
 /*
  * For each row of the chunk that is open the number of the combination of values that it has

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
@@ -213,10 +214,10 @@ wt_shred(WtChunkWriter *writer, Jsonb *document, StringInfo scratch)
 							  (int) VARSIZE(document) - VARHDRSZ);
 		wt_chunk_writer_keep_whole(writer, scratch->data, (size_t) scratch->len);
 	}
+	resetStringInfo(scratch);
 	if (scratch->maxlen > SCRATCH_KEPT)
 	{
-		pfree(scratch->data);
-		initStringInfo(scratch);
+		scratch->data = repalloc(scratch->data, SCRATCH_KEPT);
+		scratch->maxlen = SCRATCH_KEPT;
 	}
-	resetStringInfo(scratch);
 }

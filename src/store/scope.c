@@ -61,6 +61,16 @@ wt_scope_leave(const WtScope *scope)
 }
 
 void
+wt_scope_pin_texts(void)
+{
+	wt_scope_set("datestyle", "ISO, YMD");
+	wt_scope_set("intervalstyle", "postgres");
+	wt_scope_set("timezone", "UTC");
+	wt_scope_set("extra_float_digits", "1");
+	wt_scope_set("bytea_output", "hex");
+}
+
+void
 wt_scope_run(const char *command, int n_args, Oid *types, Datum *values)
 {
 	MemoryContext context = CurrentMemoryContext;

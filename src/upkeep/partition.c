@@ -38,6 +38,8 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "sealed/links.h"
+#include "sealed/size.h"
 #include "store/lock_gently.h"
 #include "store/log_table.h"
 #include "store/move_rows.h"
@@ -45,18 +47,6 @@
 #include "store/scope.h"
 #include "upkeep/spans.h"
 #include "upkeep/upkeep.h"
-
-int64
-wt_upkeep_size(Oid relation)
-{
-	Oid types[] = {REGCLASSOID};
-	Datum values[] = {ObjectIdGetDatum(relation)};
-
-	wt_scope_run("SELECT sum(pg_total_relation_size(relid))::bigint "
-				 "FROM pg_partition_tree($1) WHERE isleaf",
-				 1, types, values);
-	return wt_scope_int64(0, 1);
-}
 
 /*
  * Runs a statement over a range of the default partition's blocks: $1 and $2 are the
@@ -240,6 +230,11 @@ lock_to_drop(const WtSpans *table, Oid partition)
 				 "SELECT relid::bigint, EXISTS (SELECT FROM refers)::int::bigint "
 				 "FROM (SELECT 1 AS n, $1 AS relid "
 				 "UNION SELECT 2, relid FROM tree "
+				 "UNION SELECT 2, d.objid FROM tree JOIN pg_class f ON f.oid = relid "
+				 "AND f.relkind = 'f' JOIN pg_depend d ON d.refclassid = "
+				 "'pg_class'::regclass AND d.refobjid = relid AND d.classid = "
+				 "'pg_class'::regclass AND d.deptype = 'i' JOIN pg_class c "
+				 "ON c.oid = d.objid AND c.relkind = 'r' "
 				 "UNION SELECT 3, conrelid FROM refers "
 				 "UNION SELECT 3, confrelid FROM referred "
 				 "UNION SELECT 4, $3 WHERE $3 <> 0) AS l ORDER BY n, relid",
@@ -259,10 +254,14 @@ wt_upkeep_count_filled(Oid parent, Oid partition)
 	Oid types[] = {OIDOID, OIDOID};
 	Datum values[] = {ObjectIdGetDatum(parent), ObjectIdGetDatum(partition)};
 
+	/* A sealed one is filled where its chunks or late rows are: see sealed/links.h. */
 	wt_scope_run("SELECT count(*) FROM pg_inherits "
 				 "WHERE inhparent = $1 AND (inhrelid = $2 OR $2 = 0) AND EXISTS ("
-				 "SELECT FROM pg_partition_tree(inhrelid) "
-				 "WHERE isleaf AND pg_relation_size(relid) > 0)",
+				 "SELECT FROM pg_partition_tree(inhrelid) LEFT JOIN pg_depend d "
+				 "ON d.refclassid = 'pg_class'::regclass AND d.refobjid = relid "
+				 "AND d.classid = 'pg_class'::regclass AND d.deptype = 'i' "
+				 "WHERE isleaf AND (pg_relation_size(relid) > 0 "
+				 "OR pg_relation_size(d.objid) > 0))",
 				 2, types, values);
 	return wt_scope_int64(0, 1);
 }
@@ -279,14 +278,16 @@ drop_partition(const WtSpans *table, WtTask *task, const WtScope *scope, bool re
 		return;
 	partition = wt_scope_name(task->partition);
 	task->rows = estimate_rows(task->partition);
-	task->bytes = wt_upkeep_size(task->partition);
+	task->bytes = wt_partition_size(task->partition);
 	wt_scope_set("lock_timeout", WT_LOCK_QUEUE);
 	/* A reference to the table is one to each partition, and would keep it. */
 	if (referenced)
 		wt_scope_run(psprintf("ALTER TABLE %s DETACH PARTITION %s",
 							  wt_log_table_quote(table->name), partition),
 					 0, NULL, NULL);
-	wt_scope_run(psprintf("DROP TABLE %s", partition), 0, NULL, NULL);
+	wt_scope_run(psprintf("DROP %sTABLE %s",
+						  wt_is_sealed(task->partition) ? "FOREIGN " : "", partition),
+				 0, NULL, NULL);
 	task->done_to = MemoryContextStrdup(scope->caller, partition);
 }
 

@@ -14,6 +14,8 @@
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
+#include "sealed/links.h"
+#include "sealed/size.h"
 #include "store/log_table.h"
 #include "upkeep/clock.h"
 #include "upkeep/partition.h"
@@ -184,13 +186,14 @@ plan_default(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz 
 		plan->held++;
 }
 
-/* A foreign partition's rows are somewhere else, and so is their end. */
+/* The rows of a foreign partition that is not ours are somewhere else, and so is their end. */
 static bool
 can_be_dropped(Oid partition)
 {
 	char kind = get_rel_relkind(partition);
 
-	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
+		   wt_is_sealed(partition);
 }
 
 static void
@@ -203,11 +206,11 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 
 	if (wt_retention_size > 0)
 	{
-		excess += wt_upkeep_size(table->relation);
+		excess += wt_partition_size(table->relation);
 		/* The old ones go anyway. */
 		for (int i = 0; i < table->n_spans && table->spans[i].to <= oldest; i++)
 			if (can_be_dropped(table->spans[i].partition))
-				excess -= wt_upkeep_size(table->spans[i].partition);
+				excess -= wt_partition_size(table->spans[i].partition);
 	}
 	spi_context = MemoryContextSwitchTo(caller);
 	for (int i = 0; i < table->n_spans; i++)
@@ -223,7 +226,7 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 		{
 			if (span->to > today || excess <= 0)
 				break;
-			excess -= wt_upkeep_size(span->partition);
+			excess -= wt_partition_size(span->partition);
 		}
 		filled = wt_upkeep_count_filled(table->relation, span->partition) > 0;
 		if (!plan->believed && filled)
