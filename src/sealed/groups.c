@@ -5,8 +5,8 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "executor/nodeHash.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
