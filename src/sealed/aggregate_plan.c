@@ -9,7 +9,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "access/table.h"
+#include "access/transam.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
@@ -23,17 +26,21 @@
 #include "optimizer/prep.h"
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
-#include "access/htup_details.h"
-#include "access/transam.h"
 #include "parser/parsetree.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/selfuncs.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
 #include "sealed/aggregates.h"
+#include "sealed/chunk_scan.h"
+#include "sealed/links.h"
+#include "sealed/members.h"
 #include "sealed/plan.h"
+#include "sealed/projection.h"
 
 /* To open a chunk, to count a row of it, to make a row and look for its group. */
 #define COST_OF_CHUNK 15
@@ -44,6 +51,9 @@
 
 /* So many groups are numbered in a chunk; where there are more, they are looked for by row. */
 #define NUMBERED_GROUPS 4096
+
+/* Integers of a column that lie so close to each other can be numbered as well. */
+#define MAX_SPREAD 1024
 
 /* What is to be computed. */
 typedef struct Work
@@ -323,27 +333,117 @@ ordered_conditions(PlannerInfo *root, List *conditions)
 	return result;
 }
 
-static ForeignPath *
-path_of(Work *work, PlannerInfo *root, RelOptInfo *output, PathTarget *target, double *n_groups)
+/* How many groups there are, as far as a chunk tells. */
+typedef struct Estimate
+{
+	double in_chunk;
+	double in_all;
+	bool numbered; /* combinations of values are few enough for that */
+} Estimate;
+
+/*
+ * Combinations of the values that are asked for, of a chunk that is open: of columns of one path
+ * a row has one.
+ */
+static double
+combinations(const Work *work, WtChunkScan *scan)
+{
+	const WtChunk *chunk = scan->chunk;
+	bool *needed = palloc0(chunk->n_columns * sizeof(bool));
+	double *of_path = palloc0(chunk->n_paths * sizeof(double));
+	double product = 1;
+	int n_paths;
+	WtKeys *paths = wt_keys_of_paths(work->needs.paths, &n_paths);
+
+	if (work->needs.whole || work->needs.system)
+		return chunk->n_rows;
+	wt_members_needed(chunk, paths, n_paths, needed);
+	for (int i = chunk->n_extras + 1; i < chunk->n_columns; i++)
+	{
+		const WtColumn *c = &chunk->columns[i];
+
+		if (needed[i])
+			of_path[c->path] +=
+				c->encoding == WT_ENCODING_NONE ? 1 : wt_column_spread(c, MAX_SPREAD);
+	}
+	for (int i = 0; i < chunk->n_paths; i++)
+		product *= Max(of_path[i], 1);
+	for (int i = -1; (i = bms_next_member(work->needs.columns, i)) >= 0;)
+	{
+		int column = i == work->data ? -1 : wt_chunk_scan_extra(scan, i);
+
+		if (column >= 0 && chunk->columns[column].n_values > 0)
+			product *= wt_column_spread(&chunk->columns[column], MAX_SPREAD);
+	}
+	return Min(product, chunk->n_rows);
+}
+
+/* Looks at a chunk in the middle: statistics know nothing of what is in documents. */
+static void
+estimate(const Work *work, Estimate *groups)
 {
 	const WtSealedRelation *sealed = work->input->fdw_private;
-	double rows = sealed->n_rows, chunks = sealed->n_chunks, groups, given;
+	double buckets = 1;
+	MemoryContext own = AllocSetContextCreate(CurrentMemoryContext, "sealed estimate",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(own);
+	Relation partition = table_open(work->relation, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(ActiveSnapshotSet() ? GetActiveSnapshot()
+															 : GetTransactionSnapshot());
+	WtLinks links;
+	WtChunkScan *scan;
+	ListCell *key, *kind;
+
+	*groups = (Estimate){1, 1, true};
+	wt_links_read(work->relation, &links);
+	scan = wt_chunk_scan_create(partition, links.chunks, snapshot);
+	if (scan->n_numbers > 0 &&
+		wt_chunk_scan_open(scan, scan->numbers[scan->n_numbers / 2]))
+	{
+		groups->in_chunk = combinations(work, scan);
+		groups->numbered = groups->in_chunk < NUMBERED_GROUPS;
+		/* What has few values in a chunk has about the same ones in others. */
+		groups->in_all =
+			groups->numbered ? groups->in_chunk : groups->in_chunk * sealed->n_chunks;
+		forboth(key, work->keys, kind, work->kinds)
+		{
+			int64 width = wt_bucket_width(lfirst(key));
+
+			if (lfirst_int(kind) == WT_KEY_TIME && width > 0)
+				buckets = Max(buckets, ((double) scan->chunk->last_time -
+										scan->chunk->first_time) /
+										   width);
+		}
+		groups->in_chunk *= Min(buckets + 1, scan->chunk->n_rows);
+		groups->in_all *= 1 + buckets * sealed->n_chunks;
+	}
+	wt_chunk_scan_destroy(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(partition, NoLock);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(own);
+}
+
+static ForeignPath *
+path_of(Work *work, PlannerInfo *root, RelOptInfo *output, PathTarget *target)
+{
+	const WtSealedRelation *sealed = work->input->fdw_private;
+	double rows = sealed->n_rows, chunks = sealed->n_chunks, given;
 	int n_conditions = list_length(work->input->baserestrictinfo);
 	bool counts = n_conditions == 0 && work->needs.columns == NULL && work->keys == NIL;
+	Estimate groups = {1, 1, true};
 	Cost cost;
 	List *private;
 
-	groups = work->keys == NIL
-				 ? 1
-				 : estimate_num_groups(root, work->keys, work->input->rows, NULL, NULL);
-	/* Those that are looked for by row are more than may stay in memory, at times. */
-	given = Min(groups, work->input->rows);
+	if (work->keys != NIL || work->needs.columns != NULL)
+		estimate(work, &groups);
+	given = work->keys == NIL ? 1 : clamp_row_est(Min(groups.in_all, work->input->rows));
 	cost = chunks * (counts ? COST_OF_DIRECTORY : COST_OF_CHUNK) +
 		   rows * COST_OF_LOOK * n_conditions +
 		   rows * work->input->baserestrictcost.per_tuple * 0.2;
 	if (!counts)
-		cost += work->input->rows * (groups > NUMBERED_GROUPS ? COST_OF_ROW : COST_OF_COUNT) +
-				chunks * Min(groups, NUMBERED_GROUPS) * COST_OF_ROW;
+		cost += work->input->rows * (groups.numbered ? COST_OF_COUNT : COST_OF_ROW) +
+				Min(chunks * groups.in_chunk, work->input->rows) * COST_OF_ROW;
 	private = list_make5(list_make1_int(work->input->relid), list_make1_oid(work->relation),
 						 wt_needs_to_list(&work->needs),
 						 ordered_conditions(root, work->input->baserestrictinfo), work->keys);
@@ -351,8 +451,7 @@ path_of(Work *work, PlannerInfo *root, RelOptInfo *output, PathTarget *target, d
 	private = lappend(private, work->equals);
 	private = lappend(private, work->calls);
 	private = lappend(private, work->output);
-	*n_groups = groups;
-	return wt_foreign_upper_path(root, output, target, clamp_row_est(given), cost,
+	return wt_foreign_upper_path(root, output, target, given, cost,
 								 cost + given * cpu_tuple_cost, private);
 }
 
@@ -362,12 +461,11 @@ path_of(Work *work, PlannerInfo *root, RelOptInfo *output, PathTarget *target, d
 static void
 add_partial(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output)
 {
-	double n_groups;
 	Work work;
 
 	if (begin_work(&work, root, input) &&
 		take_target(&work, root, output->reltarget, root->parse->groupClause))
-		add_path(output, (Path *) path_of(&work, root, output, output->reltarget, &n_groups));
+		add_path(output, (Path *) path_of(&work, root, output, output->reltarget));
 }
 
 /* What partial aggregates give from which a target can be computed. */
@@ -418,7 +516,6 @@ add_whole(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output,
 	AggClauseCosts costs = {0};
 	PathTarget *partial;
 	ForeignPath *path;
-	double n_groups;
 	Work work;
 
 	if (parse->groupingSets != NIL || (extra->flags & GROUPING_CAN_PARTIAL_AGG) == 0 ||
@@ -428,7 +525,7 @@ add_whole(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output,
 	partial = partial_target(root, output->reltarget, extra->havingQual);
 	if (!take_target(&work, root, partial, parse->groupClause))
 		return;
-	path = path_of(&work, root, output, partial, &n_groups);
+	path = path_of(&work, root, output, partial);
 	get_agg_clause_costs(root, AGGSPLIT_FINAL_DESERIAL, &costs);
 	add_path(output,
 			 (Path *) create_agg_path(root, output, (Path *) path, output->reltarget,
@@ -436,7 +533,7 @@ add_whole(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output,
 									  : wt_group_clause(root) == NIL ? AGG_SORTED
 																	   : AGG_HASHED,
 									  AGGSPLIT_FINAL_DESERIAL, wt_group_clause(root),
-									  (List *) extra->havingQual, &costs, n_groups));
+									  (List *) extra->havingQual, &costs, path->path.rows));
 }
 
 /* SELECT DISTINCT of a partition by itself: groups without aggregates. */
@@ -446,7 +543,6 @@ add_distinct(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output)
 	Query *parse = root->parse;
 	PathTarget *target = root->upper_targets[UPPERREL_DISTINCT];
 	ForeignPath *path;
-	double n_groups;
 	Work work;
 
 	if (parse->hasDistinctOn || parse->hasAggs || parse->groupClause != NIL ||
@@ -456,10 +552,10 @@ add_distinct(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output)
 		!begin_work(&work, root, input) ||
 		!take_target(&work, root, target, parse->distinctClause))
 		return;
-	path = path_of(&work, root, output, target, &n_groups);
+	path = path_of(&work, root, output, target);
 	add_path(output, (Path *) create_agg_path(root, output, (Path *) path, target, AGG_HASHED,
 											  AGGSPLIT_SIMPLE, wt_distinct_clause(root), NIL,
-											  NULL, n_groups));
+											  NULL, path->path.rows));
 }
 
 void

@@ -110,9 +110,8 @@ typedef struct Aggregates
 
 /* ------------------------------------------------------------------------ beginning */
 
-/* How long the buckets of a key are that are all of one length; 0: they are not, or it is unknown. */
-static int64
-bucket_width(Expr *key)
+int64
+wt_bucket_width(Expr *key)
 {
 	FuncExpr *call = (FuncExpr *) key;
 	Const *argument;
@@ -166,7 +165,7 @@ begin_keys(Aggregates *s, ForeignScan *plan, PlanState *parent)
 		if (k->kind == WT_KEY_TIME)
 		{
 			s->times = true;
-			k->width = bucket_width(lfirst(key));
+			k->width = wt_bucket_width(lfirst(key));
 			k->in_zone = is_in_zone(lfirst(key));
 		}
 	}

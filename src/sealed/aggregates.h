@@ -54,6 +54,9 @@ extern void wt_sealed_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 extern ForeignScan *wt_aggregates_plan(PlannerInfo *root, RelOptInfo *rel,
 									   ForeignPath *path, List *tlist);
 
+/* How long the buckets of a key are that are all of one length, in µs; 0: unknown, or they are not. */
+extern int64 wt_bucket_width(Expr *key);
+
 /* The callbacks while a query runs, of scans that are aggregates. */
 #define wt_is_aggregates(node)                                                           \
 	(((ForeignScan *) (node)->ss.ps.plan)->scan.scanrelid == 0)
