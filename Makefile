@@ -120,6 +120,8 @@ OBJS = \
 	src/search/slices.o \
 	src/search/tail.o \
 	src/search/top.o \
+	src/sealed/aggregate_plan.o \
+	src/sealed/aggregate_scan.o \
 	src/sealed/analyze.o \
 	src/sealed/changes.o \
 	src/sealed/chunk_scan.o \
@@ -129,15 +131,18 @@ OBJS = \
 	src/sealed/explain.o \
 	src/sealed/filters.o \
 	src/sealed/gone.o \
+	src/sealed/groups.o \
 	src/sealed/late.o \
 	src/sealed/links.o \
 	src/sealed/members.o \
+	src/sealed/merge.o \
 	src/sealed/needs.o \
 	src/sealed/packer.o \
 	src/sealed/pattern.o \
 	src/sealed/plan.o \
 	src/sealed/progress.o \
 	src/sealed/projection.o \
+	src/sealed/rewrite.o \
 	src/sealed/row_hash.o \
 	src/sealed/row_order.o \
 	src/sealed/row_store.o \
@@ -174,6 +179,7 @@ OBJS = \
 	src/upkeep/log_rows.o \
 	src/upkeep/partition.o \
 	src/upkeep/plan.o \
+	src/upkeep/plan_sealed.o \
 	src/upkeep/spans.o \
 	src/upkeep/summarize.o \
 	src/upkeep/upkeep.o \

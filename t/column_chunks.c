@@ -203,17 +203,17 @@ make_value(Like like, int row, int64_t time, char *to)
 			return (size_t) sprintf(to, "%d", row * 3 + 100000 + (int) (r % 3));
 		case DECIMALS:
 			return (size_t) sprintf(to, "%d.%03d", (int) (r % 700),
-									(int) (r >> 32) % 1000);
+									(int) (r >> 33 & 511));
 		case MIXED:
 			if (r % 3 == 0)
 				return (size_t) sprintf(to, "-%d.5%0*d", (int) (r % 100),
-										(int) (r >> 8) % 9 + 1, 0);
+										(int) (r >> 8 & 7) + 1, 0);
 			return (size_t) sprintf(to, "%llu",
 									(unsigned long long) (r % 999999999999999999));
 		case HUGE_NUMBERS:
 			return (size_t) sprintf(to, "%llu%llu.%0*d",
 									(unsigned long long) (r % 900 + 1),
-									(unsigned long long) r, (int) (r >> 20) % 30 + 1, 0);
+									(unsigned long long) r, (int) (r >> 20 & 31) + 1, 0);
 		case UUIDS7:
 			return (size_t) sprintf(to, "0190a5c3-%04x-7%03x-%x%03x-%012llx",
 									row / 4096 & 0xFFFF, row % 4096, (int) (8 + r % 4),
@@ -371,7 +371,7 @@ write_rows(WtChunkWriter *writer, int extras[3], int32_t chunk)
 		bool forgotten = below(60) == 0;
 
 		memset(row, 0, sizeof(*row));
-		if (time != INT64_MIN)
+		if (time > INT64_MIN && time < INT64_MAX)
 			time += below(3) ? 0 : below(1000000);
 		else if (i == wanted / 2)
 			time = INT64_MAX;

@@ -7,17 +7,22 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "commands/tablespace.h"
 #include "executor/executor.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "column/format.h"
 #include "sealed/chunk_store.h"
 #include "store/scope.h"
 
@@ -106,6 +111,67 @@ wt_chunk_store_put(WtChunkStore *store, int32 chunk, int32 part, const char *byt
 	MemoryContextSwitchTo(old);
 	ResetPerTupleExprContext(store->estate);
 	store->bytes += (int64) length;
+}
+
+/* Begins a scan over a chunk's parts: all, or one. */
+static SysScanDesc
+begin_parts(const WtChunkStore *store, int32 chunk, int32 part, bool all,
+			Snapshot snapshot)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(chunk));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(part));
+	return systable_beginscan(store->relation, wt_primary_key_index(store->relation),
+							  true, snapshot, all ? 1 : 2, keys);
+}
+
+bool
+wt_chunk_store_lock(WtChunkStore *store, int32 chunk, Snapshot snapshot)
+{
+	SysScanDesc scan = begin_parts(store, chunk, WT_PART_DIRECTORY, false, snapshot);
+	HeapTuple tuple = systable_getnext(scan);
+	TupleTableSlot *slot = table_slot_create(store->relation, NULL);
+	TM_FailureData failure;
+	bool locked = HeapTupleIsValid(tuple) &&
+				  table_tuple_lock(store->relation, &tuple->t_self, snapshot, slot,
+								   GetCurrentCommandId(false), LockTupleExclusive,
+								   LockWaitBlock, 0, &failure) == TM_Ok;
+
+	ExecDropSingleTupleTableSlot(slot);
+	systable_endscan(scan);
+	return locked;
+}
+
+void
+wt_chunk_store_delete(WtChunkStore *store, int32 chunk, Snapshot snapshot)
+{
+	SysScanDesc scan = begin_parts(store, chunk, 0, true, snapshot);
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		simple_heap_delete(store->relation, &tuple->t_self);
+	systable_endscan(scan);
+	CommandCounterIncrement();
+}
+
+void
+wt_chunk_store_delete_part(WtChunkStore *store, int32 chunk, int32 part)
+{
+	Snapshot snapshot;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = begin_parts(store, chunk, part, false, snapshot);
+	tuple = systable_getnext(scan);
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "part %d of chunk %d is not there", part, chunk);
+	simple_heap_delete(store->relation, &tuple->t_self);
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	CommandCounterIncrement();
 }
 
 int64

@@ -6,6 +6,7 @@
 #define WT_CHUNK_STORE_H
 
 #include "utils/relcache.h"
+#include "utils/snapshot.h"
 
 typedef struct WtChunkStore WtChunkStore;
 
@@ -29,6 +30,18 @@ extern void wt_chunk_store_close(WtChunkStore *store);
 /* Adds a part. */
 extern void wt_chunk_store_put(WtChunkStore *store, int32 chunk, int32 part,
 							   const char *bytes, size_t length);
+
+/*
+ * Locks a chunk that a snapshot sees, until the transaction ends: nobody else changes it then.
+ * False: it has been changed since, or written anew.  Waits as lock_timeout says.
+ */
+extern bool wt_chunk_store_lock(WtChunkStore *store, int32 chunk, Snapshot snapshot);
+
+/* Deletes all parts of a chunk that the snapshot sees; it is locked. */
+extern void wt_chunk_store_delete(WtChunkStore *store, int32 chunk, Snapshot snapshot);
+
+/* Deletes one part, that a latest snapshot sees; a missing one is an error. */
+extern void wt_chunk_store_delete_part(WtChunkStore *store, int32 chunk, int32 part);
 
 /* Bytes of the parts that were added. */
 extern int64 wt_chunk_store_bytes(const WtChunkStore *store);

@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -23,6 +24,7 @@
 #include "column/chunk_writer.h"
 #include "sealed/packer.h"
 #include "sealed/shred.h"
+#include "store/scope.h"
 
 /* What zstd is told: more costs a third of the time again, and gains 3 %. */
 #define LEVEL 3
@@ -50,6 +52,7 @@ struct WtPacker
 	StringInfoData scratch;
 	int64 chunk;
 	int32 step;
+	int32 limit;
 	int n_chunks;
 	const WtRowHash *hash;
 	uint64 *hashes; /* of the chunk's rows */
@@ -143,7 +146,7 @@ wt_packer_refuses(Relation relation)
 
 WtPacker *
 wt_packer_create(TupleDesc desc, const WtRowHash *hash, WtChunkStore *store, int32 first,
-				 int32 step, WtChunkWritten written, void *arg)
+				 int32 step, int32 limit, WtChunkWritten written, void *arg)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "windtrap packer",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -156,6 +159,7 @@ wt_packer_create(TupleDesc desc, const WtRowHash *hash, WtChunkStore *store, int
 	packer->store = store;
 	packer->chunk = first;
 	packer->step = step;
+	packer->limit = limit;
 	packer->hash = hash;
 	packer->hashes = palloc(sizeof(uint64) * WT_PACKER_ROWS);
 	packer->written = written;
@@ -225,9 +229,11 @@ write_chunk(WtPacker *packer)
 {
 	WtColumnError error;
 
-	if (packer->chunk > PG_INT32_MAX)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("too many chunks of events in one partition")));
+	if (packer->chunk >= packer->limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many rows of a sealed partition belong to one place"),
+				 errhint("windtrap.unseal() and windtrap.seal() put them in order.")));
 	if (!wt_chunk_writer_finish(packer->writer, (int32) packer->chunk, put_part, packer,
 								&error))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
@@ -264,14 +270,42 @@ add_extra(WtPacker *packer, const Extra *extra, Datum value)
 	wt_chunk_writer_extra(packer->writer, extra->number, text, strlen(text));
 }
 
+int32
+wt_packer_first(Oid partition)
+{
+	Oid types[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(partition)};
+	int64 number;
+
+	/* Its bound is printed in UTC: the scope's settings say so. */
+	wt_scope_run("SELECT (extract(epoch FROM b.t) * 1000)::bigint % 86400000 FROM "
+				 "(SELECT substring("
+				 "pg_get_expr(relpartbound, oid) FROM 'FROM "
+				 "\\(''([^'']*)''\\)')::timestamptz AS t "
+				 "FROM pg_class WHERE oid = $1) b WHERE isfinite(b.t)",
+				 1, types, values);
+	number = SPI_processed == 1 ? wt_scope_int64(0, 1) : 0;
+	number = number < 0 ? number + 86400000 : number;
+	number = number * (WT_CHUNKS_OF_DAY / 1000) / 86400 / WT_CHUNK_STEP * WT_CHUNK_STEP;
+	return (int32) number + WT_CHUNK_STEP;
+}
+
+bool
+wt_packer_takes(const WtPacker *packer, TupleTableSlot *slot)
+{
+	bool is_null;
+	Datum data = slot_getattr(slot, packer->data + 1, &is_null);
+
+	return is_null || toast_raw_datum_size(data) <= WT_PACKER_MAX_DOCUMENT;
+}
+
 bool
 wt_packer_add(WtPacker *packer, TupleTableSlot *slot)
 {
 	MemoryContext old;
 
 	slot_getallattrs(slot);
-	if (!slot->tts_isnull[packer->data] &&
-		toast_raw_datum_size(slot->tts_values[packer->data]) > WT_PACKER_MAX_DOCUMENT)
+	if (!wt_packer_takes(packer, slot))
 		return false;
 	old = MemoryContextSwitchTo(packer->row);
 	/* Once for the hash and for the leaves. */

@@ -36,14 +36,20 @@ extern const char *wt_packer_refuses(Relation relation);
 /* Takes the number of a chunk that was written and its rows' hashes (row_hash.h), in order. */
 typedef void (*WtChunkWritten)(void *arg, int32 chunk, int n_rows, const uint64 *hashes);
 
+/* The number of a partition's first chunk.  Needs a scope with pinned texts. */
+extern int32 wt_packer_first(Oid partition);
+
 /*
- * Rows with these columns become chunks of the store, numbered from first on by step.  hash
- * says how a row is hashed.  All is allocated in a context beneath the current one, which goes
+ * Rows with these columns become chunks of the store, numbered from first on by step, below
+ * limit.  hash says how a row is hashed.  All is allocated in a context beneath the current one, which goes
  * with it.
  */
 extern WtPacker *wt_packer_create(TupleDesc desc, const WtRowHash *hash,
 								  WtChunkStore *store, int32 first, int32 step,
-								  WtChunkWritten written, void *arg);
+								  int32 limit, WtChunkWritten written, void *arg);
+
+/* Whether a row is not too large. */
+extern bool wt_packer_takes(const WtPacker *packer, TupleTableSlot *slot);
 
 /*
  * Adds a row, and clears its slot.  Its time must not be before the last one's.  False: it is

@@ -22,10 +22,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xlog.h"
-#include "catalog/pg_class.h"
-#include "commands/defrem.h"
-#include "commands/tablespace.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -94,45 +90,6 @@ typedef struct Sealing
 	int n_misfits;
 	Misfit misfits[MAX_MISFITS];
 } Sealing;
-
-/* The number of a partition's first chunk. */
-static int32
-first_chunk(Oid partition)
-{
-	Oid types[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(partition)};
-	int64 number;
-
-	/* Its bound is printed in UTC: the scope's settings say so. */
-	wt_scope_run("SELECT (extract(epoch FROM b.t) * 1000)::bigint % 86400000 FROM "
-				 "(SELECT substring("
-				 "pg_get_expr(relpartbound, oid) FROM 'FROM "
-				 "\\(''([^'']*)''\\)')::timestamptz AS t "
-				 "FROM pg_class WHERE oid = $1) b WHERE isfinite(b.t)",
-				 1, types, values);
-	number = SPI_processed == 1 ? wt_scope_int64(0, 1) : 0;
-	number = number < 0 ? number + 86400000 : number;
-	number = number * (WT_CHUNKS_OF_DAY / 1000) / 86400 / WT_CHUNK_STEP * WT_CHUNK_STEP;
-	return (int32) number + WT_CHUNK_STEP;
-}
-
-static Oid
-make_late(const WtPlace *place)
-{
-	char *name = wt_place_name_beside(place, WT_LATE_SUFFIX);
-	char *quoted = quote_qualified_identifier(get_namespace_name(place->schema), name);
-
-	wt_scope_run(psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING "
-						  "CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION)%s%s",
-						  quoted, wt_scope_name(place->partition),
-						  OidIsValid(place->tablespace) ? " TABLESPACE " : "",
-						  OidIsValid(place->tablespace)
-							  ? quote_identifier(get_tablespace_name(place->tablespace))
-							  : ""),
-				 0, NULL, NULL);
-	wt_scope_run(psprintf("CREATE INDEX ON %s (event_timestamp)", quoted), 0, NULL, NULL);
-	return get_relname_relid(name, place->schema);
-}
 
 /* Gives way to who waits for the partition, as VACUUM does: sealing can be done later. */
 static void
@@ -224,9 +181,9 @@ static int64
 write_chunks(Sealing *s)
 {
 	WtChunkStore *store = wt_chunk_store_open(s->chunks, true);
-	WtPacker *packer =
-		wt_packer_create(RelationGetDescr(s->heap), s->hash, store,
-						 first_chunk(s->place.partition), WT_CHUNK_STEP, check_chunk, s);
+	WtPacker *packer = wt_packer_create(RelationGetDescr(s->heap), s->hash, store,
+										wt_packer_first(s->place.partition),
+										WT_CHUNK_STEP, PG_INT32_MAX, check_chunk, s);
 	WtRowOrder *order = wt_row_order_begin(s->heap, s->moment.snapshot);
 	int64 all = wt_row_order_count(order);
 	int64 n = 0;
@@ -353,7 +310,7 @@ prepare(Sealing *s)
 
 	s->chunks = wt_chunk_store_create(
 		place->schema, wt_place_name_beside(place, WT_CHUNKS_SUFFIX), place->tablespace);
-	s->late = make_late(place);
+	s->late = wt_swap_make_late(place);
 	s->foreign = table_open(wt_swap_make_foreign(place, s->chunks, s->late), NoLock);
 	s->late_rows = wt_row_store_open(s->late, desc, true);
 	s->hash = wt_row_hash_create(desc, RelationGetDescr(s->foreign));

@@ -216,6 +216,24 @@ copy_statistics(Oid from, Oid to)
 }
 
 Oid
+wt_swap_make_late(const WtPlace *place)
+{
+	char *name = wt_place_name_beside(place, WT_LATE_SUFFIX);
+	char *quoted = quote_qualified_identifier(get_namespace_name(place->schema), name);
+
+	wt_scope_run(psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING "
+						  "CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION)%s%s",
+						  quoted, wt_scope_name(place->partition),
+						  OidIsValid(place->tablespace) ? " TABLESPACE " : "",
+						  OidIsValid(place->tablespace)
+							  ? quote_identifier(get_tablespace_name(place->tablespace))
+							  : ""),
+				 0, NULL, NULL);
+	wt_scope_run(psprintf("CREATE INDEX ON %s (event_timestamp)", quoted), 0, NULL, NULL);
+	return get_relname_relid(name, place->schema);
+}
+
+Oid
 wt_swap_make_foreign(const WtPlace *place, Oid chunks, Oid late)
 {
 	char *name = wt_place_name_beside(place, "new");
@@ -272,9 +290,8 @@ wt_swap_make_heap(const WtPlace *place)
 	return made;
 }
 
-/* Raises where the default partition is too large to be read while everybody waits. */
-static void
-check_default(const WtPlace *place)
+void
+wt_swap_check_default(const WtPlace *place)
 {
 	Relation relation;
 	BlockNumber blocks;
@@ -304,7 +321,7 @@ wt_swap_try_lock(const WtPlace *place, int patience)
 	if (!wt_try_lock_gently(locks, OidIsValid(place->default_partition) ? 3 : 2,
 							AccessExclusiveLock, patience))
 		return false;
-	check_default(place);
+	wt_swap_check_default(place);
 	return true;
 }
 
@@ -316,8 +333,6 @@ wt_swap(const WtPlace *place, Oid replacement)
 	bool is_foreign = get_rel_relkind(place->partition) == RELKIND_FOREIGN_TABLE;
 	bool becomes_foreign = get_rel_relkind(replacement) == RELKIND_FOREIGN_TABLE;
 
-	wt_scope_run(psprintf("ALTER TABLE %s DETACH PARTITION %s", parent, partition), 0,
-				 NULL, NULL);
 	wt_scope_run(psprintf("DROP %sTABLE %s", is_foreign ? "FOREIGN " : "", partition), 0,
 				 NULL, NULL);
 	wt_scope_run(psprintf("ALTER %sTABLE %s RENAME TO %s",

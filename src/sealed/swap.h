@@ -27,6 +27,9 @@ extern void wt_place_read(Oid partition, WtPlace *place);
 /* A name beside a partition's, with a suffix, that no relation or type of its schema has. */
 extern char *wt_place_name_beside(const WtPlace *place, const char *suffix);
 
+/* Makes the table for the late rows of a partition like this one. */
+extern Oid wt_swap_make_late(const WtPlace *place);
+
 /*
  * Makes the foreign table that is to take a partition's place, under a name of its own, with
  * its columns, defaults, checks, privileges, comments and statistics.  The tables of its rows
@@ -42,6 +45,9 @@ extern Oid wt_swap_make_heap(const WtPlace *place);
  * default partition is too large for it.
  */
 extern bool wt_swap_try_lock(const WtPlace *place, int patience);
+
+/* Raises where the default partition is too large to be read while everybody waits. */
+extern void wt_swap_check_default(const WtPlace *place);
 
 /* Puts a table in the partition's place, under its name, and drops the partition. */
 extern void wt_swap(const WtPlace *place, Oid replacement);

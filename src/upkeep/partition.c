@@ -24,6 +24,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -39,11 +40,15 @@
 #include "utils/timestamp.h"
 
 #include "sealed/links.h"
+#include "sealed/merge.h"
+#include "sealed/rewrite.h"
+#include "sealed/seal.h"
 #include "sealed/size.h"
 #include "store/lock_gently.h"
 #include "store/log_table.h"
 #include "store/move_rows.h"
 #include "upkeep/partition.h"
+#include "upkeep/plan_sealed.h"
 #include "store/scope.h"
 #include "upkeep/spans.h"
 #include "upkeep/upkeep.h"
@@ -126,7 +131,7 @@ make_partition(const WtSpans *table, WtTask *task, const WtScope *scope)
 
 	if (!is_gap(table, task->from, task->to))
 		return;
-	name = wt_partition_name(table->name, task->from);
+	name = wt_partition_name(table->name, task->from, task->to);
 	partition = quote_qualified_identifier(table->name->schemaname, name);
 
 	/*
@@ -184,6 +189,9 @@ delete_rows(const WtSpans *table, WtTask *task, const WtScope *scope)
 	if (task->rows > 0)
 		task->done_to = MemoryContextStrdup(scope->caller, partition);
 }
+
+/* So many chunks are rewritten in a transaction: about a second's work. */
+#define CHUNKS_AT_ONCE 8
 
 static bool
 has_partition(const WtSpans *table, Oid partition)
@@ -291,6 +299,102 @@ drop_partition(const WtSpans *table, WtTask *task, const WtScope *scope, bool re
 	task->done_to = MemoryContextStrdup(scope->caller, partition);
 }
 
+static void
+seal_partition(WtTask *task, const WtScope *scope)
+{
+	char *partition;
+	WtSealed sealed = {0};
+
+	if (get_rel_relkind(task->partition) != RELKIND_RELATION)
+		return;
+	partition = wt_scope_name(task->partition);
+	wt_seal(task->partition, &sealed);
+	task->rows = sealed.rows;
+	task->bytes = sealed.bytes_before;
+	task->bytes_after = sealed.bytes_after;
+	task->done_to = MemoryContextStrdup(scope->caller, partition);
+}
+
+static void
+rewrite_partition(WtTask *task, const WtScope *scope)
+{
+	WtRewritten rewritten;
+	WtLinks links;
+
+	if (!wt_is_sealed(task->partition))
+		return;
+	wt_rewrite(task->partition, true, CHUNKS_AT_ONCE, &rewritten);
+	task->rows = rewritten.erased + rewritten.taken_in;
+	task->more = rewritten.more && rewritten.chunks > 0;
+	wt_links_read(task->partition, &links);
+	if (!rewritten.more)
+		wt_plan_late_rejected(links.late, rewritten.left);
+	task->done_to = MemoryContextStrdup(scope->caller, wt_scope_name(task->partition));
+}
+
+/* The partitions that lie within the task's time become one, called as it would have been made. */
+static void
+merge_partitions(Oid relation, WtTask *task, const WtScope *scope)
+{
+	WtSpans table;
+	const char *reason;
+	Oid *partitions;
+	int n = 0;
+	char *name;
+
+	if (!wt_spans_read(relation, &table, &reason))
+		return;
+	UnlockRelationOid(relation, AccessShareLock);
+	partitions = palloc(sizeof(Oid) * (size_t) Max(table.n_spans, 1));
+	for (int i = 0; i < table.n_spans; i++)
+		if (table.spans[i].from >= task->from && table.spans[i].to <= task->to)
+			partitions[n++] = table.spans[i].partition;
+	if (n < 2)
+		return;
+	name = wt_partition_name(table.name, task->from, task->to);
+	wt_merge(partitions, n, name, task->from, task->to);
+	task->rows = n;
+	task->done_to = MemoryContextStrdup(
+		scope->caller, quote_qualified_identifier(table.name->schemaname, name));
+}
+
+/* Whether a relation is a partition of the table, which is not locked for that. */
+static bool
+is_partition_of(Oid partition, Oid table)
+{
+	return get_rel_relispartition(partition) &&
+		   get_partition_parent(partition, true) == table;
+}
+
+/*
+ * What is long: sealing and merging, and rewriting.  The table is not locked meanwhile, not even
+ * weakly, or whoever wants to alter it would wait, and everybody behind him.
+ */
+static void
+do_sealed(Oid relation, WtTask *task, const WtScope *scope)
+{
+	switch (task->kind)
+	{
+		case WT_TASK_SEAL:
+			if (is_partition_of(task->partition, relation))
+				seal_partition(task, scope);
+			break;
+		case WT_TASK_REWRITE:
+			if (is_partition_of(task->partition, relation))
+				rewrite_partition(task, scope);
+			break;
+		default:
+			merge_partitions(relation, task, scope);
+			break;
+	}
+}
+
+static bool
+is_of_sealed(WtTaskKind kind)
+{
+	return kind == WT_TASK_SEAL || kind == WT_TASK_REWRITE || kind == WT_TASK_MERGE;
+}
+
 void
 wt_upkeep_do(Oid relation, WtTask *task)
 {
@@ -301,6 +405,12 @@ wt_upkeep_do(Oid relation, WtTask *task)
 
 	if (!wt_scope_enter(relation, &scope))
 		return;
+	if (is_of_sealed(task->kind))
+	{
+		do_sealed(relation, task, &scope);
+		wt_scope_leave(&scope);
+		return;
+	}
 	/*
 	 * Against other upkeeps, and partitions made by hand; events are not affected.  Before
 	 * any weaker lock: two that had those would wait for each other's to go.
@@ -329,6 +439,9 @@ wt_upkeep_do(Oid relation, WtTask *task)
 			case WT_TASK_DROP:
 				drop_partition(&table, task, &scope, referenced);
 				break;
+			case WT_TASK_SEAL:
+			case WT_TASK_REWRITE:
+			case WT_TASK_MERGE:
 			case WT_TASK_LOOK:
 				break;
 		}

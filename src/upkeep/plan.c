@@ -19,6 +19,7 @@
 #include "store/log_table.h"
 #include "upkeep/clock.h"
 #include "upkeep/partition.h"
+#include "upkeep/plan_sealed.h"
 #include "store/scope.h"
 #include "upkeep/spans.h"
 #include "upkeep/upkeep.h"
@@ -266,9 +267,11 @@ plan_part(WtPlan *plan, WtPlanPart part, const WtSpans *table, const WtScope *sc
 		case WT_PLAN_AHEAD:
 			spi_context = MemoryContextSwitchTo(scope->caller);
 			/* Today's first: its events are the ones that are waiting now. */
-			for (int i = 0; i <= WT_DAYS_AHEAD; i++)
-				plan->tasks = fill_gaps(plan->tasks, table, today + i * USECS_PER_DAY,
-										today + (i + 1) * USECS_PER_DAY);
+			for (int i = 0; i < (wt_days_ahead() + 1) * HOURS_PER_DAY;
+				 i += wt_partition_width)
+				plan->tasks =
+					fill_gaps(plan->tasks, table, today + i * USECS_PER_HOUR,
+							  today + (i + wt_partition_width) * USECS_PER_HOUR);
 			MemoryContextSwitchTo(spi_context);
 			break;
 		case WT_PLAN_CLOCK:
@@ -283,6 +286,10 @@ plan_part(WtPlan *plan, WtPlanPart part, const WtSpans *table, const WtScope *sc
 		case WT_PLAN_OLD:
 			if (oldest != DT_NOBEGIN || wt_retention_size > 0)
 				plan_drops(plan, table, today, oldest, scope->caller);
+			break;
+		case WT_PLAN_SEALED:
+			if (plan->seal)
+				wt_plan_sealed(plan, table, scope);
 			break;
 		case WT_N_PLAN_PARTS:
 			break;
