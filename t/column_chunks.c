@@ -2,12 +2,15 @@
  * column_chunks.c
  *		Chunks of columns (src/column/) are written and read back, without PostgreSQL.
  *
- *		column_chunks SEED ROUNDS
+ *		column_chunks SEED ROUNDS [DIRECTORY]
  *
  * Each round makes rows of a kind of its own, keeps what they were, writes them as a chunk,
  * and asks the reader for all of it in every way there is.  Then what is damaged must be
  * refused, with a sentence.  Ends with 1 at the first thing that does not hold, and says
  * which seed and round show it.
+ *
+ * With a directory it puts a small chunk of each round there, not compressed, as seed for
+ * fuzz/column.c, which says what such a file is.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +25,7 @@
 
 static unsigned long seed;
 static int round_number;
+static const char *seeds; /* where they go, or NULL */
 static uint64_t state;
 
 #define CHECK(condition, ...)                                                            \
@@ -348,8 +352,8 @@ write_rows(WtChunkWriter *writer, int extras[3], int32_t chunk)
 {
 	static const char *const groups[] = {NULL, NULL, "headers", "json", ""};
 	static char bytes[20000];
-	int n_leaves = 1 + below(60);
-	int wanted = round_number % 5 == 0 ? 1 + below(20) : 1 + below(MAX_ROWS);
+	int n_leaves = 1 + below(seeds ? 12 : 60);
+	int wanted = round_number % 5 == 0 || seeds ? 1 + below(60) : 1 + below(MAX_ROWS);
 	int64_t time = round_number % 11 == 0 ? INT64_MIN : (int64_t) (any() >> 12);
 	Leaf leaves[60];
 	WtColumnError error;
@@ -666,6 +670,28 @@ read_rows(WtArena *arena, int32_t number)
 	CHECK(wt_arena_used(arena) < ((size_t) 1 << 30), "%zu bytes", wt_arena_used(arena));
 }
 
+/* The directory, then the other parts, each without its checksum and behind its length. */
+static void
+write_seed(void)
+{
+	char name[4096];
+	FILE *file;
+
+	snprintf(name, sizeof(name), "%s/%lu-%d", seeds, seed, round_number);
+	file = fopen(name, "wb");
+	CHECK(file && putc('c', file) != EOF, "cannot write %s", name);
+	for (int i = -1; i < n_parts - 1; i++)
+	{
+		Part *part = i < 0 ? part_of(WT_PART_DIRECTORY) : &parts[i];
+		char length[2];
+
+		wt_store16(length, (uint16_t) (part->length - WT_CHECKSUM_SIZE));
+		fwrite(length, 1, sizeof(length), file);
+		fwrite(part->bytes, 1, part->length - WT_CHECKSUM_SIZE, file);
+	}
+	CHECK(fclose(file) == 0, "cannot write %s", name);
+}
+
 /* Any bit that is flipped is noticed, and so are parts that are cut off or another's. */
 static void
 read_damaged(WtArena *arena, int32_t number)
@@ -778,17 +804,18 @@ main(int argc, char **argv)
 	int extras[3];
 	int rounds;
 
-	if (argc != 3)
+	if (argc != 3 && argc != 4)
 	{
-		fprintf(stderr, "column_chunks SEED ROUNDS\n");
+		fprintf(stderr, "column_chunks SEED ROUNDS [DIRECTORY]\n");
 		return 2;
 	}
 	seed = strtoul(argv[1], NULL, 10);
 	rounds = atoi(argv[2]);
+	seeds = argv[3];
 	rows = malloc(sizeof(*rows) * MAX_ROWS);
 	CHECK(wt_crc32c(0, "123456789", 9) == 0xE3069283,
 		  "the checksum of the standard's example");
-	writer = wt_chunk_writer_create(MAX_ROWS, 3, out_of_memory);
+	writer = wt_chunk_writer_create(MAX_ROWS, seeds ? 0 : 3, out_of_memory);
 	extras[0] = wt_chunk_writer_declare(writer, "status", 6, true);
 	extras[1] = wt_chunk_writer_declare(writer, "note", 4, false);
 	extras[2] = wt_chunk_writer_declare(writer, "blob", 4, false);
@@ -803,6 +830,8 @@ main(int argc, char **argv)
 			read_rows(arena, round_number - 5);
 			wt_arena_reset(arena);
 			read_damaged(arena, round_number - 5);
+			if (seeds)
+				write_seed();
 		}
 		check_overlays(arena);
 		forget_rows();

@@ -41,7 +41,7 @@ wt_decimal_parse(const char *text, size_t length, WtDecimal *decimal)
 	const char *p = text + negative;
 	const char *end = text + length;
 	const char *point = NULL;
-	int64_t value = 0;
+	uint64_t value = 0; /* 19 digits may overflow before they are refused */
 
 	if (end - p < 1 || end - p > WT_DECIMAL_DIGITS + 1)
 		return false;
@@ -50,7 +50,7 @@ wt_decimal_parse(const char *text, size_t length, WtDecimal *decimal)
 	for (const char *q = p; q < end; q++)
 	{
 		if (*q >= '0' && *q <= '9')
-			value = value * 10 + (*q - '0');
+			value = value * 10 + (uint64_t) (*q - '0');
 		else if (*q == '.' && !point && q > p && q + 1 < end)
 			point = q;
 		else
@@ -58,7 +58,7 @@ wt_decimal_parse(const char *text, size_t length, WtDecimal *decimal)
 	}
 	if (end - p - (point != NULL) > WT_DECIMAL_DIGITS || (negative && value == 0))
 		return false;
-	decimal->value = negative ? -value : value;
+	decimal->value = negative ? -(int64_t) value : (int64_t) value;
 	decimal->decimals = point ? (int) (end - point - 1) : 0;
 	return true;
 }

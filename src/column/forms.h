@@ -12,7 +12,8 @@
 #include "column/format.h"
 
 #define WT_UUID_LENGTH 36
-#define WT_FORM_MAX 64		 /* bytes that the longest decimal or instant takes */
+#define WT_FORM_MAX 64	  /* bytes that the longest decimal or instant takes */
+#define WT_DECIMAL_MAX 22 /* bytes that any decimal takes: a sign, a point, 20 digits */
 #define WT_DECIMAL_DIGITS 18 /* that an int64 is sure to hold */
 
 /* A number as numeric_out prints it, without its exponent: -12.50 is -1250 with 2. */

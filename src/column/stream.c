@@ -52,7 +52,7 @@ wt_stream_add(WtCompressor *compressor, WtBody *body, const char *bytes, size_t 
 
 	body->raw += length;
 	wt_bytes_add_varint(to, length);
-	if (length >= SMALLEST)
+	if (length >= SMALLEST && compressor->level > 0)
 	{
 		/* Compressed to where it is to lie, behind a length of fixed width. */
 		size_t most = ZSTD_compressBound(length);

@@ -11,7 +11,7 @@
 
 typedef struct WtCompressor WtCompressor;
 
-/* Compresses at a level of zstd's.  NULL where there is no memory. */
+/* Compresses at a level of zstd's; 0: not at all.  NULL where there is no memory. */
 extern WtCompressor *wt_compressor_create(int level);
 extern void wt_compressor_destroy(WtCompressor *compressor);
 
