@@ -133,8 +133,8 @@ wt_table_tuple_update(Relation table, ItemPointer place, TupleTableSlot *slot,
 	*new_entries = which != TU_None;
 	return result;
 #else
-	return table_tuple_update(table, place, slot, command, InvalidSnapshot, InvalidSnapshot, true,
-							  failure, mode, new_entries);
+	return table_tuple_update(table, place, slot, command, InvalidSnapshot,
+							  InvalidSnapshot, true, failure, mode, new_entries);
 #endif
 }
 #endif

@@ -34,7 +34,8 @@ wt_target_begin(ForeignScanState *node, Oid chunks)
 	WtTarget *target;
 
 	/* A statement with data-modifying WITH is a SELECT, but has such relations. */
-	if (statement == NULL || !list_member_int(statement->resultRelations, varno))
+	if (statement == NULL || estate->es_epq_active != NULL ||
+		!list_member_int(statement->resultRelations, varno))
 		return NULL;
 	target = palloc0(sizeof(*target));
 	target->chunks = chunks;
