@@ -133,17 +133,22 @@ OBJS = \
 	src/sealed/gone.o \
 	src/sealed/groups.o \
 	src/sealed/late.o \
+	src/sealed/late_store.o \
 	src/sealed/links.o \
 	src/sealed/members.o \
+	src/sealed/modify.o \
 	src/sealed/merge.o \
 	src/sealed/needs.o \
+	src/sealed/overlay_store.o \
 	src/sealed/packer.o \
 	src/sealed/pattern.o \
+	src/sealed/pending.o \
 	src/sealed/plan.o \
 	src/sealed/progress.o \
 	src/sealed/projection.o \
 	src/sealed/rewrite.o \
 	src/sealed/row_hash.o \
+	src/sealed/row_locks.o \
 	src/sealed/row_order.o \
 	src/sealed/row_store.o \
 	src/sealed/scan.o \
@@ -152,6 +157,7 @@ OBJS = \
 	src/sealed/shred.o \
 	src/sealed/size.o \
 	src/sealed/swap.o \
+	src/sealed/target.o \
 	src/sealed/test.o \
 	src/sealed/unseal.o \
 	src/sealed/verify.o \

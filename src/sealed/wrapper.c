@@ -13,7 +13,9 @@
 
 #include "base/compat.h"
 #include "sealed/aggregates.h"
+#include "sealed/modify.h"
 #include "sealed/plan.h"
+#include "sealed/row_locks.h"
 #include "sealed/scan.h"
 
 /* A plan is of one of two kinds: it gives rows, or groups of them. */
@@ -99,6 +101,8 @@ windtrap_sealed_handler(PG_FUNCTION_ARGS)
 	routine->InitializeDSMForeignScan = wt_sealed_share;
 	routine->ReInitializeDSMForeignScan = wt_sealed_share_again;
 	routine->InitializeWorkerForeignScan = wt_sealed_join;
+	wt_sealed_set_modify(routine);
+	wt_sealed_set_row_locks(routine);
 	PG_RETURN_POINTER(routine);
 }
 
