@@ -17,6 +17,7 @@
 #include "foreign/fdwapi.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/appendinfo.h"
+#include "parser/parsetree.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
 
