@@ -218,13 +218,6 @@ add_late(Rewriting *r, WtPacker *packer, TimestampTz before)
 	}
 }
 
-/* The number of the chunk after one, which its parts' numbers must stay below. */
-static int32
-limit_of(const Rewriting *r, int i)
-{
-	return i + 1 < r->n_old ? r->old[i + 1].number : PG_INT32_MAX;
-}
-
 /* What a chunk of so many rows, with the late ones of its time, is to become: chunks of one size. */
 static WtPacking
 packing_for(Rewriting *r, int i, int64 n_rows)
