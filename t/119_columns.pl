@@ -38,11 +38,11 @@ sub rounds
 }
 
 ok(build('checked', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'), 'it is built with sanitizers');
-rounds('checked', 1, 30);
-rounds('checked', $seed, 60);
+rounds('checked', 1, 20);
+rounds('checked', $seed, 30);
 
 # As it is built to be used.
 ok(build('fast', '-O2'), 'it is built without them');
-rounds('fast', $seed + 1, 200);
+rounds('fast', $seed + 1, 100);
 
 done_testing();

@@ -20,6 +20,13 @@
 extern bool wt_decimal_parse(const char *text, size_t length, WtDecimal *decimal);
 extern size_t wt_decimal_print(WtDecimal decimal, char *text);
 
+/*
+ * The value that it has with more decimals (at most WT_DECIMAL_DIGITS); false: it does not
+ * fit.  And back, with fewer.
+ */
+extern bool wt_decimal_scale(WtDecimal decimal, int decimals, int64_t *value);
+extern WtDecimal wt_decimal_unscale(int64_t value, int decimals, int becomes);
+
 /* -1, 0 or 1, as the numbers compare. */
 extern int wt_decimal_compare(WtDecimal a, WtDecimal b);
 
@@ -64,7 +71,17 @@ extern size_t wt_instant_length(const WtInstantForm *form);
  */
 extern bool wt_instant_parse(const char *text, size_t length, const WtInstantForm *form,
 							 int64_t *units);
-extern void wt_instant_print(int64_t units, const WtInstantForm *form, char *text);
+
+/* The second that was printed last, for the next is often the same; zero it. */
+typedef struct WtInstantPrinted
+{
+	bool is_set;
+	int64_t second;
+	char text[32];
+} WtInstantPrinted;
+
+extern void wt_instant_print(int64_t units, const WtInstantForm *form,
+							 WtInstantPrinted *printed, char *text);
 
 /* A row's time (µs since 2000) in units of 10^-decimals s since 1970; wraps. */
 extern int64_t wt_instant_of_time(int64_t time, int decimals);

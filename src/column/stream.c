@@ -117,7 +117,7 @@ wt_stream_next(WtArena *arena, WtCursor *cursor, size_t *most, size_t *length)
 		cursor->bad = true;
 		return NULL;
 	}
-	to = wt_arena_alloc(arena, raw + 1);
+	to = wt_arena_alloc(arena, raw + 1 + WT_STREAM_SLACK);
 	if (!stored)
 		memcpy(to, from, raw);
 	else
@@ -130,7 +130,7 @@ wt_stream_next(WtArena *arena, WtCursor *cursor, size_t *most, size_t *length)
 			return NULL;
 		}
 	}
-	to[raw] = '\0';
+	memset(to + raw, '\0', 1 + WT_STREAM_SLACK);
 	*most -= raw;
 	*length = raw;
 	return to;

@@ -30,6 +30,9 @@ extern void wt_stream_add(WtCompressor *compressor, WtBody *body, const char *by
 extern void wt_body_append(WtBody *body, const WtBody *other);
 extern void wt_body_clear(WtBody *body);
 
+/* Bytes behind a stream that may be read, whatever they are: for copies of whole words. */
+#define WT_STREAM_SLACK 16
+
 /*
  * The next stream of a part, decoded into the arena, always with a NUL behind it; at most
  * `most` bytes are taken, of which as many as it has are taken off.  NULL: it is bad (the
