@@ -43,6 +43,7 @@ typedef struct WtScan
 	WtChunkScan *chunks; /* NULL: nothing is open */
 	WtFilters *filters;
 	WtProjection *projection;
+	bool no_columns; /* rows are only counted */
 	WtLateScan *late;
 	Oid late_table;
 	Snapshot snapshot;
