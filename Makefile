@@ -130,17 +130,22 @@ OBJS = \
 	src/sealed/filters.o \
 	src/sealed/gone.o \
 	src/sealed/late.o \
+	src/sealed/late_store.o \
 	src/sealed/links.o \
 	src/sealed/members.o \
 	src/sealed/merge.o \
+	src/sealed/modify.o \
 	src/sealed/needs.o \
+	src/sealed/overlay_store.o \
 	src/sealed/packer.o \
 	src/sealed/pattern.o \
+	src/sealed/pending.o \
 	src/sealed/plan.o \
 	src/sealed/progress.o \
 	src/sealed/projection.o \
 	src/sealed/rewrite.o \
 	src/sealed/row_hash.o \
+	src/sealed/row_locks.o \
 	src/sealed/row_order.o \
 	src/sealed/row_store.o \
 	src/sealed/scan.o \
@@ -149,6 +154,7 @@ OBJS = \
 	src/sealed/shred.o \
 	src/sealed/size.o \
 	src/sealed/swap.o \
+	src/sealed/target.o \
 	src/sealed/test.o \
 	src/sealed/unseal.o \
 	src/sealed/verify.o \
@@ -214,7 +220,7 @@ OBJS = \
 	src/worker/worker.o
 
 REGRESS = extension settings log_table privileges tokens events search upkeep
-ISOLATION = create_log_table
+ISOLATION = create_log_table sealed_write
 TAP_TESTS = 1
 
 EXTRA_CLEAN = $(OBJS:.o=.d) src/http/page_files_embedded.c

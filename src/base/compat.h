@@ -116,6 +116,39 @@
 #endif
 
 /*
+ * 16 says which indexes a changed row needs new entries in; there are none here that only
+ * summarize.  For those who include access/tableam.h.
+ */
+#ifdef TABLEAM_H
+static inline TM_Result
+wt_table_tuple_update(Relation table, ItemPointer place, TupleTableSlot *slot,
+					  CommandId command, TM_FailureData *failure, LockTupleMode *mode,
+					  bool *new_entries)
+{
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes which = TU_None;
+	TM_Result result = table_tuple_update(table, place, slot, command, InvalidSnapshot,
+										  InvalidSnapshot, true, failure, mode, &which);
+
+	*new_entries = which != TU_None;
+	return result;
+#else
+	return table_tuple_update(table, place, slot, command, InvalidSnapshot,
+							  InvalidSnapshot, true, failure, mode, new_entries);
+#endif
+}
+#endif
+
+/* 16 asks as whom.  For those who include commands/tablecmds.h. */
+#if PG_VERSION_NUM >= 160000
+#define wt_truncate_tables(tables, oids)                                                 \
+	ExecuteTruncateGuts(tables, oids, NIL, DROP_RESTRICT, false, false)
+#else
+#define wt_truncate_tables(tables, oids)                                                 \
+	ExecuteTruncateGuts(tables, oids, NIL, DROP_RESTRICT, false)
+#endif
+
+/*
  * 17 and 18 ask for more of the path of a foreign scan (conditions that it enforces in a join,
  * disabled nodes).  For those who include optimizer/pathnode.h.
  */

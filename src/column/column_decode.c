@@ -116,7 +116,7 @@ decode_decimals(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most
 				return false;
 	}
 	return data->decimals <= WT_DECIMAL_DIGITS &&
-		   afford_print(chunk, column, WT_FORM_MAX) &&
+		   afford_print(chunk, column, WT_DECIMAL_MAX) &&
 		   decode_integers(chunk, column, cursor, most);
 }
 
@@ -286,7 +286,7 @@ decode_body(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most)
 		case WT_ENCODING_CONSTANT:
 			if (!wt_kind_is_integer(column->kind))
 				return decode_codes(chunk, column, cursor, most);
-			if (!afford_print(chunk, column, WT_FORM_MAX) ||
+			if (!afford_print(chunk, column, WT_DECIMAL_MAX) ||
 				!wt_chunk_afford(chunk, (size_t) column->n_values, sizeof(int64_t)))
 				return false;
 			column->data->integers = wt_arena_array(

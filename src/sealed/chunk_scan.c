@@ -25,6 +25,7 @@
 
 #include "base/compat.h"
 #include "sealed/chunk_scan.h"
+#include "sealed/pending.h"
 
 static void
 no_memory(size_t bytes)
@@ -167,9 +168,6 @@ wt_chunk_scan_open(WtChunkScan *scan, int32 number)
 		if (!wt_deleted_read(scan->arena, head.deleted.bytes, head.deleted.length, number,
 							 chunk->n_rows, &scan->deleted, &error))
 			refuse(scan, number, &error);
-		for (int row = 0; row < chunk->n_rows; row++)
-			scan->selected[row] = !wt_overlay_bit(scan->deleted.bits, row);
-		scan->n_selected = -1;
 	}
 	if (head.status.bytes != NULL)
 	{
@@ -177,6 +175,13 @@ wt_chunk_scan_open(WtChunkScan *scan, int32 number)
 		if (!wt_statuses_read(scan->arena, head.status.bytes, head.status.length, number,
 							  chunk->n_rows, &scan->statuses, &error))
 			refuse(scan, number, &error);
+	}
+	wt_pending_apply(scan);
+	if (scan->has_deleted)
+	{
+		for (int row = 0; row < chunk->n_rows; row++)
+			scan->selected[row] = !wt_overlay_bit(scan->deleted.bits, row);
+		scan->n_selected = -1;
 	}
 	return wt_chunk_scan_count(scan) > 0;
 }

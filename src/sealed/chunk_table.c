@@ -102,6 +102,12 @@ wt_chunk_table_snapshot(WtChunkTable *t, Snapshot snapshot)
 	MemoryContextSwitchTo(old);
 }
 
+Snapshot
+wt_chunk_table_snapshot_of(const WtChunkTable *t)
+{
+	return t->snapshot;
+}
+
 Relation
 wt_chunk_table_relation(const WtChunkTable *t)
 {

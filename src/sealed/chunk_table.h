@@ -41,6 +41,9 @@ extern void wt_chunk_table_close(WtChunkTable *table);
 /* Another snapshot from now on. */
 extern void wt_chunk_table_snapshot(WtChunkTable *table, Snapshot snapshot);
 
+/* The one that it has. */
+extern Snapshot wt_chunk_table_snapshot_of(const WtChunkTable *table);
+
 extern Relation wt_chunk_table_relation(const WtChunkTable *table);
 
 /* For messages: its name. */

@@ -261,14 +261,22 @@ next_row(WtLateScan *scan)
 bool
 wt_late_scan_next(WtLateScan *scan, TupleTableSlot *slot)
 {
-	MemoryContext old;
-
 	ExecClearTuple(slot);
 	if (scan->row == NULL)
 		return false;
 	CHECK_FOR_INTERRUPTS();
 	if (!next_row(scan))
 		return false;
+	wt_late_scan_convert(scan, slot);
+	return true;
+}
+
+void
+wt_late_scan_convert(WtLateScan *scan, TupleTableSlot *slot)
+{
+	MemoryContext old;
+
+	ExecClearTuple(slot);
 	MemoryContextReset(scan->row_context);
 	old = MemoryContextSwitchTo(scan->row_context);
 	slot_getallattrs(scan->row);
@@ -291,7 +299,12 @@ wt_late_scan_next(WtLateScan *scan, TupleTableSlot *slot)
 	ItemPointerSet(&slot->tts_tid,
 				   ItemPointerGetBlockNumberNoCheck(&scan->row->tts_tid) | WT_LATE_BLOCK,
 				   ItemPointerGetOffsetNumberNoCheck(&scan->row->tts_tid));
-	return true;
+}
+
+Relation
+wt_late_scan_relation(const WtLateScan *scan)
+{
+	return scan->relation;
 }
 
 TupleTableSlot *

@@ -32,6 +32,12 @@ extern void wt_late_scan_end(WtLateScan *scan);
  */
 extern bool wt_late_scan_next(WtLateScan *scan, TupleTableSlot *slot);
 
+/* Makes that row anew from what is in the slot that is the next function's. */
+extern void wt_late_scan_convert(WtLateScan *scan, TupleTableSlot *slot);
+
+/* The late table. */
+extern Relation wt_late_scan_relation(const WtLateScan *scan);
+
 /* The same row as it lies in the late table, with that table's tid. */
 extern TupleTableSlot *wt_late_scan_row(const WtLateScan *scan);
 

@@ -11,7 +11,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -314,6 +314,31 @@ make_tables(Merging *m, const char *name)
 	m->foreign = wt_swap_make_foreign(&place, m->chunks, m->late);
 }
 
+/* What was noted of all of them. */
+static void
+note(const Merging *m)
+{
+	int64 rows = 0;
+	int64 heap_bytes = 0;
+
+	for (int i = 0; i < m->n; i++)
+	{
+		Oid types[] = {OIDOID};
+		Datum values[] = {ObjectIdGetDatum(m->parts[i].partition)};
+
+		wt_scope_run(
+			"SELECT sum(option_value::bigint) FILTER (WHERE option_name = 'rows')"
+			"::bigint, sum(option_value::bigint) FILTER (WHERE option_name = "
+			"'heap_bytes')::bigint FROM pg_foreign_table, "
+			"pg_options_to_table(ftoptions) WHERE ftrelid = $1 "
+			"AND option_name IN ('rows', 'heap_bytes')",
+			1, types, values);
+		rows += wt_scope_int64(0, 1);
+		heap_bytes += wt_scope_int64(0, 2);
+	}
+	wt_swap_note(m->foreign, rows, heap_bytes);
+}
+
 void
 wt_merge(const Oid *partitions, int n, const char *name, TimestampTz from, TimestampTz to)
 {
@@ -346,6 +371,7 @@ wt_merge(const Oid *partitions, int n, const char *name, TimestampTz from, Times
 			copy_part(m, &m->parts[i]);
 		m->last = m->largest;
 	}
+	note(m);
 	XLogFlush(GetXLogInsertRecPtr());
 	for (int tries = 0; !exchange(m, name, from, to); tries++)
 	{

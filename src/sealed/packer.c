@@ -51,8 +51,7 @@ struct WtPacker
 	Extra *extras;
 	StringInfoData scratch;
 	int64 chunk;
-	int32 step;
-	int32 limit;
+	WtPacking packing;
 	int n_chunks;
 	const WtRowHash *hash;
 	uint64 *hashes; /* of the chunk's rows */
@@ -145,8 +144,8 @@ wt_packer_refuses(Relation relation)
 }
 
 WtPacker *
-wt_packer_create(TupleDesc desc, const WtRowHash *hash, WtChunkStore *store, int32 first,
-				 int32 step, int32 limit, WtChunkWritten written, void *arg)
+wt_packer_create(TupleDesc desc, const WtRowHash *hash, WtChunkStore *store,
+				 const WtPacking *packing, WtChunkWritten written, void *arg)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "windtrap packer",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -157,17 +156,16 @@ wt_packer_create(TupleDesc desc, const WtRowHash *hash, WtChunkStore *store, int
 	packer->row =
 		AllocSetContextCreate(context, "windtrap packed row", ALLOCSET_DEFAULT_SIZES);
 	packer->store = store;
-	packer->chunk = first;
-	packer->step = step;
-	packer->limit = limit;
+	packer->packing = *packing;
+	packer->chunk = packing->first;
 	packer->hash = hash;
-	packer->hashes = palloc(sizeof(uint64) * WT_PACKER_ROWS);
+	packer->hashes = palloc(sizeof(uint64) * (size_t) packing->max_rows);
 	packer->written = written;
 	packer->arg = arg;
 	packer->time = packer->data = -1;
 	packer->extras = palloc0(sizeof(Extra) * (size_t) desc->natts);
 	initStringInfo(&packer->scratch);
-	packer->writer = wt_chunk_writer_create(WT_PACKER_ROWS, LEVEL, out_of_memory);
+	packer->writer = wt_chunk_writer_create(packing->max_rows, LEVEL, out_of_memory);
 	if (!packer->writer)
 		out_of_memory(0);
 	packer->cleanup.func = destroy_writer;
@@ -229,7 +227,7 @@ write_chunk(WtPacker *packer)
 {
 	WtColumnError error;
 
-	if (packer->chunk >= packer->limit)
+	if (packer->chunk >= packer->packing.limit)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("too many rows of a sealed partition belong to one place"),
@@ -241,7 +239,7 @@ write_chunk(WtPacker *packer)
 							   packer->chunk, error.text)));
 	packer->written(packer->arg, (int32) packer->chunk, packer->n_rows, packer->hashes);
 	packer->n_rows = 0;
-	packer->chunk += packer->step;
+	packer->chunk += packer->packing.step;
 	packer->n_chunks++;
 	CHECK_FOR_INTERRUPTS();
 }
@@ -329,7 +327,7 @@ wt_packer_add(WtPacker *packer, TupleTableSlot *slot)
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(packer->row);
-	if (wt_chunk_writer_rows(packer->writer) == WT_PACKER_ROWS ||
+	if (wt_chunk_writer_rows(packer->writer) == packer->packing.max_rows ||
 		wt_chunk_writer_bytes(packer->writer) >= WT_PACKER_BYTES)
 		write_chunk(packer);
 	return true;

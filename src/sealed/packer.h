@@ -11,8 +11,9 @@
 #include "sealed/chunk_store.h"
 #include "sealed/row_hash.h"
 
-/* Rows of a chunk: at most so many, and so many bytes of values. */
+/* Rows of a chunk: about so many; at most so many, and so many bytes of values. */
 #define WT_PACKER_ROWS 16384
+#define WT_PACKER_MAX_ROWS (WT_PACKER_ROWS * 3 / 2)
 #define WT_PACKER_BYTES (16 * 1024 * 1024)
 
 /* A document that is larger is not for chunks: it is kept among the late rows. */
@@ -39,14 +40,22 @@ typedef void (*WtChunkWritten)(void *arg, int32 chunk, int n_rows, const uint64 
 /* The number of a partition's first chunk.  Needs a scope with pinned texts. */
 extern int32 wt_packer_first(Oid partition);
 
+/* What the chunks are to be like. */
+typedef struct WtPacking
+{
+	int max_rows; /* of each, at most WT_PACKER_MAX_ROWS */
+	int32 first;  /* their numbers: from here on, */
+	int32 step;	  /* by this, */
+	int32 limit;  /* below this */
+} WtPacking;
+
 /*
- * Rows with these columns become chunks of the store, numbered from first on by step, below
- * limit.  hash says how a row is hashed.  All is allocated in a context beneath the current one, which goes
- * with it.
+ * Rows with these columns become chunks of the store.  hash says how a row is hashed.  All is
+ * allocated in a context beneath the current one, which goes with it.
  */
 extern WtPacker *wt_packer_create(TupleDesc desc, const WtRowHash *hash,
-								  WtChunkStore *store, int32 first, int32 step,
-								  int32 limit, WtChunkWritten written, void *arg);
+								  WtChunkStore *store, const WtPacking *packing,
+								  WtChunkWritten written, void *arg);
 
 /* Whether a row is not too large. */
 extern bool wt_packer_takes(const WtPacker *packer, TupleTableSlot *slot);

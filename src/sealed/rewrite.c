@@ -218,32 +218,30 @@ add_late(Rewriting *r, WtPacker *packer, TimestampTz before)
 	}
 }
 
-/* The number of the chunk after one, which its parts' numbers must stay below. */
-static int32
-limit_of(const Rewriting *r, int i)
-{
-	return i + 1 < r->n_old ? r->old[i + 1].number : PG_INT32_MAX;
-}
-
-/* The distance of the numbers of the chunks that one is to become. */
-static int32
-step_for(Rewriting *r, int i, int64 n_rows)
+/* What a chunk of so many rows, with the late ones of its time, is to become: chunks of one size. */
+static WtPacking
+packing_for(Rewriting *r, int i, int64 n_rows)
 {
 	Oid types[] = {TIMESTAMPTZOID};
 	Datum values[] = {TimestampTzGetDatum(end_of(r, i))};
-	int64 n_chunks = 1;
+	WtPacking packing = {.first = r->old[i].number,
+						 .step = WT_CHUNK_STEP,
+						 .limit = i + 1 < r->n_old ? r->old[i + 1].number : PG_INT32_MAX};
+	int64 n_chunks;
 
-	if (i + 1 >= r->n_old)
-		return WT_CHUNK_STEP;
 	if (r->has_late)
 	{
 		wt_scope_run(psprintf("SELECT count(*) FROM %s WHERE event_timestamp < $1",
 							  wt_scope_name(r->links.late)),
 					 1, types, values);
-		n_chunks += (n_rows + wt_scope_int64(0, 1)) / WT_PACKER_ROWS;
+		n_rows += wt_scope_int64(0, 1);
 	}
-	/* More of them where documents are long. */
-	return (int32) Max((limit_of(r, i) - r->old[i].number) / (4 * n_chunks), 1);
+	n_chunks = Max((n_rows + WT_PACKER_ROWS / 2) / WT_PACKER_ROWS, 1);
+	packing.max_rows = (int) Max((n_rows + n_chunks - 1) / n_chunks, 1);
+	/* There are more of them where documents are long. */
+	if (packing.limit != PG_INT32_MAX)
+		packing.step = (int32) Max((packing.limit - packing.first) / (4 * n_chunks), 1);
+	return packing;
 }
 
 /* Adds the rows that a chunk has, and the late ones of its time. */
@@ -281,6 +279,7 @@ rewrite_chunk(Rewriting *r, int i)
 	int32 number = r->old[i].number;
 	Snapshot snapshot;
 	WtChunkScan *scan;
+	WtPacking packing;
 	WtPacker *packer;
 	bool is_open;
 
@@ -290,9 +289,9 @@ rewrite_chunk(Rewriting *r, int i)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan = wt_chunk_scan_create(r->foreign, r->links.chunks, snapshot);
 	is_open = wt_chunk_scan_open(scan, number);
-	packer = wt_packer_create(RelationGetDescr(r->foreign), r->hash, r->store, number,
-							  step_for(r, i, is_open ? scan->chunk->n_rows : 0),
-							  limit_of(r, i), check_chunk, r);
+	packing = packing_for(r, i, is_open ? scan->chunk->n_rows : 0);
+	packer = wt_packer_create(RelationGetDescr(r->foreign), r->hash, r->store, &packing,
+							  check_chunk, r);
 	if (is_open && scan->has_deleted)
 		r->result->erased += scan->deleted.n_deleted;
 	/* The scan has read no part of it yet that its snapshot would not go on seeing. */
@@ -350,9 +349,12 @@ close_tables(Rewriting *r)
 static void
 begin_chunks(Rewriting *r)
 {
+	WtPacking packing = {.max_rows = WT_PACKER_ROWS,
+						 .first = wt_packer_first(r->links.partition),
+						 .step = WT_CHUNK_STEP,
+						 .limit = PG_INT32_MAX};
 	WtPacker *packer = wt_packer_create(RelationGetDescr(r->foreign), r->hash, r->store,
-										wt_packer_first(r->links.partition),
-										WT_CHUNK_STEP, PG_INT32_MAX, check_chunk, r);
+										&packing, check_chunk, r);
 
 	add_late(r, packer, DT_NOEND);
 	r->result->chunks += wt_packer_finish(packer);

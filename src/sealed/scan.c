@@ -64,6 +64,8 @@ wt_sealed_begin(ForeignScanState *node, int eflags)
 	s->no_columns = bms_is_empty(s->needs->columns) && !s->needs->system;
 	memset(node->ss.ss_ScanTupleSlot->tts_isnull, true, RelationGetDescr(relation)->natts);
 	s->columns = columns_used(s, plan->scan.scanrelid);
+	s->target = wt_target_begin(node, links.chunks);
+	s->locks = wt_row_locks_begin(node, &links);
 	s->late_slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsVirtual);
 }
 
@@ -168,12 +170,43 @@ find_row(ForeignScanState *node)
 									  : wt_chunk_scan_next(s->chunks, s->row);
 			if (s->row < 0)
 				break;
-			if (wt_filters_row(s->filters, s->row))
-				return true;
 			CHECK_FOR_INTERRUPTS();
+			if (!wt_filters_row(s->filters, s->row))
+				continue;
+			if (s->target == NULL)
+				return true;
+			if (!wt_target_lock_chunk(s->target, s->chunks))
+			{
+				wt_target_check_row(s->target, s->row);
+				return true;
+			}
+			/* It was changed meanwhile: this row, and the others, are looked at once more. */
+			if (!wt_filters_chunk(s->filters))
+				break;
+			s->row += s->direction < 0 ? 1 : -1;
 		}
 		wt_chunk_scan_close_chunk(s->chunks);
 	}
+}
+
+/* Whether the row in s->late_slot passes; what is to be changed is locked then. */
+static bool
+late_row_passes(WtScan *s)
+{
+	if (!wt_filters_slot(s->filters, s->late_slot))
+		return false;
+	if (s->target == NULL)
+		return true;
+	switch (wt_target_lock_late(s->target, s->late, s->late_slot))
+	{
+		case WT_LOCKED:
+			return true;
+		case WT_LOCKED_CHANGED:
+			return wt_filters_slot(s->filters, s->late_slot);
+		case WT_LOCKED_GONE:
+			break;
+	}
+	return false;
 }
 
 /* Finds the next late row: in s->late_slot. */
@@ -187,7 +220,7 @@ find_late_row(WtScan *s)
 		else
 		{
 			s->counts.late++;
-			if (wt_filters_slot(s->filters, s->late_slot))
+			if (late_row_passes(s))
 				return true;
 		}
 	}
@@ -280,6 +313,10 @@ wt_sealed_end(ForeignScanState *node)
 	if (s == NULL || s->chunks == NULL)
 		return;
 	end_late(s);
+	if (s->target)
+		wt_target_end(s->target);
+	if (s->locks)
+		wt_row_locks_end(s->locks);
 	ExecDropSingleTupleTableSlot(s->late_slot);
 	wt_chunk_scan_destroy(s->chunks);
 	s->chunks = NULL;

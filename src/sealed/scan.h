@@ -13,6 +13,8 @@
 #include "sealed/late.h"
 #include "sealed/needs.h"
 #include "sealed/projection.h"
+#include "sealed/row_locks.h"
+#include "sealed/target.h"
 
 /* What was read, for EXPLAIN. */
 typedef struct WtScanCounts
@@ -46,6 +48,8 @@ typedef struct WtScan
 	bool no_columns; /* rows are only counted */
 	WtLateScan *late;
 	Oid late_table;
+	WtTarget *target;  /* NULL: its rows are not to be changed */
+	WtRowLocks *locks; /* NULL: and not to be locked */
 	Snapshot snapshot;
 	TupleTableSlot *late_slot; /* a row of the partition */
 	ExprContext *conditions;   /* that they are evaluated in */

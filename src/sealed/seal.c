@@ -181,9 +181,12 @@ static int64
 write_chunks(Sealing *s)
 {
 	WtChunkStore *store = wt_chunk_store_open(s->chunks, true);
+	WtPacking packing = {.max_rows = WT_PACKER_ROWS,
+						 .first = wt_packer_first(s->place.partition),
+						 .step = WT_CHUNK_STEP,
+						 .limit = PG_INT32_MAX};
 	WtPacker *packer = wt_packer_create(RelationGetDescr(s->heap), s->hash, store,
-										wt_packer_first(s->place.partition),
-										WT_CHUNK_STEP, PG_INT32_MAX, check_chunk, s);
+										&packing, check_chunk, s);
 	WtRowOrder *order = wt_row_order_begin(s->heap, s->moment.snapshot);
 	int64 all = wt_row_order_count(order);
 	int64 n = 0;
@@ -342,6 +345,10 @@ wt_seal(Oid partition, WtSealed *sealed)
 	sealed->rows = write_chunks(s);
 	wt_verifier_destroy(s->verifier);
 	foreign = RelationGetRelid(s->foreign);
+	/* Nothing can be altered that is open. */
+	table_close(s->foreign, NoLock);
+	wt_swap_note(foreign, sealed->rows, sealed->bytes_before);
+	s->foreign = table_open(foreign, NoLock);
 	exchange_patiently(s);
 	sealed->bytes_after = wt_partition_size(foreign);
 	wt_progress_end();

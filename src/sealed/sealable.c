@@ -144,6 +144,7 @@ wt_sealable_reason(Oid partition)
 	Relation relation;
 	Relation table;
 	const char *reason;
+	bool found;
 
 	if (!OidIsValid(parent))
 		return "it is no partition by a range of event_timestamp";
@@ -156,10 +157,10 @@ wt_sealable_reason(Oid partition)
 		relation_close(relation, AccessShareLock);
 	if (reason)
 		return reason;
-	if (wt_sql_run(what_is_in_the_way, 2, types, values, NULL) == 0)
-		return NULL;
-	return MemoryContextStrdup(
-		context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	found = wt_sql_run(what_is_in_the_way, 2, types, values, NULL) > 0;
+	/* SPI has left it. */
+	MemoryContextSwitchTo(context);
+	return found ? SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) : NULL;
 }
 
 /* windtrap.unsealable(partition regclass) RETURNS text */

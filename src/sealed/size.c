@@ -6,6 +6,8 @@
 
 #include "catalog/pg_type.h"
 
+#include "utils/palloc.h"
+
 #include "base/sql.h"
 #include "sealed/size.h"
 
@@ -14,6 +16,7 @@ wt_partition_size(Oid relation)
 {
 	Oid types[] = {OIDOID};
 	Datum values[] = {ObjectIdGetDatum(relation)};
+	MemoryContext context = CurrentMemoryContext;
 
 	(void) wt_sql_run(
 		"WITH leaves AS (SELECT relid FROM pg_partition_tree($1::regclass) WHERE isleaf) "
@@ -26,5 +29,7 @@ wt_partition_size(Oid relation)
 		"AND d.deptype = 'i' JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'r'"
 		") AS all_of_it",
 		1, types, values, NULL);
+	/* SPI has left it. */
+	MemoryContextSwitchTo(context);
 	return wt_sql_int64(0, 1);
 }

@@ -264,6 +264,28 @@ wt_swap_make_foreign(const WtPlace *place, Oid chunks, Oid late)
 	return links.partition;
 }
 
+void
+wt_swap_note(Oid foreign, int64 rows, int64 heap_bytes)
+{
+	Relation classes;
+	HeapTuple tuple;
+
+	wt_scope_run(psprintf("ALTER FOREIGN TABLE %s OPTIONS (ADD rows '" INT64_FORMAT
+						  "', ADD heap_bytes '" INT64_FORMAT "')",
+						  name_of(foreign), rows, heap_bytes),
+				 0, NULL, NULL);
+	CommandCounterIncrement();
+	classes = table_open(RelationRelationId, RowExclusiveLock);
+	tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(foreign));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "relation with OID %u has vanished", foreign);
+	((Form_pg_class) GETSTRUCT(tuple))->reltuples = (float4) rows;
+	CatalogTupleUpdate(classes, &tuple->t_self, tuple);
+	heap_freetuple(tuple);
+	table_close(classes, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
 Oid
 wt_swap_make_heap(const WtPlace *place)
 {

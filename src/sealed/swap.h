@@ -37,6 +37,12 @@ extern Oid wt_swap_make_late(const WtPlace *place);
  */
 extern Oid wt_swap_make_foreign(const WtPlace *place, Oid chunks, Oid late);
 
+/*
+ * Notes in the foreign table how many rows it has and what they took before they were sealed, for
+ * people; the planner is told of the rows, too.
+ */
+extern void wt_swap_note(Oid foreign, int64 rows, int64 heap_bytes);
+
 /* The same as an ordinary table, with the parent's indexes. */
 extern Oid wt_swap_make_heap(const WtPlace *place);
 

@@ -25,7 +25,7 @@ struct WtVerifier
 	WtRowHash *hash;
 	Datum *values;
 	bool *nulls;
-	int wrong[WT_PACKER_ROWS];
+	int wrong[WT_PACKER_MAX_ROWS];
 };
 
 WtVerifier *

@@ -12,7 +12,9 @@
 #include "foreign/fdwapi.h"
 
 #include "base/compat.h"
+#include "sealed/modify.h"
 #include "sealed/plan.h"
+#include "sealed/row_locks.h"
 #include "sealed/scan.h"
 
 PG_FUNCTION_INFO_V1(windtrap_sealed_handler);
@@ -38,6 +40,8 @@ windtrap_sealed_handler(PG_FUNCTION_ARGS)
 	routine->InitializeDSMForeignScan = wt_sealed_share;
 	routine->ReInitializeDSMForeignScan = wt_sealed_share_again;
 	routine->InitializeWorkerForeignScan = wt_sealed_join;
+	wt_sealed_set_modify(routine);
+	wt_sealed_set_row_locks(routine);
 	PG_RETURN_POINTER(routine);
 }
 

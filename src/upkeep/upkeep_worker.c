@@ -433,6 +433,9 @@ work(void)
 			continue;
 		if (round.task->kind == WT_TASK_DELETE)
 			round.deleted += round.task->rows;
+		/* Days of several sealed partitions can be merged now. */
+		if (round.task->kind == WT_TASK_SEAL)
+			round.plan.more = true;
 		log_task(round.task);
 	}
 	if (round.deleted > 0)
