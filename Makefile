@@ -120,6 +120,8 @@ OBJS = \
 	src/search/slices.o \
 	src/search/tail.o \
 	src/search/top.o \
+	src/sealed/aggregate_plan.o \
+	src/sealed/aggregate_scan.o \
 	src/sealed/analyze.o \
 	src/sealed/changes.o \
 	src/sealed/chunk_scan.o \
@@ -129,6 +131,7 @@ OBJS = \
 	src/sealed/explain.o \
 	src/sealed/filters.o \
 	src/sealed/gone.o \
+	src/sealed/groups.o \
 	src/sealed/late.o \
 	src/sealed/late_store.o \
 	src/sealed/links.o \
