@@ -111,7 +111,8 @@ struct WtProjection
 {
 	WtChunkScan *scan;
 	MemoryContext context, row_context;
-	bool documents; /* data is needed */
+	bool row_is_used; /* something is in row_context */
+	bool documents;	  /* data is needed */
 	bool whole;
 	int n_paths;
 	WtKeys *paths;
@@ -133,6 +134,22 @@ struct WtProjection
 	char *buffer;
 	size_t length, room;
 };
+
+/* For what is of a row. */
+static MemoryContext
+enter_row(WtProjection *p)
+{
+	p->row_is_used = true;
+	return MemoryContextSwitchTo(p->row_context);
+}
+
+static inline void
+leave_row(WtProjection *p)
+{
+	if (p->row_is_used)
+		MemoryContextReset(p->row_context);
+	p->row_is_used = false;
+}
 
 WtProjection *
 wt_projection_create(WtChunkScan *scan, const WtNeeds *needs)
@@ -683,7 +700,7 @@ made_of(WtProjection *p, Source *s, int row)
 	}
 	else
 	{
-		MemoryContext old = MemoryContextSwitchTo(p->row_context);
+		MemoryContext old = enter_row(p);
 		Made made = make(p, s->kind, text_of(p, s, row));
 
 		MemoryContextSwitchTo(old);
@@ -926,7 +943,7 @@ make_layout(WtProjection *p, Layout *l)
 static Datum
 scalar_document(WtProjection *p, Source *s, int row)
 {
-	MemoryContext old = MemoryContextSwitchTo(p->row_context);
+	MemoryContext old = enter_row(p);
 	JsonbValue value;
 	WtText text = s->encoding == WT_ENCODING_NONE ? (WtText){"", 0} : text_of(p, s, row);
 	Jsonb *result;
@@ -1016,7 +1033,7 @@ wt_projection_document(WtProjection *p, int row, bool *is_null)
 	Datum document = 0;
 
 	ensure_open(p);
-	MemoryContextReset(p->row_context);
+	leave_row(p);
 	*is_null = !p->documents || !document_of(p, row, &document);
 	return document;
 }
@@ -1050,7 +1067,7 @@ integer_value(WtProjection *p, Attribute *a, int64 value)
 			return Int16GetDatum((int16) value);
 		default:
 			{
-				MemoryContext old = MemoryContextSwitchTo(p->row_context);
+				MemoryContext old = enter_row(p);
 				Datum result;
 
 				snprintf(text, sizeof(text), INT64_FORMAT, value);
@@ -1105,7 +1122,7 @@ attribute_value(WtProjection *p, Attribute *a, int row, bool *is_null)
 	}
 	else
 	{
-		MemoryContext old = MemoryContextSwitchTo(p->row_context);
+		MemoryContext old = enter_row(p);
 		Datum result = input(a, wt_column_text(scan->chunk, a->column, value).text);
 
 		MemoryContextSwitchTo(old);
@@ -1117,7 +1134,7 @@ void
 wt_projection_fill_columns(WtProjection *p, int row, Datum *values, bool *nulls)
 {
 	ensure_open(p);
-	MemoryContextReset(p->row_context);
+	leave_row(p);
 	memset(nulls, true, p->scan->columns->natts);
 	for (int i = 0; i < p->n_attributes; i++)
 	{
