@@ -2,12 +2,15 @@
  * column_chunks.c
  *		Chunks of columns (src/column/) are written and read back, without PostgreSQL.
  *
- *		column_chunks SEED ROUNDS
+ *		column_chunks SEED ROUNDS [DIRECTORY]
  *
  * Each round makes rows of a kind of its own, keeps what they were, writes them as a chunk,
  * and asks the reader for all of it in every way there is.  Then what is damaged must be
  * refused, with a sentence.  Ends with 1 at the first thing that does not hold, and says
  * which seed and round show it.
+ *
+ * With a directory it puts a small chunk of each round there, not compressed, as seed for
+ * fuzz/column.c, which says what such a file is.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +25,7 @@
 
 static unsigned long seed;
 static int round_number;
+static const char *seeds; /* where they go, or NULL */
 static uint64_t state;
 
 #define CHECK(condition, ...)                                                            \
@@ -126,6 +130,7 @@ typedef enum Like
 	SMALL_INTEGERS,
 	COUNTER,
 	DECIMALS,
+	FLOATS,
 	MIXED,
 	HUGE_NUMBERS,
 	UUIDS7,
@@ -204,6 +209,16 @@ make_value(Like like, int row, int64_t time, char *to)
 		case DECIMALS:
 			return (size_t) sprintf(to, "%d.%03d", (int) (r % 700),
 									(int) (r >> 33 & 511));
+		case FLOATS:
+		{
+			/* As they are printed without trailing zeros. */
+			int n = sprintf(to, "%d.%06d", 1760000000 + row, (int) (r % 1000) * 1000);
+
+			while (to[n - 1] == '0' || to[n - 1] == '.')
+				if (to[--n] == '.')
+					break;
+			return (size_t) n;
+		}
 		case MIXED:
 			if (r % 3 == 0)
 				return (size_t) sprintf(to, "-%d.5%0*d", (int) (r % 100),
@@ -348,8 +363,8 @@ write_rows(WtChunkWriter *writer, int extras[3], int32_t chunk)
 {
 	static const char *const groups[] = {NULL, NULL, "headers", "json", ""};
 	static char bytes[20000];
-	int n_leaves = 1 + below(60);
-	int wanted = round_number % 5 == 0 ? 1 + below(20) : 1 + below(MAX_ROWS);
+	int n_leaves = 1 + below(seeds ? 12 : 60);
+	int wanted = round_number % 5 == 0 || seeds ? 1 + below(60) : 1 + below(MAX_ROWS);
 	int64_t time = round_number % 11 == 0 ? INT64_MIN : (int64_t) (any() >> 12);
 	Leaf leaves[60];
 	WtColumnError error;
@@ -666,6 +681,28 @@ read_rows(WtArena *arena, int32_t number)
 	CHECK(wt_arena_used(arena) < ((size_t) 1 << 30), "%zu bytes", wt_arena_used(arena));
 }
 
+/* The directory, then the other parts, each without its checksum and behind its length. */
+static void
+write_seed(void)
+{
+	char name[4096];
+	FILE *file;
+
+	snprintf(name, sizeof(name), "%s/%lu-%d", seeds, seed, round_number);
+	file = fopen(name, "wb");
+	CHECK(file && putc('c', file) != EOF, "cannot write %s", name);
+	for (int i = -1; i < n_parts - 1; i++)
+	{
+		Part *part = i < 0 ? part_of(WT_PART_DIRECTORY) : &parts[i];
+		char length[2];
+
+		wt_store16(length, (uint16_t) (part->length - WT_CHECKSUM_SIZE));
+		fwrite(length, 1, sizeof(length), file);
+		fwrite(part->bytes, 1, part->length - WT_CHECKSUM_SIZE, file);
+	}
+	CHECK(fclose(file) == 0, "cannot write %s", name);
+}
+
 /* Any bit that is flipped is noticed, and so are parts that are cut off or another's. */
 static void
 read_damaged(WtArena *arena, int32_t number)
@@ -770,6 +807,200 @@ check_overlays(WtArena *arena)
 	wt_arena_reset(arena);
 }
 
+/* --------------------------------------------------------------------------------- limits */
+
+static WtChunk *
+finish_and_open(WtChunkWriter *writer, WtArena *arena)
+{
+	WtColumnError error;
+	WtChunk *chunk;
+
+	forget_parts();
+	CHECK(wt_chunk_writer_finish(writer, 1, put, NULL, &error), "%s", error.text);
+	wt_arena_reset(arena);
+	chunk = wt_chunk_open(arena, part_of(0)->bytes, part_of(0)->length, 1, &error);
+	CHECK(chunk, "%s", error.text);
+	for (int i = WT_COLUMN_SHAPES; i < chunk->n_columns; i++)
+		want(chunk, i, WT_WANT_VALUES);
+	return chunk;
+}
+
+static bool
+refuse(void *arg, int part, const char *bytes, size_t length)
+{
+	(void) part;
+	(void) bytes;
+	(void) length;
+	++*(int *) arg;
+	return false;
+}
+
+/* More columns and paths than there may be, and deeper ones: such rows are kept whole. */
+static void
+check_columns(WtChunkWriter *writer, WtArena *arena)
+{
+	WtChunk *chunk;
+	int n_whole = 0;
+	int column;
+	int path = WT_PATH_ROOT;
+	int depth = 0;
+	char key[16];
+	int n;
+
+	for (int row = 0; row < 5000; row++)
+	{
+		n = sprintf(key, "k%d", row);
+		wt_chunk_writer_begin_row(writer, row);
+		path = wt_chunk_writer_path(writer, WT_PATH_ROOT, key, (size_t) n);
+		if (path < 0 ||
+			!wt_chunk_writer_value(writer, path, WT_KIND_NUMBER, key + 1, (size_t) n - 1))
+		{
+			wt_chunk_writer_keep_whole(writer, key, (size_t) n);
+			n_whole++;
+		}
+		wt_chunk_writer_end_row(writer);
+	}
+	CHECK(n_whole == 5000 - (WT_CHUNK_MAX_COLUMNS - 1), "%d rows are kept whole",
+		  n_whole);
+	chunk = finish_and_open(writer, arena);
+	CHECK(chunk->n_columns == 1 + WT_CHUNK_MAX_COLUMNS, "%d columns", chunk->n_columns);
+	column = wt_chunk_find_column(chunk, WT_PATH_ROOT, WT_KIND_WHOLE);
+	CHECK(column >= 0 && chunk->columns[column].n_values == n_whole,
+		  "rows that are whole");
+	for (int row = 0; row < 5000; row++)
+	{
+		int rank = wt_column_rank(chunk, column, row);
+
+		n = sprintf(key, "k%d", row);
+		if (rank >= 0)
+			CHECK(is_text(wt_column_text(chunk, column, rank), key, (size_t) n), "row %d",
+				  row);
+		else
+		{
+			int other = wt_chunk_find_column(
+				chunk, wt_chunk_find_path(chunk, WT_PATH_ROOT, key, (size_t) n),
+				WT_KIND_NUMBER);
+
+			CHECK(wt_column_rank(chunk, other, row) == 0 &&
+					  is_text(wt_column_text(chunk, other, 0), key + 1, (size_t) n - 1),
+				  "row %d", row);
+		}
+	}
+
+	wt_chunk_writer_begin_row(writer, 0);
+	for (path = WT_PATH_ROOT; (n = wt_chunk_writer_path(writer, path, "a", 1)) > 0;
+		 depth++)
+		path = n;
+	CHECK(depth == WT_CHUNK_MAX_DEPTH, "%d levels", depth);
+	CHECK(wt_chunk_writer_path(writer, WT_PATH_ROOT, "a\0b", 3) == -1,
+		  "a key with a NUL");
+	CHECK(wt_chunk_writer_value(writer, path, WT_KIND_EMPTY, "", 0), "at the deepest");
+	wt_chunk_writer_end_row(writer);
+	chunk = finish_and_open(writer, arena);
+	CHECK(chunk->paths[chunk->n_paths - 1].depth == WT_CHUNK_MAX_DEPTH, "depth");
+}
+
+/* As many rows as there may be, nearly each of its own shape. */
+static void
+check_shapes(WtChunkWriter *writer, WtArena *arena)
+{
+	WtChunk *chunk;
+	int n_shapes;
+	const WtShape *shapes;
+	const uint16_t *row_shapes;
+
+	for (int row = 0; row < WT_CHUNK_MAX_ROWS; row++)
+	{
+		wt_chunk_writer_begin_row(writer, row);
+		for (int bit = 0; bit < 16; bit++)
+			if ((row * 40503u & 0xFFFF) >> bit & 1)
+			{
+				char key = (char) ('a' + bit);
+
+				CHECK(wt_chunk_writer_value(writer,
+											wt_chunk_writer_path(writer, 0, &key, 1),
+											WT_KIND_STRING, "value", 5),
+					  "row %d", row);
+			}
+		wt_chunk_writer_end_row(writer);
+	}
+	chunk = finish_and_open(writer, arena);
+	CHECK(chunk->n_rows == WT_CHUNK_MAX_ROWS, "%d rows", chunk->n_rows);
+	shapes = wt_chunk_shapes(chunk, &n_shapes);
+	row_shapes = wt_chunk_row_shapes(chunk);
+	CHECK(n_shapes == WT_CHUNK_MAX_ROWS, "%d shapes", n_shapes);
+	for (int row = 0; row < WT_CHUNK_MAX_ROWS; row++)
+	{
+		const WtShape *shape = &shapes[row_shapes[row]];
+		unsigned bits = 0;
+
+		for (int i = 0; i < shape->n_columns; i++)
+			bits |=
+				1u << (*chunk->paths[chunk->columns[shape->columns[i]].path].key - 'a');
+		CHECK(bits == (row * 40503u & 0xFFFF), "row %d: %x", row, bits);
+	}
+	/* One too many. */
+	for (int row = 0; row <= WT_CHUNK_MAX_ROWS; row++)
+	{
+		wt_chunk_writer_begin_row(writer, row);
+		wt_chunk_writer_value(writer, WT_PATH_ROOT, WT_KIND_NUMBER, "1", 1);
+		wt_chunk_writer_end_row(writer);
+	}
+}
+
+static void
+check_limits(WtArena *arena)
+{
+	WtChunkWriter *writer = wt_chunk_writer_create(WT_CHUNK_MAX_ROWS, 3, out_of_memory);
+	WtColumnError error;
+	size_t large = 1 << 20;
+	char *bytes = malloc(large);
+	int asked = 0;
+	WtChunk *chunk;
+
+	check_columns(writer, arena);
+	check_shapes(writer, arena);
+	CHECK(!wt_chunk_writer_finish(writer, 1, put, NULL, &error) && *error.text,
+		  "too many rows");
+
+	/* What is too large is said, and the writer is good for what comes next. */
+	for (size_t i = 0; i < large; i++)
+		bytes[i] = (char) ('a' + any() % 20);
+	for (int row = 0; row < 200; row++)
+	{
+		wt_chunk_writer_begin_row(writer, row);
+		wt_chunk_writer_value(writer, WT_PATH_ROOT, WT_KIND_STRING, bytes,
+							  large - (size_t) row);
+		wt_chunk_writer_end_row(writer);
+		if (row == 5)
+		{
+			chunk = finish_and_open(writer, arena);
+			for (int i = 0; i <= row; i++)
+				CHECK(is_text(wt_column_text(chunk, 1, i), bytes, large - (size_t) i),
+					  "row %d", i);
+		}
+	}
+	CHECK(!wt_chunk_writer_finish(writer, 1, put, NULL, &error) && *error.text,
+		  "too large");
+	CHECK(!wt_chunk_writer_finish(writer, 1, put, NULL, &error) && *error.text,
+		  "no rows");
+	wt_chunk_writer_begin_row(writer, 0);
+	wt_chunk_writer_value(writer, WT_PATH_ROOT, WT_KIND_STRING, bytes, large);
+	wt_chunk_writer_end_row(writer);
+	CHECK(!wt_chunk_writer_finish(writer, 1, refuse, &asked, &error) && !*error.text,
+		  "refused");
+	CHECK(asked == 1, "asked %d times", asked);
+	/* A row without a document. */
+	wt_chunk_writer_begin_row(writer, 0);
+	wt_chunk_writer_end_row(writer);
+	chunk = finish_and_open(writer, arena);
+	CHECK(chunk->n_rows == 1 && chunk->n_columns == 1, "%d columns", chunk->n_columns);
+	wt_chunk_writer_destroy(writer);
+	forget_parts();
+	wt_arena_reset(arena);
+	free(bytes);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -778,20 +1009,23 @@ main(int argc, char **argv)
 	int extras[3];
 	int rounds;
 
-	if (argc != 3)
+	if (argc != 3 && argc != 4)
 	{
-		fprintf(stderr, "column_chunks SEED ROUNDS\n");
+		fprintf(stderr, "column_chunks SEED ROUNDS [DIRECTORY]\n");
 		return 2;
 	}
 	seed = strtoul(argv[1], NULL, 10);
 	rounds = atoi(argv[2]);
+	seeds = argv[3];
 	rows = malloc(sizeof(*rows) * MAX_ROWS);
 	CHECK(wt_crc32c(0, "123456789", 9) == 0xE3069283,
 		  "the checksum of the standard's example");
-	writer = wt_chunk_writer_create(MAX_ROWS, 3, out_of_memory);
+	writer = wt_chunk_writer_create(MAX_ROWS, seeds ? 0 : 3, out_of_memory);
 	extras[0] = wt_chunk_writer_declare(writer, "status", 6, true);
 	extras[1] = wt_chunk_writer_declare(writer, "note", 4, false);
 	extras[2] = wt_chunk_writer_declare(writer, "blob", 4, false);
+	state = seed + 1;
+	check_limits(arena);
 	for (round_number = 0; round_number < rounds; round_number++)
 	{
 		/* A round's own, so that it can be shown by itself. */
@@ -803,6 +1037,8 @@ main(int argc, char **argv)
 			read_rows(arena, round_number - 5);
 			wt_arena_reset(arena);
 			read_damaged(arena, round_number - 5);
+			if (seeds)
+				write_seed();
 		}
 		check_overlays(arena);
 		forget_rows();

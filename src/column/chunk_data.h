@@ -37,6 +37,7 @@ struct WtColumnData
 	const uint8_t *packed; /* of UUID, 16 bytes a value; of HEX, width */
 	size_t width;
 	WtInstantForm instant;
+	WtInstantPrinted printed;
 	bool is_relative; /* integers of INSTANT are differences to the row's time, as yet */
 	size_t longest;	  /* text of a value, in bytes */
 

@@ -290,7 +290,7 @@ wt_chunk_open(WtArena *arena, const char *bytes, size_t length, int32_t number,
 	chunk->number = number;
 	chunk->own = wt_arena_zeroed(arena, 1, sizeof(*chunk->own));
 	chunk->own->arena = arena;
-	chunk->own->budget = WT_CHUNK_MAX_BYTES * 4;
+	chunk->own->budget = WT_CHUNK_MAX_BYTES * 2;
 	if (!wt_part_is_sound(bytes, &length, number, WT_PART_DIRECTORY))
 	{
 		fail(error, "the checksum of part 0 does not match");

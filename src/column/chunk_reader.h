@@ -6,7 +6,7 @@
  * Nothing of what is read is trusted: who owns the table of chunks may have written anything
  * into it.  What opens a chunk and what adds a part checks all that the other functions rely
  * on; those cannot fail any more.  All memory is the arena's: a chunk, and all that its
- * functions return, is valid until the arena is reset.  It is bounded by four times
+ * functions return, is valid until the arena is reset.  It is bounded by twice
  * WT_CHUNK_MAX_BYTES, and six bytes a row for each column of which ranks or codes by row are
  * asked for.
  * The bytes of parts are not kept: they may be freed as soon as the call returns.

@@ -27,7 +27,7 @@ typedef struct WtChunkWriter WtChunkWriter;
 
 /*
  * A writer of chunks of at most max_rows rows (1 to WT_CHUNK_MAX_ROWS), compressed by zstd
- * at this level (1 to 19; 3 is meant).  NULL where there is no memory; what lacks memory
+ * at this level (1 to 19; 3 is meant; 0: not at all).  NULL where there is no memory; what lacks memory
  * later calls failed, which must not return.
  */
 extern WtChunkWriter *wt_chunk_writer_create(int max_rows, int level,

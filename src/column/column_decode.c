@@ -100,9 +100,18 @@ static bool
 decode_decimals(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most)
 {
 	WtColumnData *data = column->data;
+	int form = wt_cursor_byte(cursor);
+	int scale = form;
 
-	data->decimals = wt_cursor_byte(cursor);
-	if (data->decimals == WT_MIXED_DECIMALS)
+	if (form == WT_SCALED_DECIMALS)
+		scale = wt_cursor_byte(cursor);
+	else if (form == WT_MIXED_DECIMALS)
+		scale = WT_DECIMAL_DIGITS;
+	else
+		data->decimals = form;
+	if (scale > WT_DECIMAL_DIGITS)
+		return false;
+	if (form == WT_SCALED_DECIMALS || form == WT_MIXED_DECIMALS)
 	{
 		size_t length;
 		const char *decimals = wt_stream_next(chunk->own->arena, cursor, most, &length);
@@ -110,14 +119,17 @@ decode_decimals(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most
 		if (!decimals || length != (size_t) column->n_values)
 			return false;
 		data->mixed_decimals = (const uint8_t *) decimals;
-		data->decimals = 0;
 		for (size_t i = 0; i < length; i++)
-			if (data->mixed_decimals[i] > WT_DECIMAL_DIGITS)
+			if (data->mixed_decimals[i] > scale)
 				return false;
 	}
-	return data->decimals <= WT_DECIMAL_DIGITS &&
-		   afford_print(chunk, column, WT_FORM_MAX) &&
-		   decode_integers(chunk, column, cursor, most);
+	if (!afford_print(chunk, column, WT_DECIMAL_MAX) ||
+		!decode_integers(chunk, column, cursor, most))
+		return false;
+	for (int i = 0; form == WT_SCALED_DECIMALS && i < column->n_values; i++)
+		data->integers[i] =
+			wt_decimal_unscale(data->integers[i], scale, data->mixed_decimals[i]).value;
+	return true;
 }
 
 /* Fields of so many bits (at most 16) from a stream of just them. */
@@ -286,7 +298,7 @@ decode_body(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most)
 		case WT_ENCODING_CONSTANT:
 			if (!wt_kind_is_integer(column->kind))
 				return decode_codes(chunk, column, cursor, most);
-			if (!afford_print(chunk, column, WT_FORM_MAX) ||
+			if (!afford_print(chunk, column, WT_DECIMAL_MAX) ||
 				!wt_chunk_afford(chunk, (size_t) column->n_values, sizeof(int64_t)))
 				return false;
 			column->data->integers = wt_arena_array(

@@ -155,11 +155,14 @@ make_absolute(WtChunk *chunk, WtColumn *column)
 	data->is_relative = false;
 }
 
-/* Writes a value's text, at most `longest` bytes; of encodings that have none ready. */
+/*
+ * Writes a value's text, at most `longest` bytes, of encodings that have none ready; it may
+ * write over WT_STREAM_SLACK bytes behind it.
+ */
 static size_t
 print_value(const WtColumn *column, int value, char *to)
 {
-	const WtColumnData *data = column->data;
+	WtColumnData *data = column->data;
 	uint8_t uuid[16];
 
 	switch (column->encoding)
@@ -184,7 +187,7 @@ print_value(const WtColumn *column, int value, char *to)
 			wt_hex_print(data->packed + (size_t) value * data->width, data->width, to);
 			return data->width * 2;
 		case WT_ENCODING_INSTANT:
-			wt_instant_print(data->integers[value], &data->instant, to);
+			wt_instant_print(data->integers[value], &data->instant, &data->printed, to);
 			return wt_instant_length(&data->instant);
 		default:
 			return 0;
@@ -205,7 +208,8 @@ wt_column_text(WtChunk *chunk, int column, int value)
 	if (c->encoding == WT_ENCODING_TEXT)
 		return wt_texts_at(&data->texts, value);
 	if (!data->scratch)
-		data->scratch = wt_arena_alloc(chunk->own->arena, data->longest + 1);
+		data->scratch =
+			wt_arena_alloc(chunk->own->arena, data->longest + 1 + WT_STREAM_SLACK);
 	if (c->encoding == WT_ENCODING_INSTANT)
 		make_absolute(chunk, c);
 	length = print_value(c, value, data->scratch);
@@ -241,7 +245,7 @@ wt_column_texts(WtChunk *chunk, int column)
 		make_absolute(chunk, c);
 
 	start = wt_arena_array(chunk->own->arena, n + 1, sizeof(*start));
-	base = wt_arena_alloc(chunk->own->arena, most);
+	base = wt_arena_alloc(chunk->own->arena, most + WT_STREAM_SLACK);
 	for (size_t i = 0; i < n; i++)
 	{
 		start[i] = at;
@@ -356,7 +360,7 @@ find_decimal(const WtColumn *column, int from, const char *text, size_t length)
 		/* Times and extra integers may have a digit more. */
 		for (int i = from; i < column->n_values; i++)
 		{
-			char printed[WT_FORM_MAX];
+			char printed[WT_FORM_MAX + WT_STREAM_SLACK];
 
 			if (print_value(column, i, printed) == length &&
 				memcmp(printed, text, length) == 0)

@@ -41,7 +41,7 @@ wt_decimal_parse(const char *text, size_t length, WtDecimal *decimal)
 	const char *p = text + negative;
 	const char *end = text + length;
 	const char *point = NULL;
-	int64_t value = 0;
+	uint64_t value = 0; /* 19 digits may overflow before they are refused */
 
 	if (end - p < 1 || end - p > WT_DECIMAL_DIGITS + 1)
 		return false;
@@ -50,7 +50,7 @@ wt_decimal_parse(const char *text, size_t length, WtDecimal *decimal)
 	for (const char *q = p; q < end; q++)
 	{
 		if (*q >= '0' && *q <= '9')
-			value = value * 10 + (*q - '0');
+			value = value * 10 + (uint64_t) (*q - '0');
 		else if (*q == '.' && !point && q > p && q + 1 < end)
 			point = q;
 		else
@@ -58,7 +58,7 @@ wt_decimal_parse(const char *text, size_t length, WtDecimal *decimal)
 	}
 	if (end - p - (point != NULL) > WT_DECIMAL_DIGITS || (negative && value == 0))
 		return false;
-	decimal->value = negative ? -value : value;
+	decimal->value = negative ? -(int64_t) value : (int64_t) value;
 	decimal->decimals = point ? (int) (end - point - 1) : 0;
 	return true;
 }
@@ -89,6 +89,19 @@ wt_decimal_print(WtDecimal decimal, char *text)
 		*p++ = digits[--n];
 	}
 	return (size_t) (p - text);
+}
+
+bool
+wt_decimal_scale(WtDecimal decimal, int decimals, int64_t *value)
+{
+	return !__builtin_mul_overflow(decimal.value,
+								   powers_of_ten[decimals - decimal.decimals], value);
+}
+
+WtDecimal
+wt_decimal_unscale(int64_t value, int decimals, int becomes)
+{
+	return (WtDecimal){value / powers_of_ten[decimals - becomes], becomes};
 }
 
 int
@@ -347,30 +360,45 @@ print_two(char *text, int value)
 	text[1] = (char) ('0' + value % 10);
 }
 
-void
-wt_instant_print(int64_t units, const WtInstantForm *form, char *text)
+static void
+print_second(int64_t second, char separator, char *text)
 {
-	int decimals = form->decimals <= 9 ? form->decimals : 9;
-	int64_t scale = powers_of_ten[decimals];
-	/* A unit before 1970 is none that was parsed. */
-	uint64_t value = (uint64_t) units & INT64_MAX;
-	uint64_t fraction = value % (uint64_t) scale;
-	uint64_t seconds = value / (uint64_t) scale % (INT64_C(400000) * SECONDS_OF_A_DAY);
-	int of_day = (int) (seconds % SECONDS_OF_A_DAY);
+	int of_day = (int) (second % SECONDS_OF_A_DAY);
 	int year, month, day;
-	size_t at = BEHIND_SECONDS;
 
-	date_of_days((int64_t) (seconds / SECONDS_OF_A_DAY), &year, &month, &day);
+	date_of_days(second / SECONDS_OF_A_DAY, &year, &month, &day);
 	print_two(text, year / 100);
 	print_two(text + 2, year);
 	text[4] = text[7] = '-';
 	print_two(text + 5, month);
 	print_two(text + 8, day);
-	text[10] = form->separator;
+	text[10] = separator;
 	print_two(text + 11, of_day / 3600);
 	text[13] = text[16] = ':';
 	print_two(text + 14, of_day / 60 % 60);
 	print_two(text + 17, of_day % 60);
+}
+
+void
+wt_instant_print(int64_t units, const WtInstantForm *form, WtInstantPrinted *printed,
+				 char *text)
+{
+	int decimals = form->decimals <= 9 ? form->decimals : 9;
+	int64_t scale = powers_of_ten[decimals];
+	/* A unit before 1970 is none that was parsed. */
+	int64_t value = units & INT64_MAX;
+	int64_t second = value / scale;
+	uint32_t fraction = (uint32_t) (value - second * scale);
+	size_t at = BEHIND_SECONDS;
+
+	second %= INT64_C(400000) * SECONDS_OF_A_DAY;
+	if (!printed->is_set || printed->second != second)
+	{
+		print_second(second, form->separator, printed->text);
+		printed->second = second;
+		printed->is_set = true;
+	}
+	memcpy(text, printed->text, BEHIND_SECONDS);
 	if (decimals)
 	{
 		text[at] = '.';

@@ -12,12 +12,20 @@
 #include "column/format.h"
 
 #define WT_UUID_LENGTH 36
-#define WT_FORM_MAX 64		 /* bytes that the longest decimal or instant takes */
+#define WT_FORM_MAX 64	  /* bytes that the longest decimal or instant takes */
+#define WT_DECIMAL_MAX 22 /* bytes that any decimal takes: a sign, a point, 20 digits */
 #define WT_DECIMAL_DIGITS 18 /* that an int64 is sure to hold */
 
 /* A number as numeric_out prints it, without its exponent: -12.50 is -1250 with 2. */
 extern bool wt_decimal_parse(const char *text, size_t length, WtDecimal *decimal);
 extern size_t wt_decimal_print(WtDecimal decimal, char *text);
+
+/*
+ * The value that it has with more decimals (at most WT_DECIMAL_DIGITS); false: it does not
+ * fit.  And back, with fewer.
+ */
+extern bool wt_decimal_scale(WtDecimal decimal, int decimals, int64_t *value);
+extern WtDecimal wt_decimal_unscale(int64_t value, int decimals, int becomes);
 
 /* -1, 0 or 1, as the numbers compare. */
 extern int wt_decimal_compare(WtDecimal a, WtDecimal b);
@@ -63,7 +71,17 @@ extern size_t wt_instant_length(const WtInstantForm *form);
  */
 extern bool wt_instant_parse(const char *text, size_t length, const WtInstantForm *form,
 							 int64_t *units);
-extern void wt_instant_print(int64_t units, const WtInstantForm *form, char *text);
+
+/* The second that was printed last, for the next is often the same; zero it. */
+typedef struct WtInstantPrinted
+{
+	bool is_set;
+	int64_t second;
+	char text[32];
+} WtInstantPrinted;
+
+extern void wt_instant_print(int64_t units, const WtInstantForm *form,
+							 WtInstantPrinted *printed, char *text);
 
 /* A row's time (µs since 2000) in units of 10^-decimals s since 1970; wraps. */
 extern int64_t wt_instant_of_time(int64_t time, int decimals);

@@ -52,7 +52,7 @@ wt_stream_add(WtCompressor *compressor, WtBody *body, const char *bytes, size_t 
 
 	body->raw += length;
 	wt_bytes_add_varint(to, length);
-	if (length >= SMALLEST)
+	if (length >= SMALLEST && compressor->level > 0)
 	{
 		/* Compressed to where it is to lie, behind a length of fixed width. */
 		size_t most = ZSTD_compressBound(length);
@@ -117,7 +117,7 @@ wt_stream_next(WtArena *arena, WtCursor *cursor, size_t *most, size_t *length)
 		cursor->bad = true;
 		return NULL;
 	}
-	to = wt_arena_alloc(arena, raw + 1);
+	to = wt_arena_alloc(arena, raw + 1 + WT_STREAM_SLACK);
 	if (!stored)
 		memcpy(to, from, raw);
 	else
@@ -130,7 +130,7 @@ wt_stream_next(WtArena *arena, WtCursor *cursor, size_t *most, size_t *length)
 			return NULL;
 		}
 	}
-	to[raw] = '\0';
+	memset(to + raw, '\0', 1 + WT_STREAM_SLACK);
 	*most -= raw;
 	*length = raw;
 	return to;

@@ -11,7 +11,7 @@
 
 typedef struct WtCompressor WtCompressor;
 
-/* Compresses at a level of zstd's.  NULL where there is no memory. */
+/* Compresses at a level of zstd's; 0: not at all.  NULL where there is no memory. */
 extern WtCompressor *wt_compressor_create(int level);
 extern void wt_compressor_destroy(WtCompressor *compressor);
 
@@ -29,6 +29,9 @@ extern void wt_stream_add(WtCompressor *compressor, WtBody *body, const char *by
 /* Appends what another body has; empties one. */
 extern void wt_body_append(WtBody *body, const WtBody *other);
 extern void wt_body_clear(WtBody *body);
+
+/* Bytes behind a stream that may be read, whatever they are: for copies of whole words. */
+#define WT_STREAM_SLACK 16
 
 /*
  * The next stream of a part, decoded into the arena, always with a NUL behind it; at most

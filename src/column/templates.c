@@ -117,28 +117,28 @@ typedef struct Runs
 	uint32_t *start;
 } Runs;
 
-/* Values by template: next[i] is the next value with the template of value i, or -1. */
-typedef struct Chains
+/* Values by template: those of template t are values[first[t]] to values[first[t + 1] - 1]. */
+typedef struct Groups
 {
-	int *head; /* a template */
-	int *next;
-	int *count;
-} Chains;
+	uint32_t *first;
+	uint32_t *values; /* ascending within a template */
+} Groups;
 
 static void
-chain(WtArena *arena, const uint16_t *codes, int n, int n_templates, Chains *chains)
+group(WtArena *arena, const uint16_t *codes, int n, int n_templates, Groups *groups)
 {
-	chains->head = wt_arena_array(arena, (size_t) n_templates, sizeof(int));
-	chains->count = wt_arena_zeroed(arena, (size_t) n_templates, sizeof(int));
-	chains->next = wt_arena_array(arena, (size_t) n, sizeof(int));
+	uint32_t *next = wt_arena_zeroed(arena, (size_t) n_templates + 1, sizeof(*next));
+
+	groups->first =
+		wt_arena_array(arena, (size_t) n_templates + 1, sizeof(*groups->first));
+	groups->values = wt_arena_array(arena, (size_t) n, sizeof(*groups->values));
+	for (int i = 0; i < n; i++)
+		next[codes[i] + 1]++;
 	for (int i = 0; i < n_templates; i++)
-		chains->head[i] = -1;
-	for (int i = n - 1; i >= 0; i--)
-	{
-		chains->next[i] = chains->head[codes[i]];
-		chains->head[codes[i]] = i;
-		chains->count[codes[i]]++;
-	}
+		next[i + 1] += next[i];
+	memcpy(groups->first, next, ((size_t) n_templates + 1) * sizeof(*next));
+	for (int i = 0; i < n; i++)
+		groups->values[next[codes[i]]++] = (uint32_t) i;
 }
 
 static int64_t
@@ -171,18 +171,18 @@ typedef struct Streams
 
 /* Whether the runs of a gap are shorter as differences of numbers than as digits. */
 static bool
-are_better_numbers(const Runs *runs, const Chains *chains, int template, int gap,
+are_better_numbers(const Runs *runs, const Groups *groups, int template, int gap,
 				   bool fixed)
 {
 	size_t as_digits = 0;
 	size_t as_numbers = 0;
 	int64_t last = 0;
 
-	if (chains->count[template] < FEW)
+	if (groups->first[template + 1] - groups->first[template] < FEW)
 		return false;
-	for (int i = chains->head[template]; i >= 0; i = chains->next[i])
+	for (uint32_t i = groups->first[template]; i < groups->first[template + 1]; i++)
 	{
-		uint32_t run = runs->start[i] + (uint32_t) gap;
+		uint32_t run = runs->start[groups->values[i]] + (uint32_t) gap;
 		int64_t value;
 
 		if (runs->length[run] > MAX_NUMBER ||
@@ -198,23 +198,24 @@ are_better_numbers(const Runs *runs, const Chains *chains, int template, int gap
 }
 
 static void
-add_gap(const Runs *runs, const Chains *chains, int template, int gap, Streams *to)
+add_gap(const Runs *runs, const Groups *groups, int template, int gap, Streams *to)
 {
-	uint32_t first = runs->start[chains->head[template]] + (uint32_t) gap;
+	uint32_t first =
+		runs->start[groups->values[groups->first[template]]] + (uint32_t) gap;
 	bool fixed = true;
 	bool same = true;
 	int mode;
 
-	for (int i = chains->head[template]; i >= 0; i = chains->next[i])
+	for (uint32_t i = groups->first[template]; i < groups->first[template + 1]; i++)
 	{
-		uint32_t run = runs->start[i] + (uint32_t) gap;
+		uint32_t run = runs->start[groups->values[i]] + (uint32_t) gap;
 
 		fixed = fixed && runs->length[run] == runs->length[first];
 		same = same && fixed &&
 			   memcmp(runs->at[run], runs->at[first], runs->length[first]) == 0;
 	}
 	mode = same ? SAME : fixed ? FIXED : VARIOUS;
-	if (!same && are_better_numbers(runs, chains, template, gap, fixed))
+	if (!same && are_better_numbers(runs, groups, template, gap, fixed))
 		mode = NUMBERS;
 	wt_bytes_add_varint(
 		to->modes, (uint64_t) (mode == NUMBERS && !fixed ? 0 : runs->length[first]) << 2 |
@@ -223,9 +224,9 @@ add_gap(const Runs *runs, const Chains *chains, int template, int gap, Streams *
 	{
 		int64_t last = 0;
 
-		for (int i = chains->head[template]; i >= 0; i = chains->next[i])
+		for (uint32_t i = groups->first[template]; i < groups->first[template + 1]; i++)
 		{
-			uint32_t run = runs->start[i] + (uint32_t) gap;
+			uint32_t run = runs->start[groups->values[i]] + (uint32_t) gap;
 			int64_t value = number_of(runs->at[run], runs->length[run]);
 
 			wt_bytes_add_varint(to->numbers, wt_zigzag(value - last));
@@ -233,13 +234,15 @@ add_gap(const Runs *runs, const Chains *chains, int template, int gap, Streams *
 		}
 		return;
 	}
-	for (int i = chains->head[template]; i >= 0; i = same ? -1 : chains->next[i])
+	for (uint32_t i = groups->first[template]; i < groups->first[template + 1]; i++)
 	{
-		uint32_t run = runs->start[i] + (uint32_t) gap;
+		uint32_t run = runs->start[groups->values[i]] + (uint32_t) gap;
 
 		if (mode == VARIOUS)
 			wt_bytes_add_varint(to->modes, runs->length[run]);
 		wt_bytes_add(to->digits, runs->at[run], runs->length[run]);
+		if (same)
+			break;
 	}
 }
 
@@ -258,7 +261,7 @@ wt_templates_add(WtArena *arena, WtIntegerPacker *packer, const WtTexts *texts,
 	uint16_t *codes;
 	int *first;
 	int n_templates;
-	Chains chains;
+	Groups groups;
 	Streams streams = {&packer->tries[0].bytes, &packer->tries[1].bytes,
 					   &packer->tries[2].bytes};
 
@@ -322,14 +325,14 @@ wt_templates_add(WtArena *arena, WtIntegerPacker *packer, const WtTexts *texts,
 	}
 	wt_codes_add(packer, body, codes, n, n_templates);
 
-	chain(arena, codes, n, n_templates, &chains);
+	group(arena, codes, n, n_templates, &groups);
 	streams.modes->length = streams.digits->length = streams.numbers->length = 0;
 	for (int i = 0; i < n_templates; i++)
 	{
 		int n_gaps = (int) (runs.start[first[i] + 1] - runs.start[first[i]]);
 
 		for (int gap = 0; gap < n_gaps; gap++)
-			add_gap(&runs, &chains, i, gap, &streams);
+			add_gap(&runs, &groups, i, gap, &streams);
 	}
 	wt_stream_add(packer->compressor, digits, streams.modes->data, streams.modes->length);
 	wt_stream_add(packer->compressor, digits, streams.digits->data,
@@ -397,7 +400,7 @@ typedef struct Digits
 } Digits;
 
 static bool
-read_gap(Digits *from, const Chains *chains, int template, uint32_t gap,
+read_gap(Digits *from, const Groups *groups, int template, uint32_t gap,
 		 WtTemplates *templates)
 {
 	uint64_t mode = wt_cursor_varint(&from->modes);
@@ -408,9 +411,9 @@ read_gap(Digits *from, const Chains *chains, int template, uint32_t gap,
 	mode &= 3;
 	if (from->modes.bad || (mode == NUMBERS ? length > MAX_NUMBER : length == 0))
 		return false;
-	for (int i = chains->head[template]; i >= 0; i = chains->next[i])
+	for (uint32_t i = groups->first[template]; i < groups->first[template + 1]; i++)
 	{
-		WtRun *run = &templates->runs[templates->start[i] + gap];
+		WtRun *run = &templates->runs[templates->start[groups->values[i]] + gap];
 
 		if (mode == NUMBERS)
 		{
@@ -456,13 +459,14 @@ wt_templates_read_digits(WtArena *arena, WtCursor *cursor, size_t *most, size_t 
 	const char *numbers = wt_stream_next(arena, cursor, most, &numbers_length);
 	size_t n_runs = 0;
 	size_t printed;
+	bool all_digits = true;
 	char *base;
-	Chains chains;
+	Groups groups;
 	Digits from;
 
 	if (!modes || !digits || !numbers)
 		return false;
-	if (!take(budget, (size_t) n * (sizeof(uint32_t) + sizeof(int))))
+	if (!take(budget, (size_t) n * 2 * sizeof(uint32_t)))
 		return false;
 	templates->start = wt_arena_array(arena, (size_t) n + 1, sizeof(*templates->start));
 	for (int i = 0; i < n; i++)
@@ -483,7 +487,7 @@ wt_templates_read_digits(WtArena *arena, WtCursor *cursor, size_t *most, size_t 
 	printed = numbers_length * 20;
 	if (!take(budget, digits_length + printed))
 		return false;
-	base = wt_arena_alloc(arena, digits_length + printed);
+	base = wt_arena_alloc(arena, digits_length + printed + WT_STREAM_SLACK);
 	memcpy(base, digits, digits_length);
 	from = (Digits){
 		.modes = wt_cursor(modes, modes_length),
@@ -495,16 +499,17 @@ wt_templates_read_digits(WtArena *arena, WtCursor *cursor, size_t *most, size_t 
 	};
 	templates->digits = base;
 	for (size_t i = 0; i < digits_length; i++)
-		if (!is_digit(digits[i]))
-			return false;
+		all_digits &= is_digit(digits[i]);
+	if (!all_digits)
+		return false;
 
-	chain(arena, templates->codes, n, n_templates, &chains);
+	group(arena, templates->codes, n, n_templates, &groups);
 	for (int i = 0; i < n_templates; i++)
 	{
 		uint32_t n_gaps = templates->first_gap[i + 1] - templates->first_gap[i];
 
 		for (uint32_t gap = 0; gap < n_gaps; gap++)
-			if (!read_gap(&from, &chains, i, gap, templates))
+			if (!read_gap(&from, &groups, i, gap, templates))
 				return false;
 	}
 
@@ -525,6 +530,16 @@ wt_templates_read_digits(WtArena *arena, WtCursor *cursor, size_t *most, size_t 
 	return take(budget, templates->total + templates->longest);
 }
 
+/* Most pieces are short: whole words are copied sooner than just as many bytes. */
+static inline char *
+copy_piece(char *to, const char *from, size_t length)
+{
+	memcpy(to, from, WT_STREAM_SLACK);
+	if (length > WT_STREAM_SLACK)
+		memcpy(to + WT_STREAM_SLACK, from + WT_STREAM_SLACK, length - WT_STREAM_SLACK);
+	return to + length;
+}
+
 size_t
 wt_templates_print(const WtTemplates *templates, int value, char *to)
 {
@@ -539,12 +554,9 @@ wt_templates_print(const WtTemplates *templates, int value, char *to)
 	{
 		size_t gap = templates->gaps[i];
 
-		memcpy(to, template.text + at, gap - at);
-		to += gap - at;
-		memcpy(to, templates->digits + run->at, run->length);
-		to += run->length;
+		to = copy_piece(to, template.text + at, gap - at);
+		to = copy_piece(to, templates->digits + run->at, run->length);
 		at = gap + 1;
 	}
-	memcpy(to, template.text + at, template.length - at);
-	return (size_t) (to - begin) + template.length - at;
+	return (size_t) (copy_piece(to, template.text + at, template.length - at) - begin);
 }

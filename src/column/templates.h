@@ -56,7 +56,10 @@ extern void wt_templates_find_gaps(WtArena *arena, WtTemplates *templates);
 extern bool wt_templates_read_digits(WtArena *arena, WtCursor *cursor, size_t *most,
 									 size_t *budget, WtTemplates *templates);
 
-/* Writes a value's text, at most `longest` bytes, and gives its length. */
+/*
+ * Writes a value's text, at most `longest` bytes, and gives its length.  WT_STREAM_SLACK bytes
+ * behind it may be written over.
+ */
 extern size_t wt_templates_print(const WtTemplates *templates, int value, char *to);
 
 /* Texts in a body: with a NUL behind each, or with their lengths where some have a NUL. */
