@@ -130,6 +130,7 @@ typedef enum Like
 	SMALL_INTEGERS,
 	COUNTER,
 	DECIMALS,
+	FLOATS,
 	MIXED,
 	HUGE_NUMBERS,
 	UUIDS7,
@@ -208,6 +209,16 @@ make_value(Like like, int row, int64_t time, char *to)
 		case DECIMALS:
 			return (size_t) sprintf(to, "%d.%03d", (int) (r % 700),
 									(int) (r >> 33 & 511));
+		case FLOATS:
+		{
+			/* As they are printed without trailing zeros. */
+			int n = sprintf(to, "%d.%06d", 1760000000 + row, (int) (r % 1000) * 1000);
+
+			while (to[n - 1] == '0' || to[n - 1] == '.')
+				if (to[--n] == '.')
+					break;
+			return (size_t) n;
+		}
 		case MIXED:
 			if (r % 3 == 0)
 				return (size_t) sprintf(to, "-%d.5%0*d", (int) (r % 100),

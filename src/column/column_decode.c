@@ -68,7 +68,9 @@ decode_codes(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most)
 	if (!next_texts(chunk, column, cursor, most, column->n_distinct, &data->texts) ||
 		!wt_chunk_afford(chunk, n, sizeof(*codes)))
 		return false;
-	codes = wt_arena_array(chunk->own->arena, n, sizeof(*codes));
+	/* One more, which whoever goes through rows may read behind the last. */
+	codes = wt_arena_array(chunk->own->arena, n + 1, sizeof(*codes));
+	codes[n] = 0;
 	data->codes = codes;
 	if (column->encoding == WT_ENCODING_CONSTANT)
 		memset(codes, 0, n * sizeof(*codes));
@@ -100,9 +102,18 @@ static bool
 decode_decimals(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most)
 {
 	WtColumnData *data = column->data;
+	int form = wt_cursor_byte(cursor);
+	int scale = form;
 
-	data->decimals = wt_cursor_byte(cursor);
-	if (data->decimals == WT_MIXED_DECIMALS)
+	if (form == WT_SCALED_DECIMALS)
+		scale = wt_cursor_byte(cursor);
+	else if (form == WT_MIXED_DECIMALS)
+		scale = WT_DECIMAL_DIGITS;
+	else
+		data->decimals = form;
+	if (scale > WT_DECIMAL_DIGITS)
+		return false;
+	if (form == WT_SCALED_DECIMALS || form == WT_MIXED_DECIMALS)
 	{
 		size_t length;
 		const char *decimals = wt_stream_next(chunk->own->arena, cursor, most, &length);
@@ -110,14 +121,17 @@ decode_decimals(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most
 		if (!decimals || length != (size_t) column->n_values)
 			return false;
 		data->mixed_decimals = (const uint8_t *) decimals;
-		data->decimals = 0;
 		for (size_t i = 0; i < length; i++)
-			if (data->mixed_decimals[i] > WT_DECIMAL_DIGITS)
+			if (data->mixed_decimals[i] > scale)
 				return false;
 	}
-	return data->decimals <= WT_DECIMAL_DIGITS &&
-		   afford_print(chunk, column, WT_DECIMAL_MAX) &&
-		   decode_integers(chunk, column, cursor, most);
+	if (!afford_print(chunk, column, WT_DECIMAL_MAX) ||
+		!decode_integers(chunk, column, cursor, most))
+		return false;
+	for (int i = 0; form == WT_SCALED_DECIMALS && i < column->n_values; i++)
+		data->integers[i] =
+			wt_decimal_unscale(data->integers[i], scale, data->mixed_decimals[i]).value;
+	return true;
 }
 
 /* Fields of so many bits (at most 16) from a stream of just them. */

@@ -6,8 +6,9 @@
  *
  *	CONSTANT	a text; of integers nothing: the directory has it as the smallest
  *	DICTIONARY	the distinct texts; a code a value
- *	INTEGER		how many decimals all have, or MIXED_DECIMALS and a stream of a byte a
- *				value; integers
+ *	INTEGER		how many decimals all have; or MIXED_DECIMALS, and a stream of how many
+ *				each has; or SCALED_DECIMALS, how many the longest has, that stream, and the
+ *				integers are as if all had as many (1.5 beside 1.25 is 150); integers
  *	TEXT		texts
  *	TEMPLATE	templates.c
  *	UUID7		integers: the time; a stream of 7 bytes a value and one of 6 bits a value:
@@ -178,6 +179,32 @@ add_dictionary(WtEncoder *encoder, const WtValues *values, int n_distinct,
 		wt_codes_add(&encoder->packer, body, codes, values->n, n_distinct);
 }
 
+/*
+ * Where a trailing zero is not written, numbers that are near each other would be far apart as
+ * integers: so they are scaled, where all of them fit.
+ */
+static void
+add_mixed_decimals(int n, const char *decimals, int64_t *integers, WtBody *body)
+{
+	int most = 0;
+	int64_t scaled;
+	bool fit = true;
+
+	for (int i = 0; i < n; i++)
+		most = decimals[i] > most ? decimals[i] : most;
+	for (int i = 0; i < n && fit; i++)
+		fit = wt_decimal_scale((WtDecimal){integers[i], decimals[i]}, most, &scaled);
+	if (!fit)
+	{
+		wt_bytes_add_byte(&body->bytes, WT_MIXED_DECIMALS);
+		return;
+	}
+	wt_bytes_add_byte(&body->bytes, WT_SCALED_DECIMALS);
+	wt_bytes_add_byte(&body->bytes, (uint8_t) most);
+	for (int i = 0; i < n; i++)
+		wt_decimal_scale((WtDecimal){integers[i], decimals[i]}, most, &integers[i]);
+}
+
 static bool
 encode_numbers(WtEncoder *encoder, const WtValues *values, WtEncoded *encoded,
 			   WtBody *body)
@@ -202,7 +229,10 @@ encode_numbers(WtEncoder *encoder, const WtValues *values, WtEncoded *encoded,
 		mixed = mixed || decimals[i] != decimals[0];
 		widen_range(encoded, decimal);
 	}
-	wt_bytes_add_byte(&body->bytes, mixed ? WT_MIXED_DECIMALS : (uint8_t) decimals[0]);
+	if (!mixed)
+		wt_bytes_add_byte(&body->bytes, (uint8_t) decimals[0]);
+	else
+		add_mixed_decimals(values->n, decimals, integers, body);
 	if (mixed)
 		wt_stream_add(encoder->packer.compressor, body, decimals, (size_t) values->n);
 	wt_integers_add(&encoder->packer, body, integers, values->n);

@@ -7,11 +7,12 @@
 
 #include "column/format.h"
 
-#define WT_MIXED_DECIMALS 255
-#define WT_UUID7_BITS 6		/* of chance, beyond 7 bytes */
-#define WT_UUID_BITS 10		/* beyond 14 bytes, where version and variant are known */
-#define WT_UUIDS_ALIKE 0x80 /* and the version in the lower four bits */
-#define WT_HEX_MAX 256		/* bytes of a value */
+#define WT_MIXED_DECIMALS 255  /* a count a value */
+#define WT_SCALED_DECIMALS 254 /* the same; values as if all had as many as the longest */
+#define WT_UUID7_BITS 6		   /* of chance, beyond 7 bytes */
+#define WT_UUID_BITS 10		   /* beyond 14 bytes, where version and variant are known */
+#define WT_UUIDS_ALIKE 0x80	   /* and the version in the lower four bits */
+#define WT_HEX_MAX 256		   /* bytes of a value */
 
 static inline bool
 wt_kind_is_integer(WtKind kind)

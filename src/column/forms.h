@@ -20,6 +20,13 @@
 extern bool wt_decimal_parse(const char *text, size_t length, WtDecimal *decimal);
 extern size_t wt_decimal_print(WtDecimal decimal, char *text);
 
+/*
+ * The value that it has with more decimals (at most WT_DECIMAL_DIGITS); false: it does not
+ * fit.  And back, with fewer.
+ */
+extern bool wt_decimal_scale(WtDecimal decimal, int decimals, int64_t *value);
+extern WtDecimal wt_decimal_unscale(int64_t value, int decimals, int becomes);
+
 /* -1, 0 or 1, as the numbers compare. */
 extern int wt_decimal_compare(WtDecimal a, WtDecimal b);
 
