@@ -127,9 +127,6 @@ wt_late_store_adopt(Relation foreign, Oid late)
 		return;
 	wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), sql.data), 0, NULL,
 				 NULL);
-	if (after.len > 0)
-		wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), after.data), 0,
-					 NULL, NULL);
 	if (drop.len > 0)
 		wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), drop.data), 0, NULL,
 					 NULL);
