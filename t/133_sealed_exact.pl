@@ -215,7 +215,7 @@ sub check_groups
 {
 	my ($when) = @_;
 	for my $sql (
-		q{SELECT data->'json'->>'app', count(*) FROM t GROUP BY 1 ORDER BY 1}, q{SELECT data->'json'->'app', data->'json'->'severity', count(*) FROM t GROUP BY 1, 2 ORDER BY 1, 2},
+		q{SELECT data->'json'->>'app', count(*) FROM t GROUP BY 1 ORDER BY 1}, q{SELECT n, count(*) FROM (SELECT count(*) AS n FROM t GROUP BY data->'json'->'app', data->'json'->'severity') g GROUP BY 1 ORDER BY 1},
 		q{SELECT DISTINCT data->'host' FROM t ORDER BY 1}, q{SELECT DISTINCT data->'json'->>'severity' COLLATE "C", status FROM t ORDER BY 1, 2},
 		q{SELECT count(*), count(data->'json'), count(data->>'a'), count(status), count(note), min(event_timestamp), max(event_timestamp), min(status), max(status), sum(status::bigint), min(note), max(amount) FROM t},
 		q{SELECT min(data->>'id'), max(data->>'id'), min(data->'json'->>'app'), max(data->>'time') FROM t}, q{SELECT status, count(*) FROM t WHERE data->'json'->>'app' = 'shop' GROUP BY 1 ORDER BY 1},
