@@ -128,6 +128,7 @@ OBJS = \
 	src/sealed/chunk_store.o \
 	src/sealed/chunk_table.o \
 	src/sealed/decimal.o \
+	src/sealed/estimate.o \
 	src/sealed/explain.o \
 	src/sealed/filters.o \
 	src/sealed/gone.o \
@@ -222,7 +223,7 @@ OBJS = \
 	src/worker/launcher.o \
 	src/worker/worker.o
 
-REGRESS = extension settings log_table privileges tokens events search upkeep
+REGRESS = extension settings log_table privileges tokens events search upkeep sealed
 ISOLATION = create_log_table sealed_write
 TAP_TESTS = 1
 
