@@ -138,6 +138,7 @@ OBJS = \
 	src/viewer/event_json.o \
 	src/viewer/export.o \
 	src/viewer/fields_call.o \
+	src/viewer/give_way.o \
 	src/viewer/job.o \
 	src/viewer/overview.o \
 	src/viewer/rows_json.o \

@@ -29,6 +29,7 @@
 #include "store/log_table.h"
 #include "store/restoring.h"
 #include "viewer/database.h"
+#include "viewer/give_way.h"
 
 /* Between two looks whether the client is still there, ms. */
 #define CLIENT_POLL 100
@@ -263,7 +264,9 @@ wt_viewer_run(WtViewerJob *job, void (*what)(WtViewerJob *job), WtRights rights,
 	reading_parameters = false;
 	begun = GetCurrentTimestamp();
 	watch_client(job->request);
+	wt_give_way_in_step(true);
 	error = wt_transact_as(&how, run, &r);
+	wt_give_way_in_step(false);
 	watch_client(NULL);
 	/* One that was begun when the time was over is done. */
 	QueryCancelPending = false;

@@ -10,6 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "base/text.h"
+#include "base/settings.h"
 #include "http/answer.h"
 #include "http/answer_stream.h"
 #include "viewer/job.h"
@@ -312,6 +313,12 @@ long
 wt_job_age(const WtViewerJob *job)
 {
 	return (long) ((GetCurrentTimestamp() - job->now) / 1000);
+}
+
+bool
+wt_job_is_late(const WtViewerJob *job)
+{
+	return wt_job_age(job) >= wt_viewer_timeout;
 }
 
 bool

@@ -134,7 +134,7 @@ wt_step_search(WtViewerJob *job)
 	if (wt_sliced_step(job, &search->sliced, search_slice, gave_up) != WT_SLICED_DONE)
 		return;
 	if (wt_search_progress(search->search)->over || search->found >= search->wanted ||
-		wt_sliced_time_is_up(&search->sliced))
+		wt_sliced_time_is_up(job, &search->sliced))
 	{
 		write_end(job);
 		wt_job_end_stream(job);

@@ -29,6 +29,14 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 	TimestampTz ended;
 	WtEnd end;
 
+	if (wt_job_is_late(job))
+	{
+		if (sliced->done)
+			return WT_SLICED_DONE;
+		wt_job_fail(job, 503,
+					"the viewer has too much to do at the moment: try again later", 0);
+		return WT_SLICED_FAILED;
+	}
 	if (sliced->trying == 0)
 		sliced->trying = begun;
 	if (sliced->timeout == 0)
@@ -42,6 +50,7 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 	if (end == WT_END_DONE)
 	{
 		sliced->trying = 0;
+		sliced->done = true;
 		if (ended - begun < FIRST_TIMEOUT * 1000L)
 			sliced->timeout = FIRST_TIMEOUT;
 		return WT_SLICED_DONE;
@@ -57,7 +66,7 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 }
 
 bool
-wt_sliced_time_is_up(const WtSliced *sliced)
+wt_sliced_time_is_up(const WtViewerJob *job, const WtSliced *sliced)
 {
-	return sliced->spent >= BUDGET;
+	return sliced->spent >= BUDGET || wt_job_is_late(job);
 }
