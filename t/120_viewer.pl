@@ -99,7 +99,12 @@ is_deeply([ map { [ split /,/ ] } split /\r\n/, get('export', { format => 'csv',
 my $export = get('export', { q => 'app:shop' });
 is(scalar(() = $export->{content} =~ /^\{"event_timestamp":/mg), 2, 'as lines of JSON');
 like($export->{headers}{'content-disposition'}, qr/^attachment; filename="events.ndjson"$/, 'to be saved');
+alter_system($node, track_functions => 'all');
+my $counted = q{SELECT coalesce((SELECT calls FROM pg_stat_user_functions WHERE schemaname = 'windtrap' AND funcname = 'worker_stats'), 0)};
 my $overview = json_of(get('overview'));
+ok(wait_for(sub { get('search', { q => 'nothing_of_this' }); query($counted) > 0 }), 'an overview asks for the counters');
+is(query($counted), 1, 'once');
+alter_system($node, track_functions => undef);
 is_deeply([ @{$overview}{qw(events_total quarantined retention)} ], [ 3, 0, undef ], 'an overview');
 ok(scalar(grep { $_->{kind} eq 'viewer' } @{ $overview->{workers} }) == 2 && @{ $overview->{partitions} } > 8 && $overview->{size} > 0, 'with processes and partitions');
 
@@ -347,6 +352,29 @@ SKIP:
 	cmp_ok($kb - $shared, '<', 80_000, 'it is never all in memory: ' . ($kb - $shared) . ' kB');
 }
 $sleeper->close;
+
+# Of one instant, without anything that tells them apart but what they are: how often they are read.
+query(q{INSERT INTO log SELECT '2026-11-03 12:00+00', jsonb_build_object('json', jsonb_build_object('same', n, 'pad', repeat('x', 250))), 0 FROM generate_series(1, 200000) n;
+VACUUM (ANALYZE) log});
+my ($instant) = split /\n/, query(q{SELECT DISTINCT tableoid FROM log WHERE event_timestamp = '2026-11-03 12:00+00'});
+my $reads = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_all_tables WHERE relid = $instant";
+my $read_before = query($reads);
+my $instant_export = get('export', { since => '2026-11-03', until => '2026-11-04' });
+%seen = ();
+$seen{$_}++ foreach $instant_export->{content} =~ /"same": (\d+)/g;
+is(scalar keys %seen, 200_000, '200,000 rows of one instant are exported');
+is(scalar(grep { $_ > 1 } values %seen), 0, 'none twice');
+my ($reported, $last_reported) = (-1, -2);
+# It reports what it has read once a second, when it has something to do.
+while ($reported != $last_reported || $reported < 200_000)
+{
+	sleep 1.1;
+	get('overview');
+	($last_reported, $reported) = ($reported, query($reads) - $read_before);
+}
+cmp_ok($reported, '<', 10 * 200_000, 'and are not read again for each piece that is sent');
+note "$reported rows read";
+query(q{DELETE FROM log WHERE event_timestamp = '2026-11-03 12:00+00'});
 
 #
 # Processes that end

@@ -97,6 +97,17 @@ sub say_event { return post_json($collector, { app => 'attack', message => $_[0]
 	my $rows = 0;
 	while (time < $until && !$export->over && !$export->{connection}{closed}) { $rows++ if defined $export->text(1); }
 	ok(!$export->over && $rows < 60_000, "and is cut off when its token is revoked ($rows rows)");
+
+	# What cannot be read has not been revoked.
+	my $follower = query("SELECT windtrap.create_token('follower', 'read')");
+	$tail = stream_by($follower, 'tail');
+	ok($tail->line->{cursor}, 'somebody follows with a token');
+	query('ALTER TABLE windtrap.token RENAME digest TO hidden');
+	like(last_line($tail, 8) // '', qr/"error".*tokens cannot be checked at the moment/, 'where the tokens cannot be read that is what is said');
+	my $unknown = http($port, 'GET', '/api/session', headers => { Authorization => "Bearer $follower" });
+	is($unknown->{status}, 503, '… 503 to who comes then');
+	query('ALTER TABLE windtrap.token RENAME hidden TO digest');
+	ok(wait_for(sub { http($port, 'GET', '/api/session', headers => { Authorization => "Bearer $follower" })->{status} == 200 }), '… and he is let in when they can');
 	query('DROP EXTENSION windtrap CASCADE; CREATE EXTENSION windtrap');
 	ok(wait_for(sub { api($port, 'session')->{status} == 200 }), 'a new extension has no tokens');
 	is(say_event('after it'), 200, '… and takes events');
