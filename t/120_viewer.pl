@@ -409,6 +409,20 @@ ok(wait_for(sub { get('session', undef, port => $plain_port)->{status} == 200 })
 $plain->safe_psql('any', q{INSERT INTO log VALUES (now(), ('{"id":"bytes","json":{"app":"x","msg":"a' || chr(200) || 'b"}}')::jsonb, 0)});
 is_deeply([ map { $_->{event}{message} } (lines('search', {}, port => $plain_port))[0] ], [ "a\x{FFFD}b" ], 'what is no UTF-8 is shown as U+FFFD');
 is((json_of(get('top', { field => 'msg' }, port => $plain_port))->{values} // [])->[0]{value}, "a\x{FFFD}b", 'in counts too');
+$plain->safe_psql('any', q{INSERT INTO log SELECT '2026-11-20 12:00+00', ('{"id":"' || chr(200) || n || chr(64 + n) || '","json":{"n":' || n || '}}')::jsonb, 0 FROM generate_series(1, 20) n;
+INSERT INTO log SELECT '2026-11-20 12:00+00', jsonb_build_object('id', 'ascii' || n, 'json', jsonb_build_object('n', 20 + n)), 0 FROM generate_series(1, 20) n});
+my %page = (since => '2026-11-20', until => '2026-11-21', n => 7);
+my @numbers;
+for (1 .. 20)
+{
+	my @found = lines('search', { map { $_ => $page{$_} } grep { defined $page{$_} } keys %page }, port => $plain_port);
+	my $end = (pop @found)->{end};
+	push @numbers, map { $_->{event}{data}{json}{n} } grep { $_->{event} } @found;
+	last if !$end->{next};
+	%page = (%page, %{ $end->{next} });
+}
+is_deeply([ sort { $a <=> $b } @numbers ], [ 1 .. 40 ], 'pages go on behind ids that are no UTF-8, and behind others after these');
+is(get('search', { before_time => 'now', before_bytes => $_ }, port => $plain_port)->{status}, 400, "$_ are no bytes of an id") for ('c', 'xx');
 $plain->safe_psql('any', 'SELECT windtrap.stop()');
 is(get('session', undef, port => $plain_port)->{status}, 599, 'and ends with windtrap.stop()');
 $plain->stop;

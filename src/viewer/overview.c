@@ -54,7 +54,13 @@ static const char stats[] =
 	" sum(stdout_written)::bigint AS stdout_written,"
 	" sum(stdout_dropped)::bigint AS stdout_dropped FROM s";
 
-/* A table that has no partitions is the only one.  Bounds that are no two times are null. */
+/* What has rows of the log table: its partitions, or itself where it has none. */
+#define TABLES                                                                           \
+	"(SELECT relid FROM pg_partition_tree(windtrap.log_table()) WHERE isleaf UNION"      \
+	" SELECT oid FROM pg_class WHERE oid = windtrap.log_table() AND relkind IN ('r', "   \
+	"'m'))"
+
+/* Bounds that are no two times are null. */
 static const char partitions[] =
 	"SELECT c.relname AS name,"
 	" substring(b.bound FROM $$FROM \\('(\\d{4,}-\\d\\d-\\d\\d[^']*)'\\) "
@@ -63,14 +69,13 @@ static const char partitions[] =
 	"AS \"to\","
 	" CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END AS rows_estimate,"
 	" pg_total_relation_size(c.oid) AS bytes"
-	" FROM pg_partition_tree(windtrap.log_table()) AS t JOIN pg_class AS c ON c.oid = "
-	"t.relid"
+	" FROM " TABLES " AS t JOIN pg_class AS c ON c.oid = t.relid"
 	" CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid) AS bound) AS b"
-	" WHERE t.isleaf ORDER BY 2, 1";
+	" ORDER BY 2, 1";
 
 static const char totals[] =
 	"SELECT (SELECT sum(pg_total_relation_size(relid))::bigint"
-	" FROM pg_partition_tree(windtrap.log_table())) AS size, (SELECT "
+	" FROM " TABLES " AS t) AS size, (SELECT "
 	"coalesce(sum(value), 0)::bigint FROM windtrap.metrics WHERE name ="
 	" 'requests_refused_total') AS refused_total";
 
