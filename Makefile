@@ -145,6 +145,7 @@ OBJS = \
 	src/viewer/search_call.o \
 	src/viewer/session.o \
 	src/viewer/sliced.o \
+	src/viewer/spill.o \
 	src/viewer/sql_call.o \
 	src/viewer/status_call.o \
 	src/viewer/tail_call.o \

@@ -201,7 +201,7 @@ is_of_query(const ErrorData *error)
 }
 
 static void
-answer_error(WtViewerJob *job, const ErrorData *error)
+answer_error(WtViewerJob *job, const ErrorData *error, WtRights rights)
 {
 	bool is_search = strncmp(error->message, "search, ", 8) == 0;
 
@@ -238,7 +238,9 @@ answer_error(WtViewerJob *job, const ErrorData *error)
 	log_error(error);
 	wt_job_fail(
 		job, ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INTERNAL_ERROR ? 500 : 503,
-		psprintf("the events cannot be read at the moment: %s", error->message), 0);
+		psprintf("the events cannot be %s at the moment: %s",
+				 rights == WT_OWNER_WRITES ? "changed" : "read", error->message),
+		0);
 }
 
 WtEnd
@@ -279,7 +281,7 @@ wt_viewer_run(WtViewerJob *job, void (*what)(WtViewerJob *job), WtRights rights,
 		GetCurrentTimestamp() >= TimestampTzPlusMilliseconds(begun, timeout))
 		return WT_END_TIMEOUT;
 	/* To who has left it is not said. */
-	answer_error(job, error);
+	answer_error(job, error, rights);
 	return WT_END_FAILED;
 }
 

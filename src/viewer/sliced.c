@@ -28,6 +28,7 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 	TimestampTz begun = GetCurrentTimestamp();
 	TimestampTz ended;
 	WtEnd end;
+	bool is_shorter;
 
 	if (wt_job_is_late(job))
 	{
@@ -55,10 +56,19 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 			sliced->timeout = FIRST_TIMEOUT;
 		return WT_SLICED_DONE;
 	}
-	if (!gave_up(job) ||
-		ended >= TimestampTzPlusMilliseconds(sliced->trying, wt_viewer_timeout))
+	is_shorter = gave_up(job);
+	if (ended >= TimestampTzPlusMilliseconds(sliced->trying, wt_viewer_timeout))
 	{
 		wt_viewer_took_too_long(job);
+		return WT_SLICED_FAILED;
+	}
+	if (!is_shorter && sliced->timeout == LAST_TIMEOUT)
+	{
+		wt_job_fail(job, 503,
+					psprintf("a part of the query that cannot be divided took longer "
+							 "than %d s: ask for more of what an index can find",
+							 LAST_TIMEOUT / 1000),
+					0);
 		return WT_SLICED_FAILED;
 	}
 	sliced->timeout = Min(sliced->timeout * 2, LAST_TIMEOUT);

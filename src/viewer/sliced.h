@@ -27,7 +27,7 @@ typedef enum WtSlicedEnd
 
 /*
  * Does one slice: what(job), with the owner's rights.  gave_up(job) is told where it took too
- * long, and gives whether a part of it can be tried.
+ * long, and gives whether a part of it can be tried; else all of it has more time.
  */
 extern WtSlicedEnd wt_sliced_step(WtViewerJob *job, WtSliced *sliced,
 								  void (*what)(WtViewerJob *job),

@@ -183,8 +183,8 @@ take_requests(void)
 static int64
 rank(const WtViewerJob *job, TimestampTz now)
 {
-	/* It ends with what it has, which takes no time.  What lasts for long by its nature does not. */
-	if (job->call->most == 0 && wt_job_is_late(job))
+	/* It ends with what it has, which takes no time. */
+	if (wt_job_is_late(job))
 		return PG_INT64_MIN;
 	return job->spent - (now - Max(job->waits_since, job->rests_until)) / WAITING_COUNTS;
 }
