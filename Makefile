@@ -28,6 +28,20 @@ OBJS = \
 	src/base/text.o \
 	src/base/transact.o \
 	src/base/uuid.o \
+	src/column/arena.o \
+	src/column/bytes.o \
+	src/column/chunk_reader.o \
+	src/column/chunk_writer.o \
+	src/column/column_decode.o \
+	src/column/column_values.o \
+	src/column/crc.o \
+	src/column/distinct.o \
+	src/column/encode.o \
+	src/column/forms.o \
+	src/column/integers.o \
+	src/column/overlay.o \
+	src/column/stream.o \
+	src/column/templates.o \
 	src/event/charset.o \
 	src/event/decode.o \
 	src/event/decoder.o \

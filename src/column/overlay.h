@@ -1,0 +1,65 @@
+/*
+ * overlay.h
+ *		What was changed of a chunk since it was written: rows that are deleted (part -1),
+ *		statuses that were set (part -2).  Each is a small part of its own, written anew as a
+ *		whole at each change.
+ *
+ * Both are bitmaps over the chunk's rows in memory: bit row % 8 of byte row / 8.  Memory is
+ * the arena's.  Both trust nothing of what they read, and end with a checksum as all parts do.
+ */
+#ifndef WT_COLUMN_OVERLAY_H
+#define WT_COLUMN_OVERLAY_H
+
+#include "column/arena.h"
+#include "column/format.h"
+
+typedef struct WtDeleted
+{
+	int n_rows; /* of the chunk */
+	int n_deleted;
+	uint8_t *bits;
+} WtDeleted;
+
+typedef struct WtStatuses
+{
+	int n_rows;
+	int n_changed;
+	uint8_t *changed; /* a bit a row */
+	uint8_t *null;	  /* a bit a row: set to NULL */
+	int64_t *values;  /* one a row; 0 where it is not changed, or NULL */
+} WtStatuses;
+
+static inline bool
+wt_overlay_bit(const uint8_t *bits, int row)
+{
+	return (bits[row >> 3] >> (row & 7) & 1) != 0;
+}
+
+/* With no row deleted; with no status changed. */
+extern void wt_deleted_init(WtArena *arena, int n_rows, WtDeleted *deleted);
+extern void wt_statuses_init(WtArena *arena, int n_rows, WtStatuses *statuses);
+
+/* Deletes a row; false where it was already. */
+extern bool wt_deleted_add(WtDeleted *deleted, int row);
+
+/* Sets a row's status; null: to NULL. */
+extern void wt_statuses_set(WtStatuses *statuses, int row, int64_t value, bool null);
+
+/*
+ * From the bytes of part -1 or -2 of this chunk, which has n_rows rows.  false, with what is
+ * wrong.
+ */
+extern bool wt_deleted_read(WtArena *arena, const char *bytes, size_t length,
+							int32_t chunk, int n_rows, WtDeleted *deleted,
+							WtColumnError *error);
+extern bool wt_statuses_read(WtArena *arena, const char *bytes, size_t length,
+							 int32_t chunk, int n_rows, WtStatuses *statuses,
+							 WtColumnError *error);
+
+/* As the bytes of part -1 or -2 of this chunk. */
+extern const char *wt_deleted_write(WtArena *arena, const WtDeleted *deleted,
+									int32_t chunk, size_t *length);
+extern const char *wt_statuses_write(WtArena *arena, const WtStatuses *statuses,
+									 int32_t chunk, size_t *length);
+
+#endif
