@@ -120,6 +120,45 @@ OBJS = \
 	src/search/slices.o \
 	src/search/tail.o \
 	src/search/top.o \
+	src/sealed/analyze.o \
+	src/sealed/changes.o \
+	src/sealed/chunk_scan.o \
+	src/sealed/chunk_store.o \
+	src/sealed/chunk_table.o \
+	src/sealed/decimal.o \
+	src/sealed/explain.o \
+	src/sealed/filters.o \
+	src/sealed/gone.o \
+	src/sealed/late.o \
+	src/sealed/late_store.o \
+	src/sealed/links.o \
+	src/sealed/members.o \
+	src/sealed/merge.o \
+	src/sealed/modify.o \
+	src/sealed/needs.o \
+	src/sealed/overlay_store.o \
+	src/sealed/packer.o \
+	src/sealed/pattern.o \
+	src/sealed/pending.o \
+	src/sealed/plan.o \
+	src/sealed/progress.o \
+	src/sealed/projection.o \
+	src/sealed/rewrite.o \
+	src/sealed/row_hash.o \
+	src/sealed/row_locks.o \
+	src/sealed/row_order.o \
+	src/sealed/row_store.o \
+	src/sealed/scan.o \
+	src/sealed/seal.o \
+	src/sealed/sealable.o \
+	src/sealed/shred.o \
+	src/sealed/size.o \
+	src/sealed/swap.o \
+	src/sealed/target.o \
+	src/sealed/test.o \
+	src/sealed/unseal.o \
+	src/sealed/verify.o \
+	src/sealed/wrapper.o \
 	src/serving/condition.o \
 	src/serving/listening.o \
 	src/serving/serving.o \
@@ -133,7 +172,9 @@ OBJS = \
 	src/store/move_rows.o \
 	src/store/outbox.o \
 	src/store/quarantine.o \
+	src/store/lock_gently.o \
 	src/store/restoring.o \
+	src/store/scope.o \
 	src/store/store.o \
 	src/upkeep/adopt.o \
 	src/upkeep/clock.o \
@@ -141,7 +182,7 @@ OBJS = \
 	src/upkeep/log_rows.o \
 	src/upkeep/partition.o \
 	src/upkeep/plan.o \
-	src/upkeep/scope.o \
+	src/upkeep/plan_sealed.o \
 	src/upkeep/spans.o \
 	src/upkeep/summarize.o \
 	src/upkeep/upkeep.o \
@@ -188,7 +229,8 @@ EXTRA_CLEAN = $(OBJS:.o=.d) src/http/page_files_embedded.c
 
 PG_CONFIG ?= pg_config
 LIBRARIES = libmicrohttpd gnutls zlib libzstd
-PG_CPPFLAGS = -I$(srcdir)/src $(shell pkg-config --cflags $(LIBRARIES))
+# PostgreSQL's headers are a system's: the planner's do not stand up to our warnings.
+PG_CPPFLAGS = -I$(srcdir)/src -isystem $(shell $(PG_CONFIG) --includedir-server) $(shell pkg-config --cflags $(LIBRARIES))
 # The warnings that PostgreSQL itself builds with come from PGXS; these are ours.
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wshadow=compatible-local -Wstrict-prototypes \
 	-Wwrite-strings -Werror -MMD -MP
@@ -213,7 +255,7 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 $(OBJS) windtrap--1.0.sql: Makefile
 
 # The extension's script, of pieces by subject in this order.
-SQL_PIECES = schema processes log_table events search upkeep stats refused tokens quarantine idempotency \
+SQL_PIECES = schema processes log_table events search upkeep stats refused tokens quarantine idempotency sealed_read sealed \
 	forwarding grant_read installed
 windtrap--1.0.sql: $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql)
 	cat $(SQL_PIECES:%=$(srcdir)/sql-src/%.sql) >$@

@@ -43,7 +43,7 @@ FROM windtrap.upkeep_failed();
 COMMENT ON VIEW windtrap.upkeep_failures IS
 'what the last round of the upkeep could not do, and what helps; empty: nothing';
 COMMENT ON COLUMN windtrap.upkeep_failures.action IS
-'what was to be done: create, delete, drop, or look at what is to be done';
+'what was to be done: create, delete, drop, seal, rewrite (a sealed one''s chunks), merge (sealed ones), or look at what is to be done';
 COMMENT ON COLUMN windtrap.upkeep_failures.partition IS 'the partition; null: one that is to be made';
 COMMENT ON COLUMN windtrap.upkeep_failures.from_time IS 'the beginning of its time';
 COMMENT ON COLUMN windtrap.upkeep_failures.to_time IS 'the end of its time';

@@ -99,6 +99,80 @@
 #define wt_transam_variables ShmemVariableCache
 #endif
 
+/* 18 asks whether a deferrable primary key will do.  For those who include utils/rel.h. */
+#if PG_VERSION_NUM >= 180000
+#define wt_primary_key_index(relation) RelationGetPrimaryKeyIndex(relation, false)
+#else
+#define wt_primary_key_index(relation) RelationGetPrimaryKeyIndex(relation)
+#endif
+
+/* 18 counts an index scan's searches.  For those who include access/genam.h. */
+#if PG_VERSION_NUM >= 180000
+#define wt_index_beginscan(table, index, snapshot, n_keys)                               \
+	index_beginscan(table, index, snapshot, NULL, n_keys, 0)
+#else
+#define wt_index_beginscan(table, index, snapshot, n_keys)                               \
+	index_beginscan(table, index, snapshot, n_keys, 0)
+#endif
+
+/*
+ * 16 says which indexes a changed row needs new entries in; there are none here that only
+ * summarize.  For those who include access/tableam.h.
+ */
+#ifdef TABLEAM_H
+static inline TM_Result
+wt_table_tuple_update(Relation table, ItemPointer place, TupleTableSlot *slot,
+					  CommandId command, TM_FailureData *failure, LockTupleMode *mode,
+					  bool *new_entries)
+{
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes which = TU_None;
+	TM_Result result = table_tuple_update(table, place, slot, command, InvalidSnapshot,
+										  InvalidSnapshot, true, failure, mode, &which);
+
+	*new_entries = which != TU_None;
+	return result;
+#else
+	return table_tuple_update(table, place, slot, command, InvalidSnapshot,
+							  InvalidSnapshot, true, failure, mode, new_entries);
+#endif
+}
+#endif
+
+/* 16 asks as whom.  For those who include commands/tablecmds.h. */
+#if PG_VERSION_NUM >= 160000
+#define wt_truncate_tables(tables, oids)                                                 \
+	ExecuteTruncateGuts(tables, oids, NIL, DROP_RESTRICT, false, false)
+#else
+#define wt_truncate_tables(tables, oids)                                                 \
+	ExecuteTruncateGuts(tables, oids, NIL, DROP_RESTRICT, false)
+#endif
+
+/*
+ * 17 and 18 ask for more of the path of a foreign scan (conditions that it enforces in a join,
+ * disabled nodes).  For those who include optimizer/pathnode.h.
+ */
+#if PG_VERSION_NUM >= 180000
+#define wt_foreignscan_path(root, rel, rows, startup, total, pathkeys, outer, private)   \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, pathkeys, outer,   \
+							NULL, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define wt_foreignscan_path(root, rel, rows, startup, total, pathkeys, outer, private)   \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, pathkeys, outer,      \
+							NULL, NIL, private)
+#else
+#define wt_foreignscan_path(root, rel, rows, startup, total, pathkeys, outer, private)   \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, pathkeys, outer,      \
+							NULL, private)
+#endif
+
+/* 18 says how a path key sorts by a comparison, not by a B-tree's strategy. */
+#if PG_VERSION_NUM >= 180000
+#define wt_pathkey_ascends(pathkey) ((pathkey)->pk_cmptype == COMPARE_LT)
+#else
+#define wt_pathkey_ascends(pathkey) ((pathkey)->pk_strategy == BTLessStrategyNumber)
+#endif
+
 #endif /* PG_VERSION_NUM */
 
 #ifdef MHD_VERSION

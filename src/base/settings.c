@@ -47,6 +47,7 @@ int wt_idempotency_window;
 bool wt_repair;
 int wt_retention_size;
 int wt_retention_grace;
+int wt_partition_width;
 char *wt_stdout;
 bool wt_postgres;
 int wt_outbox_max_size;
@@ -56,6 +57,8 @@ static char *forward_to;
 static const WtTargets *targets;
 static char *retention_text;
 static const Interval *retention;
+static char *seal_after_text;
+static const Interval *seal_after;
 static char *store_headers;
 static char *redact_headers;
 
@@ -103,6 +106,18 @@ const Interval *
 wt_retention(void)
 {
 	return retention;
+}
+
+static void
+assign_seal_after(const char *newval, void *extra)
+{
+	seal_after = extra;
+}
+
+const Interval *
+wt_seal_after(void)
+{
+	return seal_after;
 }
 
 /* What the name of standard output is elsewhere means "on" here, with all that this checks. */
@@ -165,6 +180,13 @@ static const struct config_enum_entry auth_modes[] = {
 	{"token", WT_AUTH_TOKEN, false},
 	{"none", WT_AUTH_NONE, false},
 	{NULL, 0, false},
+};
+
+/* In hours. */
+static const struct config_enum_entry partition_widths[] = {
+	{"1 day", 24, false},	{"12 hours", 12, false}, {"6 hours", 6, false},
+	{"4 hours", 4, false},	{"2 hours", 2, false},	 {"1 hour", 1, false},
+	{"24 hours", 24, true}, {NULL, 0, false},
 };
 
 static const struct config_enum_entry outbox_full_options[] = {
@@ -430,6 +452,23 @@ wt_settings_define(void)
 							"that has jumped makes older ones be dropped.",
 							NULL, &wt_retention_grace, 3600, 0, INT_MAX / 2, PGC_SIGHUP,
 							GUC_UNIT_S, NULL, NULL, NULL);
+
+	/*
+	 * How long a partition's time must be over before it is sealed: rewritten into compressed
+	 * columns, which take a fraction of its bytes.  Empty: none is.
+	 */
+	DefineCustomStringVariable("windtrap.seal_after",
+							   "Time after which a partition that is over is sealed.",
+							   NULL, &seal_after_text, "1 day", PGC_SIGHUP, 0,
+							   wt_check_seal_after, assign_seal_after, NULL);
+
+	/*
+	 * How much time the partitions that are made cover.  Those of parts of a day are sealed
+	 * one by one, and made one when all of that day's are.
+	 */
+	DefineCustomEnumVariable(
+		"windtrap.partition_width", "Time that a partition of the log table covers.",
+		NULL, &wt_partition_width, 24, partition_widths, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/* Headers that are stored with an event: "all", "none", or a list of names. */
 	DefineCustomStringVariable(

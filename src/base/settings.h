@@ -34,6 +34,7 @@ extern char *wt_allowed_hosts;
 extern char *wt_trusted_proxies; /* a list for wt_cidr_list_parse */
 extern int wt_retention_size;	 /* MB; 0: no limit */
 extern int wt_retention_grace;	 /* seconds */
+extern int wt_partition_width;	 /* hours, a divisor of a day's */
 
 extern bool wt_quarantine_single;
 extern int wt_idempotency_window; /* seconds; 0: keys are not looked at */
@@ -85,6 +86,12 @@ extern bool wt_only_stdout(void);
 
 /* How long events are kept: windtrap.retention, NULL: for ever. */
 extern const Interval *wt_retention(void);
+
+/*
+ * How long a partition's time must be over before it is sealed: windtrap.seal_after, NULL: it
+ * is not.
+ */
+extern const Interval *wt_seal_after(void);
 
 /*
  * Where windtrap.stdout says that lines go: NULL: nowhere; "": standard output; else an absolute

@@ -199,22 +199,20 @@ parse_interval(const char *text, Interval *interval)
 	return error == 0 && type == DTK_DELTA && itmin2interval(&itm, interval) == 0;
 }
 
-/*
- * A bare number would be seconds to PostgreSQL, and who writes 30 means days; since
- * nothing is dropped in parts, less than a day would not be what it says either.
- */
-bool
-wt_check_retention(char **newval, void **extra, GucSource source)
+/* The interval of a setting, NULL where it is empty; false: what is wrong is said. */
+static bool
+check_interval(const char *text, int64 shortest, const char *rule, void **extra)
 {
 	Interval interval;
 	Interval *copy;
 
 	*extra = NULL;
-	if ((*newval)[strspn(*newval, " \t")] == '\0')
+	if (text[strspn(text, " \t")] == '\0')
 		return true;
-	if (!parse_interval(*newval, &interval) ||
-		strcspn(*newval, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
-			strlen(*newval))
+	/* A bare number would be seconds to PostgreSQL, and who writes 30 means days. */
+	if (!parse_interval(text, &interval) ||
+		strcspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
+			strlen(text))
 	{
 		GUC_check_errdetail("It is an interval with its unit, as \"90 days\" or "
 							"\"6 months\", or empty.");
@@ -222,9 +220,9 @@ wt_check_retention(char **newval, void **extra, GucSource source)
 	}
 	/* Neither a part of it nor the whole may point into the future. */
 	if (interval.month < 0 || interval.day < 0 || interval.time < 0 ||
-		(interval.month == 0 && interval.day == 0 && interval.time < USECS_PER_DAY))
+		(interval.month == 0 && interval.day == 0 && interval.time < shortest))
 	{
-		GUC_check_errdetail("It is at least one day, without negative parts.");
+		GUC_check_errdetail("%s", rule);
 		return false;
 	}
 	/* Beyond it the calendar itself would end, which raises. */
@@ -240,6 +238,20 @@ wt_check_retention(char **newval, void **extra, GucSource source)
 	*copy = interval;
 	*extra = copy;
 	return true;
+}
+
+/* Since nothing is dropped in parts, less than a day would not be what it says. */
+bool
+wt_check_retention(char **newval, void **extra, GucSource source)
+{
+	return check_interval(*newval, USECS_PER_DAY,
+						  "It is at least one day, without negative parts.", extra);
+}
+
+bool
+wt_check_seal_after(char **newval, void **extra, GucSource source)
+{
+	return check_interval(*newval, 0, "It has no negative parts.", extra);
 }
 
 bool

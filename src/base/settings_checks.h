@@ -20,6 +20,7 @@ typedef struct WtHeaderList
 /* These make something of the value: a WtTargets, an Interval or NULL, and WtHeaderLists. */
 extern bool wt_check_forward_to(char **newval, void **extra, GucSource source);
 extern bool wt_check_retention(char **newval, void **extra, GucSource source);
+extern bool wt_check_seal_after(char **newval, void **extra, GucSource source);
 extern bool wt_check_store_headers(char **newval, void **extra, GucSource source);
 extern bool wt_check_redact_headers(char **newval, void **extra, GucSource source);
 

@@ -26,6 +26,7 @@
 #define WT_PART_DIRECTORY 0
 #define WT_PART_DELETED (-1)
 #define WT_PART_STATUSES (-2)
+#define WT_PART_MOVED (-3)
 
 /* Limits of a chunk: a writer keeps to them, a reader refuses what is beyond. */
 #define WT_CHUNK_MAX_ROWS 65535

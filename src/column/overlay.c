@@ -2,8 +2,8 @@
  * overlay.c
  *		What was changed of a chunk since it was written.
  *
- * Both parts begin with the version, the chunk's rows, and how many of them are meant.
- * Deleted rows: LIST, and the distances from one to the next; or BITS, and the bitmap;
+ * All parts begin with the version, the chunk's rows, and how many of them are meant.
+ * Deleted and moved rows: LIST, and the distances from one to the next; or BITS, and the bitmap;
  * whichever is shorter.  Statuses: runs of rows, each at the same distance from the one
  * before it and with the same status: the run's length, the distance, whether it is NULL, and
  * if not, the status.
@@ -121,7 +121,7 @@ fail(WtColumnError *error, int part, const char *what)
 	return false;
 }
 
-/* What both begin with; how many rows are meant. */
+/* What they begin with; how many rows are meant. */
 static bool
 begin_reading(const char *bytes, size_t length, int32_t chunk, int part, int n_rows,
 			  WtCursor *cursor, int *n, WtColumnError *error)
@@ -137,16 +137,16 @@ begin_reading(const char *bytes, size_t length, int32_t chunk, int part, int n_r
 	return true;
 }
 
-bool
-wt_deleted_read(WtArena *arena, const char *bytes, size_t length, int32_t chunk,
-				int n_rows, WtDeleted *deleted, WtColumnError *error)
+static bool
+read_rows(WtArena *arena, const char *bytes, size_t length, int32_t chunk, int part,
+		  int n_rows, WtDeleted *deleted, WtColumnError *error)
 {
 	WtCursor cursor;
 	int n;
 	int form;
 
 	wt_deleted_init(arena, n_rows, deleted);
-	if (!begin_reading(bytes, length, chunk, WT_PART_DELETED, n_rows, &cursor, &n, error))
+	if (!begin_reading(bytes, length, chunk, part, n_rows, &cursor, &n, error))
 		return false;
 	form = wt_cursor_byte(&cursor);
 	if (form == BITS)
@@ -173,12 +173,27 @@ wt_deleted_read(WtArena *arena, const char *bytes, size_t length, int32_t chunk,
 	else
 		cursor.bad = true;
 	if (cursor.bad || deleted->n_deleted != n || wt_cursor_left(&cursor) > 0)
-		return fail(error, WT_PART_DELETED, "is damaged");
+		return fail(error, part, "is damaged");
 	return true;
 }
 
-const char *
-wt_deleted_write(WtArena *arena, const WtDeleted *deleted, int32_t chunk, size_t *length)
+bool
+wt_deleted_read(WtArena *arena, const char *bytes, size_t length, int32_t chunk,
+				int n_rows, WtDeleted *deleted, WtColumnError *error)
+{
+	return read_rows(arena, bytes, length, chunk, WT_PART_DELETED, n_rows, deleted, error);
+}
+
+bool
+wt_moved_read(WtArena *arena, const char *bytes, size_t length, int32_t chunk, int n_rows,
+			  WtDeleted *moved, WtColumnError *error)
+{
+	return read_rows(arena, bytes, length, chunk, WT_PART_MOVED, n_rows, moved, error);
+}
+
+static const char *
+write_rows(WtArena *arena, const WtDeleted *deleted, int32_t chunk, int part,
+		   size_t *length)
 {
 	size_t size = bitmap_size(deleted->n_rows);
 	Writer to = writer_of(arena, 1 + 2 * WT_VARINT_MAX + 1 + size + WT_VARINT_MAX);
@@ -205,7 +220,19 @@ wt_deleted_write(WtArena *arena, const WtDeleted *deleted, int32_t chunk, size_t
 		put_varint(&to, (uint64_t) (row - last));
 		last = row;
 	}
-	return end_part(&to, chunk, WT_PART_DELETED, length);
+	return end_part(&to, chunk, part, length);
+}
+
+const char *
+wt_deleted_write(WtArena *arena, const WtDeleted *deleted, int32_t chunk, size_t *length)
+{
+	return write_rows(arena, deleted, chunk, WT_PART_DELETED, length);
+}
+
+const char *
+wt_moved_write(WtArena *arena, const WtDeleted *moved, int32_t chunk, size_t *length)
+{
+	return write_rows(arena, moved, chunk, WT_PART_MOVED, length);
 }
 
 /* A run of rows at one distance from each other, which have the same status. */

@@ -1,11 +1,12 @@
 /*
  * overlay.h
  *		What was changed of a chunk since it was written: rows that are deleted (part -1),
- *		statuses that were set (part -2).  Each is a small part of its own, written anew as a
+ *		statuses that were set (part -2), and which of the deleted rows live on elsewhere, since
+ *		their document was changed (part -3).  Each is a small part of its own, written anew as a
  *		whole at each change.
  *
- * Both are bitmaps over the chunk's rows in memory: bit row % 8 of byte row / 8.  Memory is
- * the arena's.  Both trust nothing of what they read, and end with a checksum as all parts do.
+ * All are bitmaps over the chunk's rows in memory: bit row % 8 of byte row / 8.  Memory is
+ * the arena's.  They trust nothing of what they read, and end with a checksum as all parts do.
  */
 #ifndef WT_COLUMN_OVERLAY_H
 #define WT_COLUMN_OVERLAY_H
@@ -46,19 +47,23 @@ extern bool wt_deleted_add(WtDeleted *deleted, int row);
 extern void wt_statuses_set(WtStatuses *statuses, int row, int64_t value, bool null);
 
 /*
- * From the bytes of part -1 or -2 of this chunk, which has n_rows rows.  false, with what is
+ * From the bytes of part -1, -2 or -3 of this chunk, which has n_rows rows.  false, with what is
  * wrong.
  */
 extern bool wt_deleted_read(WtArena *arena, const char *bytes, size_t length,
 							int32_t chunk, int n_rows, WtDeleted *deleted,
 							WtColumnError *error);
+extern bool wt_moved_read(WtArena *arena, const char *bytes, size_t length, int32_t chunk,
+						  int n_rows, WtDeleted *moved, WtColumnError *error);
 extern bool wt_statuses_read(WtArena *arena, const char *bytes, size_t length,
 							 int32_t chunk, int n_rows, WtStatuses *statuses,
 							 WtColumnError *error);
 
-/* As the bytes of part -1 or -2 of this chunk. */
+/* As the bytes of part -1, -2 or -3 of this chunk. */
 extern const char *wt_deleted_write(WtArena *arena, const WtDeleted *deleted,
 									int32_t chunk, size_t *length);
+extern const char *wt_moved_write(WtArena *arena, const WtDeleted *moved, int32_t chunk,
+								  size_t *length);
 extern const char *wt_statuses_write(WtArena *arena, const WtStatuses *statuses,
 									 int32_t chunk, size_t *length);
 

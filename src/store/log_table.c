@@ -39,6 +39,10 @@ PG_FUNCTION_INFO_V1(windtrap_log_table);
 /* Of a table that is made; an event that was sent before midnight may come after it. */
 #define FIRST_DAY (-1)
 
+/* Partitions are made for so many days to come; fewer where a day has many of them. */
+#define DAYS_AHEAD 7
+#define SHORT_DAYS_AHEAD 2
+
 /* Key of the advisory lock under which log tables are made: "windtrap" in ASCII. */
 #define CREATE_LOCK INT64CONST(0x77696e6474726170)
 
@@ -124,7 +128,7 @@ is_taken(const char *name, Oid namespace)
 }
 
 char *
-wt_partition_name(const RangeVar *table, TimestampTz from)
+wt_partition_name(const RangeVar *table, TimestampTz from, TimestampTz to)
 {
 	Oid namespace = get_namespace_oid(table->schemaname, false);
 	const char *suffix = "default";
@@ -138,6 +142,9 @@ wt_partition_name(const RangeVar *table, TimestampTz from)
 		j2date((int) (wt_day_of(from) / USECS_PER_DAY) + POSTGRES_EPOCH_JDATE, &year,
 			   &month, &mday);
 		suffix = psprintf("%04d%02d%02d", year, month, mday);
+		if (to != DT_NOEND && to - from < USECS_PER_DAY)
+			suffix = psprintf("%s_%02d", suffix,
+							  (int) ((from - wt_day_of(from)) / USECS_PER_HOUR));
 	}
 	name = makeObjectName(table->relname, NULL, suffix);
 	/* A partition that was detached, say, to be kept, has kept its name too. */
@@ -147,12 +154,18 @@ wt_partition_name(const RangeVar *table, TimestampTz from)
 }
 
 static void
-create_partition(const RangeVar *table, TimestampTz day)
+create_partition(const RangeVar *table, TimestampTz from, TimestampTz to)
 {
 	run(psprintf(
 		"CREATE TABLE %s PARTITION OF %s FOR VALUES FROM ('%s') TO ('%s')",
-		quote_qualified_identifier(table->schemaname, wt_partition_name(table, day)),
-		wt_log_table_quote(table), wt_bound(day), wt_bound(day + USECS_PER_DAY)));
+		quote_qualified_identifier(table->schemaname, wt_partition_name(table, from, to)),
+		wt_log_table_quote(table), wt_bound(from), wt_bound(to)));
+}
+
+int
+wt_days_ahead(void)
+{
+	return wt_partition_width == HOURS_PER_DAY ? DAYS_AHEAD : SHORT_DAYS_AHEAD;
 }
 
 void
@@ -184,6 +197,7 @@ wt_log_table_create(const RangeVar *table, bool btree)
 {
 	const char *quoted = wt_log_table_quote(table);
 	TimestampTz today = wt_day_of(GetCurrentTimestamp());
+	int64 width = wt_partition_width * USECS_PER_HOUR;
 	Oid schema = get_namespace_oid(table->schemaname, false);
 	Oid existing;
 
@@ -222,11 +236,12 @@ wt_log_table_create(const RangeVar *table, bool btree)
 	run(psprintf("COMMENT ON COLUMN %s.status IS '0 on arrival; yours to set afterwards'",
 				 quoted));
 	run(psprintf("CREATE TABLE %s PARTITION OF %s DEFAULT",
-				 quote_qualified_identifier(table->schemaname,
-											wt_partition_name(table, DT_NOBEGIN)),
+				 quote_qualified_identifier(
+					 table->schemaname, wt_partition_name(table, DT_NOBEGIN, DT_NOEND)),
 				 quoted));
-	for (int i = FIRST_DAY; i <= WT_DAYS_AHEAD; i++)
-		create_partition(table, today + i * USECS_PER_DAY);
+	for (TimestampTz from = today + FIRST_DAY * USECS_PER_DAY;
+		 from < today + (wt_days_ahead() + 1) * USECS_PER_DAY; from += width)
+		create_partition(table, from, from + width);
 	wt_shared_attach();
 	wt_shared->made_table = RangeVarGetRelid(table, NoLock, false);
 	return true;

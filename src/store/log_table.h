@@ -9,8 +9,8 @@
 #include "nodes/pg_list.h"
 #include "nodes/primnodes.h"
 
-/* Partitions are made for today and so many days to come. */
-#define WT_DAYS_AHEAD 7
+/* Partitions are made for today and so many days to come, each of windtrap.partition_width. */
+extern int wt_days_ahead(void);
 
 /*
  * The relation that a table's name (as windtrap.table has it: name or schema.name)
@@ -54,9 +54,10 @@ extern TimestampTz wt_day_of(TimestampTz time);
 extern char *wt_bound(TimestampTz time);
 
 /*
- * A name for a partition that begins at a time, or for the default one (DT_NOBEGIN),
- * which no relation or type of that schema has yet: log_20261123, log_default.
+ * A name for a partition of a time, or for the default one (from DT_NOBEGIN), which no
+ * relation or type of that schema has yet: log_20261123, log_20261123_07 of a part of a day,
+ * log_default.
  */
-extern char *wt_partition_name(const RangeVar *table, TimestampTz from);
+extern char *wt_partition_name(const RangeVar *table, TimestampTz from, TimestampTz to);
 
 #endif

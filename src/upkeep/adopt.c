@@ -26,7 +26,7 @@
 #include "base/transact.h"
 #include "store/log_table.h"
 #include "upkeep/failures.h"
-#include "upkeep/scope.h"
+#include "store/scope.h"
 
 PG_FUNCTION_INFO_V1(windtrap_adopt_partitions);
 

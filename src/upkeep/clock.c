@@ -52,7 +52,7 @@
 #include "base/shared.h"
 #include "store/log_table.h"
 #include "upkeep/clock.h"
-#include "upkeep/scope.h"
+#include "store/scope.h"
 
 /*
  * What the lead may change by between two rounds without being a jump, us: time servers

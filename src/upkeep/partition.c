@@ -5,7 +5,7 @@
  * The hazard of it all is events waiting.  An INSERT locks the log table and those
  * partitions that its rows go to, weakly; what must not happen is that it queues behind
  * a strong lock that is itself waiting for somebody's long query.  So strong locks are
- * taken when they are free, see lock_gently:
+ * taken when they are free, see store/lock_gently.h:
  *
  *	- A partition is made on its own and then attached.  ATTACH locks the log table
  *	  weakly, but the default partition strongly, and reads all of it, to be sure that
@@ -24,15 +24,14 @@
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/itemptr.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -40,77 +39,19 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "sealed/links.h"
+#include "sealed/merge.h"
+#include "sealed/rewrite.h"
+#include "sealed/seal.h"
+#include "sealed/size.h"
+#include "store/lock_gently.h"
 #include "store/log_table.h"
 #include "store/move_rows.h"
 #include "upkeep/partition.h"
-#include "upkeep/scope.h"
+#include "upkeep/plan_sealed.h"
+#include "store/scope.h"
 #include "upkeep/spans.h"
 #include "upkeep/upkeep.h"
-
-/*
- * Strong locks: for so long, ms, they are tried for without queueing, and then queued
- * for, while others wait behind us.
- */
-#define LOCK_PATIENCE 3000
-#define LOCK_POLL 3
-#define LOCK_QUEUE "100ms"
-
-int64
-wt_upkeep_size(Oid relation)
-{
-	Oid types[] = {REGCLASSOID};
-	Datum values[] = {ObjectIdGetDatum(relation)};
-
-	wt_scope_run("SELECT sum(pg_total_relation_size(relid))::bigint "
-				 "FROM pg_partition_tree($1) WHERE isleaf",
-				 1, types, values);
-	return wt_scope_int64(0, 1);
-}
-
-/*
- * Locks relations in ACCESS EXCLUSIVE mode, all or none, the first of them being the one
- * that everybody else locks first.  Who waits for such a lock makes all who come later
- * wait behind him; so does who has one and waits for the next.  Therefore we do not
- * wait, but try, for some time; only then, since under heavy load a lock may never be
- * free when one looks, is the first one queued for, briefly.  Raises where that was in
- * vain.
- */
-static void
-lock_gently(const Oid *relations, int n)
-{
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCK_PATIENCE);
-	bool last = false;
-
-	for (;;)
-	{
-		int locked = 0;
-
-		if (last)
-		{
-			int nest_level = NewGUCNestLevel();
-
-			wt_scope_set("lock_timeout", LOCK_QUEUE);
-			LockRelationOid(relations[0], AccessExclusiveLock);
-			AtEOXact_GUC(false, nest_level);
-			locked = 1;
-		}
-		while (locked < n &&
-			   ConditionalLockRelationOid(relations[locked], AccessExclusiveLock))
-			locked++;
-		if (locked == n)
-			return;
-		if (last)
-			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-							errmsg("could not lock %s", wt_scope_name(relations[locked])),
-							errdetail("Somebody is using it.")));
-		while (--locked >= 0)
-			UnlockRelationOid(relations[locked], AccessExclusiveLock);
-		last = GetCurrentTimestamp() >= until;
-		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_POLL,
-						 PG_WAIT_EXTENSION);
-		CHECK_FOR_INTERRUPTS();
-	}
-}
 
 /*
  * Runs a statement over a range of the default partition's blocks: $1 and $2 are the
@@ -190,7 +131,7 @@ make_partition(const WtSpans *table, WtTask *task, const WtScope *scope)
 
 	if (!is_gap(table, task->from, task->to))
 		return;
-	name = wt_partition_name(table->name, task->from);
+	name = wt_partition_name(table->name, task->from, task->to);
 	partition = quote_qualified_identifier(table->name->schemaname, name);
 
 	/*
@@ -217,7 +158,7 @@ make_partition(const WtSpans *table, WtTask *task, const WtScope *scope)
 		/* Most of them while events still come in, the rest when none can. */
 		LockRelationOid(table->default_partition, RowExclusiveLock);
 		task->rows = wt_move_rows(table->default_partition, made, task->from, task->to);
-		lock_gently(&table->default_partition, 1);
+		wt_lock_gently(&table->default_partition, 1, AccessExclusiveLock);
 		task->rows += wt_move_rows(table->default_partition, made, task->from, task->to);
 	}
 	wt_scope_run(
@@ -248,6 +189,9 @@ delete_rows(const WtSpans *table, WtTask *task, const WtScope *scope)
 	if (task->rows > 0)
 		task->done_to = MemoryContextStrdup(scope->caller, partition);
 }
+
+/* So many chunks are rewritten in a transaction: about a second's work. */
+#define CHUNKS_AT_ONCE 8
 
 static bool
 has_partition(const WtSpans *table, Oid partition)
@@ -294,6 +238,11 @@ lock_to_drop(const WtSpans *table, Oid partition)
 				 "SELECT relid::bigint, EXISTS (SELECT FROM refers)::int::bigint "
 				 "FROM (SELECT 1 AS n, $1 AS relid "
 				 "UNION SELECT 2, relid FROM tree "
+				 "UNION SELECT 2, d.objid FROM tree JOIN pg_class f ON f.oid = relid "
+				 "AND f.relkind = 'f' JOIN pg_depend d ON d.refclassid = "
+				 "'pg_class'::regclass AND d.refobjid = relid AND d.classid = "
+				 "'pg_class'::regclass AND d.deptype = 'i' JOIN pg_class c "
+				 "ON c.oid = d.objid AND c.relkind = 'r' "
 				 "UNION SELECT 3, conrelid FROM refers "
 				 "UNION SELECT 3, confrelid FROM referred "
 				 "UNION SELECT 4, $3 WHERE $3 <> 0) AS l ORDER BY n, relid",
@@ -303,7 +252,7 @@ lock_to_drop(const WtSpans *table, Oid partition)
 	for (int i = 0; i < n; i++)
 		locks[i] = (Oid) wt_scope_int64(i, 1);
 	referenced = n > 0 && wt_scope_int64(0, 2) != 0;
-	lock_gently(locks, n);
+	wt_lock_gently(locks, n, AccessExclusiveLock);
 	return referenced;
 }
 
@@ -313,10 +262,14 @@ wt_upkeep_count_filled(Oid parent, Oid partition)
 	Oid types[] = {OIDOID, OIDOID};
 	Datum values[] = {ObjectIdGetDatum(parent), ObjectIdGetDatum(partition)};
 
+	/* A sealed one is filled where its chunks or late rows are: see sealed/links.h. */
 	wt_scope_run("SELECT count(*) FROM pg_inherits "
 				 "WHERE inhparent = $1 AND (inhrelid = $2 OR $2 = 0) AND EXISTS ("
-				 "SELECT FROM pg_partition_tree(inhrelid) "
-				 "WHERE isleaf AND pg_relation_size(relid) > 0)",
+				 "SELECT FROM pg_partition_tree(inhrelid) LEFT JOIN pg_depend d "
+				 "ON d.refclassid = 'pg_class'::regclass AND d.refobjid = relid "
+				 "AND d.classid = 'pg_class'::regclass AND d.deptype = 'i' "
+				 "WHERE isleaf AND (pg_relation_size(relid) > 0 "
+				 "OR pg_relation_size(d.objid) > 0))",
 				 2, types, values);
 	return wt_scope_int64(0, 1);
 }
@@ -333,15 +286,113 @@ drop_partition(const WtSpans *table, WtTask *task, const WtScope *scope, bool re
 		return;
 	partition = wt_scope_name(task->partition);
 	task->rows = estimate_rows(task->partition);
-	task->bytes = wt_upkeep_size(task->partition);
-	wt_scope_set("lock_timeout", LOCK_QUEUE);
+	task->bytes = wt_partition_size(task->partition);
+	wt_scope_set("lock_timeout", WT_LOCK_QUEUE);
 	/* A reference to the table is one to each partition, and would keep it. */
 	if (referenced)
 		wt_scope_run(psprintf("ALTER TABLE %s DETACH PARTITION %s",
 							  wt_log_table_quote(table->name), partition),
 					 0, NULL, NULL);
-	wt_scope_run(psprintf("DROP TABLE %s", partition), 0, NULL, NULL);
+	wt_scope_run(psprintf("DROP %sTABLE %s",
+						  wt_is_sealed(task->partition) ? "FOREIGN " : "", partition),
+				 0, NULL, NULL);
 	task->done_to = MemoryContextStrdup(scope->caller, partition);
+}
+
+static void
+seal_partition(WtTask *task, const WtScope *scope)
+{
+	char *partition;
+	WtSealed sealed = {0};
+
+	if (get_rel_relkind(task->partition) != RELKIND_RELATION)
+		return;
+	partition = wt_scope_name(task->partition);
+	wt_seal(task->partition, &sealed);
+	task->rows = sealed.rows;
+	task->bytes = sealed.bytes_before;
+	task->bytes_after = sealed.bytes_after;
+	task->done_to = MemoryContextStrdup(scope->caller, partition);
+}
+
+static void
+rewrite_partition(WtTask *task, const WtScope *scope)
+{
+	WtRewritten rewritten;
+	WtLinks links;
+
+	if (!wt_is_sealed(task->partition))
+		return;
+	wt_rewrite(task->partition, true, CHUNKS_AT_ONCE, &rewritten);
+	task->rows = rewritten.erased + rewritten.taken_in;
+	task->more = rewritten.more && rewritten.chunks > 0;
+	wt_links_read(task->partition, &links);
+	if (!rewritten.more)
+		wt_plan_late_rejected(links.late, rewritten.left);
+	task->done_to = MemoryContextStrdup(scope->caller, wt_scope_name(task->partition));
+}
+
+/* The partitions that lie within the task's time become one, called as it would have been made. */
+static void
+merge_partitions(Oid relation, WtTask *task, const WtScope *scope)
+{
+	WtSpans table;
+	const char *reason;
+	Oid *partitions;
+	int n = 0;
+	char *name;
+
+	if (!wt_spans_read(relation, &table, &reason))
+		return;
+	UnlockRelationOid(relation, AccessShareLock);
+	partitions = palloc(sizeof(Oid) * (size_t) Max(table.n_spans, 1));
+	for (int i = 0; i < table.n_spans; i++)
+		if (table.spans[i].from >= task->from && table.spans[i].to <= task->to)
+			partitions[n++] = table.spans[i].partition;
+	if (n < 2)
+		return;
+	name = wt_partition_name(table.name, task->from, task->to);
+	wt_merge(partitions, n, name, task->from, task->to);
+	task->rows = n;
+	task->done_to = MemoryContextStrdup(
+		scope->caller, quote_qualified_identifier(table.name->schemaname, name));
+}
+
+/* Whether a relation is a partition of the table, which is not locked for that. */
+static bool
+is_partition_of(Oid partition, Oid table)
+{
+	return get_rel_relispartition(partition) &&
+		   get_partition_parent(partition, true) == table;
+}
+
+/*
+ * What is long: sealing and merging, and rewriting.  The table is not locked meanwhile, not even
+ * weakly, or whoever wants to alter it would wait, and everybody behind him.
+ */
+static void
+do_sealed(Oid relation, WtTask *task, const WtScope *scope)
+{
+	switch (task->kind)
+	{
+		case WT_TASK_SEAL:
+			if (is_partition_of(task->partition, relation))
+				seal_partition(task, scope);
+			break;
+		case WT_TASK_REWRITE:
+			if (is_partition_of(task->partition, relation))
+				rewrite_partition(task, scope);
+			break;
+		default:
+			merge_partitions(relation, task, scope);
+			break;
+	}
+}
+
+static bool
+is_of_sealed(WtTaskKind kind)
+{
+	return kind == WT_TASK_SEAL || kind == WT_TASK_REWRITE || kind == WT_TASK_MERGE;
 }
 
 void
@@ -354,6 +405,12 @@ wt_upkeep_do(Oid relation, WtTask *task)
 
 	if (!wt_scope_enter(relation, &scope))
 		return;
+	if (is_of_sealed(task->kind))
+	{
+		do_sealed(relation, task, &scope);
+		wt_scope_leave(&scope);
+		return;
+	}
 	/*
 	 * Against other upkeeps, and partitions made by hand; events are not affected.  Before
 	 * any weaker lock: two that had those would wait for each other's to go.
@@ -382,6 +439,9 @@ wt_upkeep_do(Oid relation, WtTask *task)
 			case WT_TASK_DROP:
 				drop_partition(&table, task, &scope, referenced);
 				break;
+			case WT_TASK_SEAL:
+			case WT_TASK_REWRITE:
+			case WT_TASK_MERGE:
 			case WT_TASK_LOOK:
 				break;
 		}

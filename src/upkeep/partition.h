@@ -8,12 +8,6 @@
 /* Blocks of the default partition that one statement deletes from: 8 MB. */
 #define WT_BLOCKS_AT_ONCE 1024
 
-/*
- * The size on disk of a partition, with its own partitions, indexes and all, in bytes; or of
- * the table.  Needs a scope; raises.
- */
-extern int64 wt_upkeep_size(Oid relation);
-
 /* How many of a table's partitions hold data, or, where it is given, whether that one does. */
 extern int64 wt_upkeep_count_filled(Oid parent, Oid partition);
 

@@ -14,10 +14,13 @@
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
+#include "sealed/links.h"
+#include "sealed/size.h"
 #include "store/log_table.h"
 #include "upkeep/clock.h"
 #include "upkeep/partition.h"
-#include "upkeep/scope.h"
+#include "upkeep/plan_sealed.h"
+#include "store/scope.h"
 #include "upkeep/spans.h"
 #include "upkeep/upkeep.h"
 
@@ -184,13 +187,14 @@ plan_default(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz 
 		plan->held++;
 }
 
-/* A foreign partition's rows are somewhere else, and so is their end. */
+/* The rows of a foreign partition that is not ours are somewhere else, and so is their end. */
 static bool
 can_be_dropped(Oid partition)
 {
 	char kind = get_rel_relkind(partition);
 
-	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
+		   wt_is_sealed(partition);
 }
 
 static void
@@ -203,11 +207,11 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 
 	if (wt_retention_size > 0)
 	{
-		excess += wt_upkeep_size(table->relation);
+		excess += wt_partition_size(table->relation);
 		/* The old ones go anyway. */
 		for (int i = 0; i < table->n_spans && table->spans[i].to <= oldest; i++)
 			if (can_be_dropped(table->spans[i].partition))
-				excess -= wt_upkeep_size(table->spans[i].partition);
+				excess -= wt_partition_size(table->spans[i].partition);
 	}
 	spi_context = MemoryContextSwitchTo(caller);
 	for (int i = 0; i < table->n_spans; i++)
@@ -223,7 +227,7 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 		{
 			if (span->to > today || excess <= 0)
 				break;
-			excess -= wt_upkeep_size(span->partition);
+			excess -= wt_partition_size(span->partition);
 		}
 		filled = wt_upkeep_count_filled(table->relation, span->partition) > 0;
 		if (!plan->believed && filled)
@@ -263,9 +267,11 @@ plan_part(WtPlan *plan, WtPlanPart part, const WtSpans *table, const WtScope *sc
 		case WT_PLAN_AHEAD:
 			spi_context = MemoryContextSwitchTo(scope->caller);
 			/* Today's first: its events are the ones that are waiting now. */
-			for (int i = 0; i <= WT_DAYS_AHEAD; i++)
-				plan->tasks = fill_gaps(plan->tasks, table, today + i * USECS_PER_DAY,
-										today + (i + 1) * USECS_PER_DAY);
+			for (int i = 0; i < (wt_days_ahead() + 1) * HOURS_PER_DAY;
+				 i += wt_partition_width)
+				plan->tasks =
+					fill_gaps(plan->tasks, table, today + i * USECS_PER_HOUR,
+							  today + (i + wt_partition_width) * USECS_PER_HOUR);
 			MemoryContextSwitchTo(spi_context);
 			break;
 		case WT_PLAN_CLOCK:
@@ -280,6 +286,10 @@ plan_part(WtPlan *plan, WtPlanPart part, const WtSpans *table, const WtScope *sc
 		case WT_PLAN_OLD:
 			if (oldest != DT_NOBEGIN || wt_retention_size > 0)
 				plan_drops(plan, table, today, oldest, scope->caller);
+			break;
+		case WT_PLAN_SEALED:
+			if (plan->seal)
+				wt_plan_sealed(plan, table, scope);
 			break;
 		case WT_N_PLAN_PARTS:
 			break;

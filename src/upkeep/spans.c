@@ -22,7 +22,7 @@
 
 #include "base/identity.h"
 #include "store/log_table.h"
-#include "upkeep/scope.h"
+#include "store/scope.h"
 #include "upkeep/spans.h"
 
 bool

@@ -28,7 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "upkeep/scope.h"
+#include "store/scope.h"
 #include "upkeep/summarize.h"
 
 /* Ranges of an index that are summarized at once, and that are looked at when it is new to us. */

@@ -58,6 +58,12 @@ wt_upkeep_action(WtTaskKind kind)
 			return "deleted";
 		case WT_TASK_DROP:
 			return "dropped";
+		case WT_TASK_SEAL:
+			return "sealed";
+		case WT_TASK_REWRITE:
+			return "rewritten";
+		case WT_TASK_MERGE:
+			return "merged";
 		case WT_TASK_LOOK:
 			break;
 	}
@@ -75,6 +81,12 @@ wt_upkeep_verb(WtTaskKind kind)
 			return "delete";
 		case WT_TASK_DROP:
 			return "drop";
+		case WT_TASK_SEAL:
+			return "seal";
+		case WT_TASK_REWRITE:
+			return "rewrite";
+		case WT_TASK_MERGE:
+			return "merge";
 		case WT_TASK_LOOK:
 			break;
 	}

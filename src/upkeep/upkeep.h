@@ -16,7 +16,10 @@ typedef enum WtTaskKind
 	WT_TASK_LOOK,	/* never planned: what a failed part of the plan is called */
 	WT_TASK_MAKE,	/* a partition for from..to, with the default's rows of that time */
 	WT_TASK_DELETE, /* the default's rows before to, in the blocks from block on, or some */
-	WT_TASK_DROP	/* the partition that covers from..to */
+	WT_TASK_DROP,	/* the partition that covers from..to */
+	WT_TASK_SEAL,	/* the same */
+	WT_TASK_REWRITE, /* chunks of a sealed one: deleted rows go, late ones are taken in */
+	WT_TASK_MERGE	 /* the sealed partitions of from..to become one */
 } WtTaskKind;
 
 /* What is to be done, and in done what was. */
@@ -32,9 +35,12 @@ typedef struct WtTask
 	bool if_empty;	/* WT_TASK_DROP: only where it holds nothing */
 	bool spare;		/* WT_TASK_DROP: beyond the share, see wt_upkeep_is_due */
 
+	bool more;	   /* WT_TASK_REWRITE: do it again, in another transaction */
 	char *done_to; /* the partition's quoted name; NULL: nothing was left to do */
-	int64 rows;	   /* moved or deleted; dropped: PostgreSQL's estimate, -1: it has none */
-	int64 bytes;   /* WT_TASK_DROP */
+	int64
+		rows; /* moved, deleted, sealed; dropped: PostgreSQL's estimate, -1: it has none */
+	int64 bytes;	   /* before; WT_TASK_DROP and WT_TASK_SEAL */
+	int64 bytes_after; /* WT_TASK_SEAL */
 } WtTask;
 
 /* What the default partition looked like; for wt_upkeep_plan. */
@@ -54,6 +60,7 @@ typedef enum WtPlanPart
 	WT_PLAN_CLOCK,	 /* whether time may make anything old */
 	WT_PLAN_DEFAULT, /* what the default partition's rows need */
 	WT_PLAN_OLD,	 /* what is to be dropped */
+	WT_PLAN_SEALED, /* what is to be sealed, and what sealed partitions need; where it is asked for */
 	WT_N_PLAN_PARTS
 } WtPlanPart;
 
@@ -62,6 +69,7 @@ typedef struct WtPlan
 	Oid relation;
 	TimestampTz as_of;
 	bool by_clock;	  /* as_of is what the clock says, which may be wrong */
+	bool seal;		  /* partitions are sealed, too */
 	bool force;		  /* all that is old may go, whatever the clock, at once */
 	WtGlance *glance; /* NULL: the default partition is looked at in any case */
 	WtClock clock;	  /* what is known of the clock; WT_PLAN_CLOCK adds to it */
@@ -72,6 +80,7 @@ typedef struct WtPlan
 	int held;		 /* partitions that would be dropped if it were, and rows: one more */
 	int left;		 /* partitions for the next rounds, since too many are old */
 	int64 left_rows; /* the same of the default partition's rows */
+	bool more;		 /* there is more to seal than one round does */
 	int vacant;		 /* of the share, since their drops have failed */
 } WtPlan;
 

@@ -72,6 +72,13 @@
 /* A task may take this long, ms. */
 #define TASK_TIMEOUT INTERVAL
 
+/* Sealing is as long as the partition is large, and gives way to who waits for it, ms. */
+#define SEAL_TIMEOUT (12 * 3600 * 1000)
+
+/* After so long, ms, no further ones are sealed in this round, and the next one begins soon, ms. */
+#define SEALING_TIME INTERVAL
+#define NEXT_SEALS 1000
+
 /* What a transaction does; the plan and the tasks outlive it. */
 typedef struct Round
 {
@@ -102,6 +109,12 @@ on_exit_clear_pid(int code, Datum arg)
 	LWLockRelease(&wt_shared->lock);
 }
 
+static bool
+is_long(const WtTask *task)
+{
+	return task && (task->kind == WT_TASK_SEAL || task->kind == WT_TASK_MERGE);
+}
+
 /*
  * Runs something in a transaction; false: it failed, and the log says so, once for as
  * long as something fails in the same way.
@@ -110,7 +123,8 @@ static bool
 transact(void (*what)(void *round), Round *round, const char *activity)
 {
 	const WtTask look = {.kind = WT_TASK_LOOK};
-	ErrorData *e = wt_transact(what, round, activity, TASK_TIMEOUT);
+	ErrorData *e = wt_transact(what, round, activity,
+							   is_long(round->task) ? SEAL_TIMEOUT : TASK_TIMEOUT);
 
 	if (!e)
 		return true;
@@ -239,6 +253,20 @@ log_task(const WtTask *task)
 							  task->done_to, size)));
 			break;
 		}
+		case WT_TASK_SEAL:
+			ereport(LOG, (errmsg("windtrap: sealed partition %s: " INT64_FORMAT
+								 " rows, " INT64_FORMAT " MB became " INT64_FORMAT " MB",
+								 task->done_to, task->rows, task->bytes >> 20,
+								 task->bytes_after >> 20)));
+			break;
+		case WT_TASK_REWRITE:
+			ereport(DEBUG1, (errmsg("windtrap: rewrote chunks of %s", task->done_to)));
+			break;
+		case WT_TASK_MERGE:
+			ereport(LOG,
+					(errmsg("windtrap: merged " INT64_FORMAT " sealed partitions into %s",
+							task->rows, task->done_to)));
+			break;
 		case WT_TASK_DELETE: /* one line for all of them */
 		case WT_TASK_LOOK:
 			break;
@@ -336,8 +364,9 @@ work(void)
 {
 	static long pause = 0;
 	static Oid restored = InvalidOid;
-	Round round = {.plan = {.by_clock = true, .glance = &glance}};
+	Round round = {.plan = {.by_clock = true, .seal = true, .glance = &glance}};
 	WtTask rows = {.kind = WT_TASK_LOOK, .name = pstrdup(WT_LOG_ROWS)};
+	TimestampTz begin = GetCurrentTimestamp();
 	ListCell *cell;
 	long alone;
 	bool ok = true;
@@ -384,15 +413,29 @@ work(void)
 		round.task = lfirst(cell);
 		if (!wt_upkeep_is_due(&round.plan, round.task))
 			continue;
-		if (!transact(do_task, &round, "maintaining partitions"))
+		if (is_long(round.task) &&
+			TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), SEALING_TIME))
 		{
-			ok = false;
+			round.plan.more = true;
 			continue;
 		}
+		do
+		{
+			round.task->more = false;
+			if (!transact(do_task, &round, "maintaining partitions"))
+			{
+				ok = false;
+				round.task->done_to = NULL;
+				break;
+			}
+		} while (round.task->more && !wt_stop_requested);
 		if (!round.task->done_to)
 			continue;
 		if (round.task->kind == WT_TASK_DELETE)
 			round.deleted += round.task->rows;
+		/* Days of several sealed partitions can be merged now. */
+		if (round.task->kind == WT_TASK_SEAL)
+			round.plan.more = true;
 		log_task(round.task);
 	}
 	if (round.deleted > 0)
@@ -408,6 +451,8 @@ work(void)
 	if (ok)
 	{
 		pause = 0;
+		if (round.plan.more)
+			return NEXT_SEALS;
 		if (round.plan.left > 0 || round.plan.left_rows > 0)
 			return NEXT_SHARE;
 		if (round.plan.held > 0)

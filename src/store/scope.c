@@ -1,6 +1,6 @@
 /*
  * scope.c
- *		Where the upkeep works: as the table's owner, with SPI, safe from odd settings.
+ *		Where tables are kept up: as a table's owner, with SPI, safe from odd settings.
  */
 #include "postgres.h"
 
@@ -14,7 +14,7 @@
 
 #include "base/identity.h"
 #include "store/log_table.h"
-#include "upkeep/scope.h"
+#include "store/scope.h"
 
 void
 wt_scope_set(const char *name, const char *value)
@@ -58,6 +58,16 @@ wt_scope_leave(const WtScope *scope)
 	wt_restore(scope->role, scope->context);
 	wt_refuse_temporary(scope->temporary);
 	SPI_finish();
+}
+
+void
+wt_scope_pin_texts(void)
+{
+	wt_scope_set("datestyle", "ISO, YMD");
+	wt_scope_set("intervalstyle", "postgres");
+	wt_scope_set("timezone", "UTC");
+	wt_scope_set("extra_float_digits", "1");
+	wt_scope_set("bytea_output", "hex");
 }
 
 void

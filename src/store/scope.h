@@ -1,6 +1,6 @@
 /*
  * scope.h
- *		Where the upkeep works: as the table's owner, with SPI, safe from odd settings.
+ *		Where tables are kept up: as a table's owner, with SPI, safe from odd settings.
  */
 #ifndef WT_SCOPE_H
 #define WT_SCOPE_H
@@ -33,6 +33,12 @@ extern void wt_scope_leave(const WtScope *scope);
 
 /* Sets a setting until the scope, or a nest level of the caller's, ends. */
 extern void wt_scope_set(const char *name, const char *value);
+
+/*
+ * Has values be printed, until the scope ends, in the one way in which texts of them are
+ * stored, whatever the session's settings are.
+ */
+extern void wt_scope_pin_texts(void);
 
 /* Runs a statement in the current memory context; raises as it does. */
 extern void wt_scope_run(const char *command, int n_args, Oid *types, Datum *values);

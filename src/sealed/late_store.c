@@ -1,0 +1,299 @@
+/*
+ * late_store.c
+ *		Writes the late rows of a sealed partition.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#include "base/compat.h"
+#include "sealed/chunk_scan.h"
+#include "sealed/late_store.h"
+#include "store/scope.h"
+
+struct WtLateStore
+{
+	Relation relation;
+	Relation foreign;
+	ResultRelInfo *target;
+	EState *estate;
+	AttrNumber
+		*sources; /* by column of the late table: the partition's; 0: it has none */
+	int n_slots;
+	TupleTableSlot **slots;
+	MemoryContext context;
+};
+
+/* The column of this name; NULL: there is none. */
+static Form_pg_attribute
+column_named(TupleDesc columns, const char *name)
+{
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Form_pg_attribute a = TupleDescAttr(columns, i);
+
+		if (!a->attisdropped && strcmp(NameStr(a->attname), name) == 0)
+			return a;
+	}
+	return NULL;
+}
+
+/* What late rows have in a column that is added: as it was in rows that were sealed. */
+static void
+append_missing(StringInfo sql, Relation foreign, Form_pg_attribute a, const char *name)
+{
+	bool is_null;
+	Datum missing = wt_missing_value(foreign, a->attnum, &is_null);
+	Oid output;
+	bool is_varlena;
+
+	if (is_null)
+		return;
+	getTypeOutputInfo(a->atttypid, &output, &is_varlena);
+	appendStringInfo(sql, " DEFAULT %s, ALTER COLUMN %s DROP DEFAULT",
+					 quote_literal_cstr(OidOutputFunctionCall(output, missing)), name);
+}
+
+/* What the late table must be altered by; empty: nothing. */
+static void
+find_differences(Relation foreign, Relation late, StringInfo sql)
+{
+	TupleDesc ours = RelationGetDescr(foreign);
+
+	for (int i = 0; i < ours->natts; i++)
+	{
+		Form_pg_attribute our = TupleDescAttr(ours, i);
+		Form_pg_attribute their;
+		const char *name;
+		char *type;
+
+		if (our->attisdropped || our->attgenerated)
+			continue;
+		their = column_named(RelationGetDescr(late), NameStr(our->attname));
+		if (their && their->atttypid == our->atttypid &&
+			their->atttypmod == our->atttypmod)
+			continue;
+		name = quote_identifier(NameStr(our->attname));
+		type =
+			format_type_extended(our->atttypid, our->atttypmod,
+								 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+		appendStringInfoString(sql, sql->len > 0 ? ", " : "");
+		if (their)
+			appendStringInfo(sql, "ALTER COLUMN %s TYPE %s USING %s::text::%s", name,
+							 type, name, type);
+		else
+		{
+			appendStringInfo(sql, "ADD COLUMN %s %s", name, type);
+			if (OidIsValid(our->attcollation) &&
+				our->attcollation != get_typcollation(our->atttypid))
+				appendStringInfo(sql, " COLLATE %s",
+								 generate_collation_name(our->attcollation));
+			append_missing(sql, foreign, our, name);
+		}
+	}
+}
+
+void
+wt_late_store_adopt(Relation foreign, Oid late)
+{
+	Relation relation;
+	StringInfoData sql;
+	WtScope scope;
+
+	if (RecoveryInProgress() || XactReadOnly)
+		return;
+	relation = table_open(late, RowExclusiveLock);
+	initStringInfo(&sql);
+	find_differences(foreign, relation, &sql);
+	table_close(relation, NoLock);
+	if (sql.len == 0 || !wt_scope_enter(late, &scope))
+		return;
+	wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), sql.data), 0, NULL,
+				 NULL);
+	wt_scope_leave(&scope);
+}
+
+/* Where the columns come from.  False: the partition has some that the table lacks. */
+static bool
+find_sources(WtLateStore *store)
+{
+	TupleDesc theirs = RelationGetDescr(store->relation);
+	TupleDesc ours = RelationGetDescr(store->foreign);
+	int n = 0;
+
+	store->sources = palloc0(sizeof(AttrNumber) * (size_t) Max(theirs->natts, 1));
+	for (int i = 0; i < ours->natts; i++)
+	{
+		Form_pg_attribute our = TupleDescAttr(ours, i);
+		Form_pg_attribute their;
+
+		if (our->attisdropped || our->attgenerated)
+			continue;
+		n++;
+		their = column_named(theirs, NameStr(our->attname));
+		if (their && their->atttypid == our->atttypid &&
+			their->atttypmod == our->atttypmod)
+		{
+			store->sources[their->attnum - 1] = our->attnum;
+			n--;
+		}
+	}
+	return n == 0;
+}
+
+WtLateStore *
+wt_late_store_open(Relation foreign, Oid late)
+{
+	WtLateStore *store = palloc0(sizeof(*store));
+
+	store->context = CurrentMemoryContext;
+	store->foreign = foreign;
+	store->relation = table_open(late, RowExclusiveLock);
+	if (!find_sources(store))
+	{
+		table_close(store->relation, NoLock);
+		wt_late_store_adopt(foreign, late);
+		store->relation = table_open(late, RowExclusiveLock);
+		if (!find_sources(store))
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("\"%s\" lacks columns of \"%s\"",
+								   RelationGetRelationName(store->relation),
+								   RelationGetRelationName(foreign))));
+	}
+	store->estate = CreateExecutorState();
+	store->target = makeNode(ResultRelInfo);
+	InitResultRelInfo(store->target, store->relation, 0, NULL, 0);
+	ExecOpenIndices(store->target, false);
+	return store;
+}
+
+void
+wt_late_store_close(WtLateStore *store)
+{
+	for (int i = 0; i < store->n_slots; i++)
+		ExecDropSingleTupleTableSlot(store->slots[i]);
+	ExecCloseIndices(store->target);
+	FreeExecutorState(store->estate);
+	table_close(store->relation, NoLock);
+	pfree(store);
+}
+
+/* A slot of the late table's, with a row of the partition. */
+static TupleTableSlot *
+convert(WtLateStore *store, int i, TupleTableSlot *row)
+{
+	TupleTableSlot *slot;
+
+	if (i == store->n_slots)
+	{
+		MemoryContext old = MemoryContextSwitchTo(store->context);
+		size_t size = sizeof(TupleTableSlot *) * (size_t) (i + 1);
+
+		store->slots = store->slots ? repalloc(store->slots, size) : palloc(size);
+		store->slots[store->n_slots++] =
+			MakeSingleTupleTableSlot(RelationGetDescr(store->relation), &TTSOpsVirtual);
+		MemoryContextSwitchTo(old);
+	}
+	slot = store->slots[i];
+	ExecClearTuple(slot);
+	slot_getallattrs(row);
+	for (int k = 0; k < slot->tts_tupleDescriptor->natts; k++)
+	{
+		AttrNumber source = store->sources[k];
+
+		slot->tts_isnull[k] = source == 0 || row->tts_isnull[source - 1];
+		slot->tts_values[k] = source == 0 ? (Datum) 0 : row->tts_values[source - 1];
+	}
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(store->relation);
+	return slot;
+}
+
+static void
+add_to_indexes(WtLateStore *store, TupleTableSlot *slot)
+{
+	if (store->target->ri_NumIndices > 0)
+		list_free(wt_insert_index_tuples(store->target, slot, store->estate));
+}
+
+void
+wt_late_store_insert(WtLateStore *store, TupleTableSlot **rows, int n, CommandId command)
+{
+	MemoryContext old;
+
+	for (int i = 0; i < n; i++)
+		(void) convert(store, i, rows[i]);
+	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(store->estate));
+	if (n == 1)
+		table_tuple_insert(store->relation, store->slots[0], command, 0, NULL);
+	else
+		table_multi_insert(store->relation, store->slots, n, command, 0, NULL);
+	for (int i = 0; i < n; i++)
+		add_to_indexes(store, store->slots[i]);
+	MemoryContextSwitchTo(old);
+	for (int i = 0; i < n; i++)
+		ExecClearTuple(store->slots[i]);
+	ResetPerTupleExprContext(store->estate);
+}
+
+/* Whether a row was changed by us; the locks that were taken leave no other result. */
+static bool
+check_result(TM_Result result, const TM_FailureData *failure, CommandId command)
+{
+	if (result == TM_Ok)
+		return true;
+	if (result == TM_SelfModified && failure->cmax == command)
+		return false;
+	if (result == TM_SelfModified)
+		ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+						errmsg("a row to be changed was already modified by an operation "
+							   "triggered by the current command"),
+						errhint("Consider using an AFTER trigger instead of a BEFORE "
+								"trigger to propagate changes to other rows.")));
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("could not serialize access due to concurrent update")));
+}
+
+bool
+wt_late_store_update(WtLateStore *store, ItemPointer place, TupleTableSlot *row,
+					 CommandId command)
+{
+	TupleTableSlot *slot = convert(store, 0, row);
+	MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(store->estate));
+	TM_FailureData failure;
+	LockTupleMode mode;
+	bool new_entries;
+	bool done = check_result(wt_table_tuple_update(store->relation, place, slot, command,
+												   &failure, &mode, &new_entries),
+							 &failure, command);
+
+	if (done && new_entries)
+		add_to_indexes(store, slot);
+	MemoryContextSwitchTo(old);
+	ExecClearTuple(slot);
+	ResetPerTupleExprContext(store->estate);
+	return done;
+}
+
+bool
+wt_late_store_delete(WtLateStore *store, ItemPointer place, CommandId command)
+{
+	TM_FailureData failure;
+
+	return check_result(table_tuple_delete(store->relation, place, command,
+										   InvalidSnapshot, InvalidSnapshot, true,
+										   &failure, false),
+						&failure, command);
+}

@@ -1,0 +1,38 @@
+/*
+ * late_store.h
+ *		Writes the late rows of a sealed partition.  (late.h reads them.)
+ */
+#ifndef WT_LATE_STORE_H
+#define WT_LATE_STORE_H
+
+#include "access/tableam.h"
+#include "executor/tuptable.h"
+#include "utils/relcache.h"
+
+typedef struct WtLateStore WtLateStore;
+
+/*
+ * Adds to the late table what columns the partition has more, or has with another type by
+ * now: nobody else alters it along with its parent.  The caller's query must not have opened it.
+ */
+extern void wt_late_store_adopt(Relation foreign, Oid late);
+
+/* Opens it, in the current memory context, with a lock to the end of the transaction. */
+extern WtLateStore *wt_late_store_open(Relation foreign, Oid late);
+extern void wt_late_store_close(WtLateStore *store);
+
+/* Puts rows of the partition, as a command's work. */
+extern void wt_late_store_insert(WtLateStore *store, TupleTableSlot **slots, int n,
+								 CommandId command);
+
+/*
+ * Changes a late row to be this row of the partition, deletes one; both were locked.  place:
+ * in the late table.  False: the command has changed it already.  Raises where something
+ * that it called has.
+ */
+extern bool wt_late_store_update(WtLateStore *store, ItemPointer place,
+								 TupleTableSlot *slot, CommandId command);
+extern bool wt_late_store_delete(WtLateStore *store, ItemPointer place,
+								 CommandId command);
+
+#endif

@@ -1,0 +1,194 @@
+/*
+ * links.c
+ *		From a sealed partition to the tables that hold its rows.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "sealed/links.h"
+
+bool
+wt_is_sealed(Oid relation)
+{
+	ForeignServer *server;
+
+	if (get_rel_relkind(relation) != RELKIND_FOREIGN_TABLE)
+		return false;
+	server = GetForeignServer(GetForeignTable(relation)->serverid);
+	/* No one but a superuser makes wrappers, and there is one of that name. */
+	return strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, WT_SEALED_SERVER) == 0;
+}
+
+static bool
+has_column(Oid relation, const char *name, Oid type)
+{
+	AttrNumber number = get_attnum(relation, name);
+
+	return number != InvalidAttrNumber && get_atttype(relation, number) == type;
+}
+
+static bool
+is_chunks(Oid relation)
+{
+	return get_rel_relkind(relation) == RELKIND_RELATION &&
+		   has_column(relation, "chunk", INT4OID) &&
+		   has_column(relation, "part", INT4OID) &&
+		   has_column(relation, "body", BYTEAOID);
+}
+
+static bool
+is_late(Oid relation)
+{
+	return get_rel_relkind(relation) == RELKIND_RELATION &&
+		   has_column(relation, "event_timestamp", TIMESTAMPTZOID);
+}
+
+/* Finds the tables that depend on the partition; each stays InvalidOid where there is none. */
+static void
+find_dependents(Oid partition, WtLinks *links)
+{
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(partition));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, lengthof(keys),
+							  keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->classid != RelationRelationId || form->objsubid != 0 ||
+			form->deptype != DEPENDENCY_INTERNAL)
+			continue;
+		if (is_chunks(form->objid))
+			links->chunks = form->objid;
+		else if (is_late(form->objid))
+			links->late = form->objid;
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+}
+
+/* The table that an option of the partition names; InvalidOid: none. */
+static Oid
+find_by_option(Oid partition, const char *option)
+{
+	ListCell *cell;
+
+	foreach (cell, GetForeignTable(partition)->options)
+	{
+		DefElem *def = lfirst_node(DefElem, cell);
+
+		if (strcmp(def->defname, option) == 0)
+			return get_relname_relid(defGetString(def), get_rel_namespace(partition));
+	}
+	return InvalidOid;
+}
+
+static Oid
+owner_of(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Why one of the two tables cannot be used; NULL: it can. */
+static const char *
+check_table(const WtLinks *links, Oid table, bool fits, const char *what)
+{
+	if (!OidIsValid(table))
+		return psprintf("its table of %s is missing", what);
+	if (!fits)
+		return psprintf("\"%s\" is no table of %s", get_rel_name(table), what);
+	if (get_rel_persistence(table) != RELPERSISTENCE_PERMANENT)
+		return psprintf("its table of %s is not durable", what);
+	if (owner_of(table) != owner_of(links->partition))
+		return psprintf("its table of %s, \"%s\", belongs to somebody else", what,
+						get_rel_name(table));
+	return NULL;
+}
+
+bool
+wt_links_find(Oid partition, WtLinks *links, const char **problem)
+{
+	memset(links, 0, sizeof(*links));
+	links->partition = partition;
+	if (!wt_is_sealed(partition))
+	{
+		*problem = "it is no sealed partition";
+		return false;
+	}
+	find_dependents(partition, links);
+	links->recorded = OidIsValid(links->chunks) && OidIsValid(links->late);
+	if (!OidIsValid(links->chunks))
+		links->chunks = find_by_option(partition, "chunks");
+	if (!OidIsValid(links->late))
+		links->late = find_by_option(partition, "late");
+	*problem = check_table(links, links->chunks, is_chunks(links->chunks), "chunks");
+	if (!*problem)
+		*problem = check_table(links, links->late, is_late(links->late), "late rows");
+	return !*problem;
+}
+
+void
+wt_links_read(Oid partition, WtLinks *links)
+{
+	const char *problem;
+
+	if (!wt_links_find(partition, links, &problem))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the sealed partition \"%s\" cannot be used: %s",
+							   get_rel_name(partition), problem)));
+}
+
+void
+wt_links_record(const WtLinks *links)
+{
+	ObjectAddress partition;
+	ObjectAddress table;
+
+	ObjectAddressSet(partition, RelationRelationId, links->partition);
+	wt_links_forget(links);
+	ObjectAddressSet(table, RelationRelationId, links->chunks);
+	recordDependencyOn(&table, &partition, DEPENDENCY_INTERNAL);
+	ObjectAddressSet(table, RelationRelationId, links->late);
+	recordDependencyOn(&table, &partition, DEPENDENCY_INTERNAL);
+	CommandCounterIncrement();
+}
+
+void
+wt_links_forget(const WtLinks *links)
+{
+	(void) deleteDependencyRecordsForSpecific(RelationRelationId, links->chunks,
+											  DEPENDENCY_INTERNAL, RelationRelationId,
+											  links->partition);
+	(void) deleteDependencyRecordsForSpecific(RelationRelationId, links->late,
+											  DEPENDENCY_INTERNAL, RelationRelationId,
+											  links->partition);
+	CommandCounterIncrement();
+}

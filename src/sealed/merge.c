@@ -1,0 +1,389 @@
+/*
+ * merge.c
+ *		Sealed partitions of parts of a day become one.
+ *
+ * Their chunks are copied as they are: their numbers follow one another, see packer.h.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "sealed/changes.h"
+#include "sealed/chunk_store.h"
+#include "sealed/gone.h"
+#include "sealed/links.h"
+#include "sealed/merge.h"
+#include "sealed/progress.h"
+#include "sealed/row_hash.h"
+#include "sealed/row_store.h"
+#include "sealed/swap.h"
+#include "store/lock_gently.h"
+#include "store/log_table.h"
+#include "store/scope.h"
+
+/* As of sealing: see seal.c. */
+#define TRIES 20
+#define PAUSE 200
+#define EXCHANGE_PATIENCE 150
+
+/* One of those that are merged. */
+typedef struct Part
+{
+	Oid partition;
+	bool is_sealed;
+	WtLinks links;
+	Relation chunks;
+	Relation late;
+	WtMoment chunks_moment;
+	WtMoment late_moment;
+} Part;
+
+typedef struct Merging
+{
+	WtPlace place; /* of the first one that is sealed */
+	int n;
+	Part *parts;
+	Oid chunks;
+	Oid late;
+	Oid foreign;
+	WtGone *gone;
+	MemoryContext row;
+
+	/* While changes are taken. */
+	const Part *part;
+	WtRowHash *hash;
+	WtChunkStore *store;
+	WtRowStore *late_rows;
+	int32 last; /* the largest number of a chunk of those before */
+	int32 largest;
+} Merging;
+
+static void
+put_part(Merging *m, WtChunkStore *store, TupleTableSlot *slot)
+{
+	MemoryContext old = MemoryContextSwitchTo(m->row);
+	int32 chunk;
+	bytea *body;
+
+	slot_getallattrs(slot);
+	chunk = DatumGetInt32(slot->tts_values[0]);
+	if (chunk <= m->last)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("chunks of %s cannot be put behind those before it",
+						wt_scope_name(m->part->partition)),
+				 errhint("windtrap.unseal() and windtrap.seal() number them anew.")));
+	m->largest = Max(m->largest, chunk);
+	body = DatumGetByteaPP(slot->tts_values[2]);
+	wt_chunk_store_put(store, chunk, DatumGetInt32(slot->tts_values[1]),
+					   VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body));
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(m->row);
+}
+
+static void
+copy_part(Merging *m, Part *part)
+{
+	WtChunkStore *store = wt_chunk_store_open(m->chunks, true);
+	WtRowStore *rows = wt_row_store_open(m->late, RelationGetDescr(part->late), true);
+	TupleTableSlot *slot = table_slot_create(part->chunks, NULL);
+	TableScanDesc scan =
+		table_beginscan(part->chunks, part->chunks_moment.snapshot, 0, NULL);
+
+	m->part = part;
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		put_part(m, store, slot);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	wt_chunk_store_close(store);
+
+	slot = table_slot_create(part->late, NULL);
+	scan = table_beginscan(part->late, part->late_moment.snapshot, 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		wt_row_store_put(rows, slot);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	wt_row_store_close(rows);
+}
+
+static void
+take_part(void *arg, TupleTableSlot *slot, bool gone)
+{
+	Merging *m = arg;
+	bool is_null;
+
+	if (gone)
+		wt_chunk_store_delete_part(m->store,
+								   DatumGetInt32(slot_getattr(slot, 1, &is_null)),
+								   DatumGetInt32(slot_getattr(slot, 2, &is_null)));
+	else
+		put_part(m, m->store, slot);
+}
+
+static void
+take_late(void *arg, TupleTableSlot *slot, bool gone)
+{
+	Merging *m = arg;
+	MemoryContext old;
+	bool is_null;
+	AttrNumber time = get_attnum(m->part->links.late, "event_timestamp");
+
+	if (!gone)
+	{
+		wt_row_store_put(m->late_rows, slot);
+		return;
+	}
+	old = MemoryContextSwitchTo(m->row);
+	slot_getallattrs(slot);
+	wt_gone_add(m->gone, DatumGetTimestampTz(slot_getattr(slot, time, &is_null)),
+				wt_row_hash(m->hash, slot->tts_values, slot->tts_isnull));
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(m->row);
+}
+
+/* What has become of a partition's tables since it was copied; nobody writes to them now. */
+static void
+catch_up(Merging *m, Part *part)
+{
+	WtMoment chunks_before = part->chunks_moment;
+	WtMoment late_before = part->late_moment;
+	Relation late = table_open(m->late, NoLock);
+
+	m->part = part;
+	wt_moment_take(part->links.chunks, &part->chunks_moment);
+	wt_moment_take(part->links.late, &part->late_moment);
+	/* Not frozen: who has an older snapshot goes on with what was copied first. */
+	m->store = wt_chunk_store_open(m->chunks, false);
+	wt_changes_since(part->chunks, &chunks_before, part->chunks_moment.snapshot,
+					 take_part, m);
+	wt_chunk_store_close(m->store);
+	m->late_rows = wt_row_store_open(m->late, RelationGetDescr(part->late), true);
+	m->hash = wt_row_hash_create(RelationGetDescr(part->late), RelationGetDescr(late));
+	wt_changes_since(part->late, &late_before, part->late_moment.snapshot, take_late, m);
+	wt_row_store_close(m->late_rows);
+	wt_gone_delete(m->gone, m->late, RelationGetDescr(late));
+	wt_moment_end(&chunks_before);
+	wt_moment_end(&late_before);
+	table_close(late, NoLock);
+}
+
+/* Locks the partitions and their tables so that nobody writes to them. */
+static bool
+lock_writers_out(Merging *m, Oid *locks, int *n_locks)
+{
+	*n_locks = 0;
+	for (int i = 0; i < m->n; i++)
+	{
+		locks[(*n_locks)++] = m->parts[i].partition;
+		if (m->parts[i].is_sealed)
+		{
+			locks[(*n_locks)++] = m->parts[i].links.chunks;
+			locks[(*n_locks)++] = m->parts[i].links.late;
+		}
+	}
+	return wt_try_lock_gently(locks, *n_locks, ShareRowExclusiveLock, EXCHANGE_PATIENCE);
+}
+
+/* The exchange's own locks: the table first, then its partitions, and the default one. */
+static bool
+lock_all(const Merging *m)
+{
+	Oid *locks = palloc(sizeof(Oid) * (size_t) (m->n + 2));
+	int n = 0;
+	bool locked;
+
+	locks[n++] = m->place.parent;
+	for (int i = 0; i < m->n; i++)
+		locks[n++] = m->parts[i].partition;
+	if (OidIsValid(m->place.default_partition))
+		locks[n++] = m->place.default_partition;
+	locked = wt_try_lock_gently(locks, n, AccessExclusiveLock, EXCHANGE_PATIENCE);
+	if (locked)
+		wt_swap_check_default(&m->place);
+	pfree(locks);
+	return locked;
+}
+
+static void
+refuse_filled(const Part *part)
+{
+	wt_scope_run(psprintf("SELECT EXISTS (SELECT FROM %s)::int::bigint",
+						  wt_scope_name(part->partition)),
+				 0, NULL, NULL);
+	if (wt_scope_int64(0, 1) != 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("events have come into %s meanwhile",
+							   wt_scope_name(part->partition))));
+}
+
+static bool
+exchange(Merging *m, const char *name, TimestampTz from, TimestampTz to)
+{
+	Oid *locks = palloc(sizeof(Oid) * (size_t) (3 * m->n));
+	int n_locks;
+
+	if (!lock_writers_out(m, locks, &n_locks))
+		return false;
+	m->last = m->largest = PG_INT32_MIN;
+	for (int i = 0; i < m->n; i++)
+		if (m->parts[i].is_sealed)
+			catch_up(m, &m->parts[i]);
+	if (!lock_all(m))
+	{
+		for (int i = 0; i < n_locks; i++)
+			UnlockRelationOid(locks[i], ShareRowExclusiveLock);
+		return false;
+	}
+	for (int i = 0; i < m->n; i++)
+	{
+		Part *part = &m->parts[i];
+
+		if (!part->is_sealed)
+		{
+			refuse_filled(part);
+			continue;
+		}
+		wt_moment_end(&part->late_moment);
+		wt_moment_end(&part->chunks_moment);
+		table_close(part->late, NoLock);
+		table_close(part->chunks, NoLock);
+	}
+	for (int i = 0; i < m->n; i++)
+		wt_scope_run(psprintf("DROP %sTABLE %s", m->parts[i].is_sealed ? "FOREIGN " : "",
+							  wt_scope_name(m->parts[i].partition)),
+					 0, NULL, NULL);
+	wt_scope_run(psprintf("ALTER FOREIGN TABLE %s RENAME TO %s",
+						  wt_scope_name(m->foreign), quote_identifier(name)),
+				 0, NULL, NULL);
+	wt_scope_run(
+		psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')",
+				 wt_scope_name(m->place.parent), wt_scope_name(m->foreign),
+				 wt_bound(from), wt_bound(to)),
+		0, NULL, NULL);
+	pfree(locks);
+	return true;
+}
+
+static void
+open_part(Part *part)
+{
+	LockRelationOid(part->partition, ShareUpdateExclusiveLock);
+	part->is_sealed = wt_is_sealed(part->partition);
+	if (!part->is_sealed)
+		return;
+	wt_links_read(part->partition, &part->links);
+	LockRelationOid(part->links.chunks, ShareUpdateExclusiveLock);
+	LockRelationOid(part->links.late, ShareUpdateExclusiveLock);
+	part->chunks = table_open(part->links.chunks, AccessShareLock);
+	part->late = table_open(part->links.late, AccessShareLock);
+	wt_moment_take(part->links.chunks, &part->chunks_moment);
+	wt_moment_take(part->links.late, &part->late_moment);
+}
+
+/* The tables that all rows are to be in; they are called after the new partition. */
+static void
+make_tables(Merging *m, const char *name)
+{
+	WtPlace place = m->place;
+
+	place.name = pstrdup(name);
+	m->chunks = wt_chunk_store_create(
+		place.schema, wt_place_name_beside(&place, WT_CHUNKS_SUFFIX), place.tablespace);
+	m->late = wt_swap_make_late(&place);
+	m->foreign = wt_swap_make_foreign(&place, m->chunks, m->late);
+}
+
+/* What was noted of all of them. */
+static void
+note(const Merging *m)
+{
+	int64 rows = 0;
+	int64 heap_bytes = 0;
+
+	for (int i = 0; i < m->n; i++)
+	{
+		Oid types[] = {OIDOID};
+		Datum values[] = {ObjectIdGetDatum(m->parts[i].partition)};
+
+		wt_scope_run(
+			"SELECT sum(option_value::bigint) FILTER (WHERE option_name = 'rows')"
+			"::bigint, sum(option_value::bigint) FILTER (WHERE option_name = "
+			"'heap_bytes')::bigint FROM pg_foreign_table, "
+			"pg_options_to_table(ftoptions) WHERE ftrelid = $1 "
+			"AND option_name IN ('rows', 'heap_bytes')",
+			1, types, values);
+		rows += wt_scope_int64(0, 1);
+		heap_bytes += wt_scope_int64(0, 2);
+	}
+	wt_swap_note(m->foreign, rows, heap_bytes);
+}
+
+void
+wt_merge(const Oid *partitions, int n, const char *name, TimestampTz from, TimestampTz to)
+{
+	MemoryContext context = AllocSetContextCreate(
+		CurrentMemoryContext, "windtrap merging", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Merging *m = palloc0(sizeof(*m));
+
+	m->n = n;
+	m->parts = palloc0(sizeof(Part) * (size_t) n);
+	m->row =
+		AllocSetContextCreate(context, "windtrap merged part", ALLOCSET_DEFAULT_SIZES);
+	m->gone = wt_gone_create();
+	for (int i = 0; i < n; i++)
+	{
+		m->parts[i].partition = partitions[i];
+		open_part(&m->parts[i]);
+		if (m->parts[i].is_sealed && !OidIsValid(m->place.partition))
+		{
+			wt_place_read(partitions[i], &m->place);
+			m->place.tablespace = get_rel_tablespace(m->parts[i].links.chunks);
+		}
+	}
+	make_tables(m, name);
+	m->last = m->largest = PG_INT32_MIN;
+	for (int i = 0; i < n; i++)
+	{
+		wt_progress("merging", name, i, n);
+		if (m->parts[i].is_sealed)
+			copy_part(m, &m->parts[i]);
+		m->last = m->largest;
+	}
+	note(m);
+	XLogFlush(GetXLogInsertRecPtr());
+	for (int tries = 0; !exchange(m, name, from, to); tries++)
+	{
+		if (tries == TRIES)
+			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+							errmsg("could not lock %s", wt_scope_name(m->place.parent)),
+							errdetail("Somebody is using it.")));
+		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE,
+						 PG_WAIT_EXTENSION);
+		CHECK_FOR_INTERRUPTS();
+	}
+	wt_progress_end();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}

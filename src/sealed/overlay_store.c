@@ -1,0 +1,381 @@
+/*
+ * overlay_store.c
+ *		The parts of chunks that say what was changed of them.
+ *
+ * Each is one row, which is updated as a whole.  A row can be updated once by a command; who must
+ * write it twice begins a new command for that.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "executor/executor.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "column/chunk_reader.h"
+#include "sealed/overlay_store.h"
+
+struct WtOverlayStore
+{
+	Relation relation;
+	Relation index;
+	ResultRelInfo *target;
+	EState *estate;
+	TupleTableSlot *found; /* a row as it was found */
+	TupleTableSlot *made;  /* one that is to be written */
+};
+
+/* A row of a chunk's: where it lies, and its body. */
+typedef struct Row
+{
+	bool exists;
+	ItemPointerData place;
+	bool is_ours;	   /* this transaction has written it */
+	CommandId command; /* then: which of its commands */
+	bytea *body;	   /* NULL: not asked for */
+} Row;
+
+/* Rows by the number of their part: directory, deleted, statuses, moved. */
+#define N_ROWS 4
+#define ROW_OF(rows, part) (&(rows)[-(part)])
+
+WtOverlayStore *
+wt_overlay_store_open(Oid chunks)
+{
+	WtOverlayStore *store = palloc0(sizeof(*store));
+
+	store->relation = table_open(chunks, RowExclusiveLock);
+	store->index = index_open(wt_primary_key_index(store->relation), RowExclusiveLock);
+	store->estate = CreateExecutorState();
+	store->target = makeNode(ResultRelInfo);
+	InitResultRelInfo(store->target, store->relation, 0, NULL, 0);
+	ExecOpenIndices(store->target, false);
+	store->found = table_slot_create(store->relation, NULL);
+	store->made =
+		MakeSingleTupleTableSlot(RelationGetDescr(store->relation), &TTSOpsVirtual);
+	return store;
+}
+
+void
+wt_overlay_store_close(WtOverlayStore *store)
+{
+	ExecDropSingleTupleTableSlot(store->made);
+	ExecDropSingleTupleTableSlot(store->found);
+	ExecCloseIndices(store->target);
+	FreeExecutorState(store->estate);
+	index_close(store->index, NoLock);
+	table_close(store->relation, NoLock);
+	pfree(store);
+}
+
+void
+wt_overlay_store_conflict(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("could not serialize access due to concurrent update")));
+}
+
+static void
+no_memory(size_t bytes)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+			 errdetail("What was changed of a chunk needs %zu bytes more.", bytes)));
+}
+
+static void
+destroy_arena(void *arena)
+{
+	wt_arena_destroy(arena);
+}
+
+WtArena *
+wt_overlay_arena(void)
+{
+	MemoryContextCallback *callback = palloc0(sizeof(*callback));
+
+	callback->func = destroy_arena;
+	callback->arg = wt_arena_create(no_memory);
+	if (callback->arg == NULL)
+		no_memory(1);
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return callback->arg;
+}
+
+/* Notes a row that was found. */
+static void
+note_row(TupleTableSlot *slot, Row *row, bool with_body)
+{
+	bool free_it;
+	HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &free_it);
+	bool is_null;
+
+	row->exists = true;
+	row->place = slot->tts_tid;
+	row->is_ours =
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+	row->command =
+		row->is_ours ? HeapTupleHeaderGetCmin(tuple->t_data) : InvalidCommandId;
+	if (with_body)
+		row->body = DatumGetByteaPCopy(slot_getattr(slot, 3, &is_null));
+}
+
+/* Finds a chunk's rows under a snapshot; bodies: of the parts, not of the directory. */
+static void
+find_rows(WtOverlayStore *store, int32 chunk, Snapshot snapshot, bool bodies,
+		  Row rows[N_ROWS])
+{
+	IndexScanDesc scan = wt_index_beginscan(store->relation, store->index, snapshot, 2);
+	ScanKeyData keys[2];
+
+	memset(rows, 0, sizeof(Row) * N_ROWS);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(chunk));
+	ScanKeyInit(&keys[1], 2, BTLessEqualStrategyNumber, F_INT4LE,
+				Int32GetDatum(WT_PART_DIRECTORY));
+	index_rescan(scan, keys, 2, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, store->found))
+	{
+		bool is_null;
+		int32 part = DatumGetInt32(slot_getattr(store->found, 2, &is_null));
+
+		if (part > -N_ROWS)
+			note_row(store->found, ROW_OF(rows, part),
+					 bodies && part != WT_PART_DIRECTORY);
+	}
+	ExecClearTuple(store->found);
+	index_endscan(scan);
+}
+
+/*
+ * A snapshot of now, to which this transaction's commands look as they do to another one.
+ * To be unregistered.
+ */
+static Snapshot
+snapshot_of_now(Snapshot snapshot)
+{
+	Snapshot now = RegisterSnapshot(GetLatestSnapshot());
+
+	now->curcid = snapshot->curcid;
+	return now;
+}
+
+static bool
+same_rows(const Row *a, const Row *b)
+{
+	for (int i = 1; i < N_ROWS; i++)
+		if (a[i].exists != b[i].exists ||
+			(a[i].exists &&
+			 !ItemPointerEquals((ItemPointer) &a[i].place, (ItemPointer) &b[i].place)))
+			return false;
+	return true;
+}
+
+/* Locks the row of a directory; false: it is to be skipped. */
+static bool
+lock_directory(WtOverlayStore *store, const Row *directory, Snapshot snapshot,
+			   CommandId command, LockTupleMode mode, LockWaitPolicy policy)
+{
+	ItemPointerData place = directory->place;
+	TM_FailureData failure;
+	TM_Result result = table_tuple_lock(store->relation, &place, snapshot, store->found,
+										command, mode, policy, 0, &failure);
+
+	ExecClearTuple(store->found);
+	if (result == TM_WouldBlock)
+		return false;
+	/* The chunk was rewritten meanwhile: its rows have other numbers, or are no more. */
+	if (result != TM_Ok)
+		wt_overlay_store_conflict();
+	return true;
+}
+
+bool
+wt_overlay_store_lock(WtOverlayStore *store, int32 chunk, Snapshot snapshot,
+					  CommandId command, LockTupleMode mode, LockWaitPolicy policy,
+					  bool *changed)
+{
+	Row then[N_ROWS];
+	Row now[N_ROWS];
+	Snapshot latest;
+
+	find_rows(store, chunk, snapshot, false, then);
+	if (!ROW_OF(then, WT_PART_DIRECTORY)->exists)
+		wt_overlay_store_conflict();
+	if (!lock_directory(store, ROW_OF(then, WT_PART_DIRECTORY), snapshot, command, mode,
+						policy))
+		return false;
+	if (changed == NULL)
+		return true;
+	latest = snapshot_of_now(snapshot);
+	find_rows(store, chunk, latest, false, now);
+	UnregisterSnapshot(latest);
+	*changed = !same_rows(then, now);
+	return true;
+}
+
+static void
+refuse(WtOverlayStore *store, int32 chunk, const WtColumnError *error)
+{
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("chunk %d of \"%s\" is damaged: %s", chunk,
+						   RelationGetRelationName(store->relation), error->text)));
+}
+
+static void
+read_changes(WtOverlayStore *store, int32 chunk, int n_rows, const Row *rows,
+			 WtArena *arena, WtChanges *changes)
+{
+	const bytea *deleted = ROW_OF(rows, WT_PART_DELETED)->body;
+	const bytea *moved = ROW_OF(rows, WT_PART_MOVED)->body;
+	const bytea *statuses = ROW_OF(rows, WT_PART_STATUSES)->body;
+	WtColumnError error;
+
+	memset(changes, 0, sizeof(*changes));
+	if (deleted && !wt_deleted_read(arena, VARDATA(deleted), VARSIZE(deleted) - VARHDRSZ,
+									chunk, n_rows, &changes->deleted, &error))
+		refuse(store, chunk, &error);
+	if (moved && !wt_moved_read(arena, VARDATA(moved), VARSIZE(moved) - VARHDRSZ, chunk,
+								n_rows, &changes->moved, &error))
+		refuse(store, chunk, &error);
+	if (statuses &&
+		!wt_statuses_read(arena, VARDATA(statuses), VARSIZE(statuses) - VARHDRSZ, chunk,
+						  n_rows, &changes->statuses, &error))
+		refuse(store, chunk, &error);
+	for (int i = 1; i < N_ROWS; i++)
+		if (rows[i].body)
+			pfree(rows[i].body);
+}
+
+void
+wt_overlay_store_read(WtOverlayStore *store, int32 chunk, int n_rows, Snapshot snapshot,
+					  WtArena *arena, WtChanges *changes)
+{
+	Snapshot latest = snapshot_of_now(snapshot);
+	Row rows[N_ROWS];
+
+	find_rows(store, chunk, latest, true, rows);
+	UnregisterSnapshot(latest);
+	read_changes(store, chunk, n_rows, rows, arena, changes);
+}
+
+void
+wt_overlay_store_read_all(WtOverlayStore *store, int32 chunk, int n_rows, WtArena *arena,
+						  WtChanges *changes)
+{
+	Row rows[N_ROWS];
+
+	find_rows(store, chunk, SnapshotSelf, true, rows);
+	read_changes(store, chunk, n_rows, rows, arena, changes);
+}
+
+int
+wt_overlay_store_rows(WtOverlayStore *store, int32 chunk, WtArena *arena)
+{
+	IndexScanDesc scan =
+		wt_index_beginscan(store->relation, store->index, SnapshotSelf, 2);
+	ScanKeyData keys[2];
+	WtColumnError error;
+	WtChunk *opened;
+	bytea *body;
+	bool is_null;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(chunk));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(WT_PART_DIRECTORY));
+	index_rescan(scan, keys, 2, NULL, 0);
+	if (!index_getnext_slot(scan, ForwardScanDirection, store->found))
+		wt_overlay_store_conflict();
+	body = DatumGetByteaPCopy(slot_getattr(store->found, 3, &is_null));
+	ExecClearTuple(store->found);
+	index_endscan(scan);
+	opened = wt_chunk_open(arena, VARDATA(body), VARSIZE(body) - VARHDRSZ, chunk, &error);
+	if (opened == NULL)
+		refuse(store, chunk, &error);
+	pfree(body);
+	return opened->n_rows;
+}
+
+/* Writes a part, in place of the row that is there. */
+static void
+write_part(WtOverlayStore *store, int32 chunk, int part, const Row *old,
+		   const char *bytes, size_t length, CommandId command)
+{
+	TupleTableSlot *slot = store->made;
+	MemoryContext context =
+		MemoryContextSwitchTo(GetPerTupleMemoryContext(store->estate));
+	bytea *body = palloc(length + VARHDRSZ);
+	bool new_entries = true;
+
+	SET_VARSIZE(body, length + VARHDRSZ);
+	memcpy(VARDATA(body), bytes, length);
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, 0, sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
+	slot->tts_values[0] = Int32GetDatum(chunk);
+	slot->tts_values[1] = Int32GetDatum(part);
+	slot->tts_values[2] = PointerGetDatum(body);
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(store->relation);
+	/* A command cannot change what it has written itself. */
+	if (old->exists && old->is_ours && old->command >= command)
+	{
+		CommandCounterIncrement();
+		command = GetCurrentCommandId(true);
+	}
+	if (old->exists)
+	{
+		ItemPointerData place = old->place;
+		TM_FailureData failure;
+		LockTupleMode mode;
+		TM_Result result = wt_table_tuple_update(store->relation, &place, slot, command,
+												 &failure, &mode, &new_entries);
+
+		if (result != TM_Ok)
+			elog(ERROR, "part %d of chunk %d was changed by another", part, chunk);
+	}
+	else
+		table_tuple_insert(store->relation, slot, command, 0, NULL);
+	if (new_entries)
+		list_free(wt_insert_index_tuples(store->target, slot, store->estate));
+	ExecClearTuple(slot);
+	MemoryContextSwitchTo(context);
+	ResetPerTupleExprContext(store->estate);
+}
+
+void
+wt_overlay_store_write(WtOverlayStore *store, int32 chunk, const WtChanges *changes,
+					   WtArena *arena, CommandId command)
+{
+	Row rows[N_ROWS];
+	const char *bytes;
+	size_t length;
+
+	find_rows(store, chunk, SnapshotSelf, false, rows);
+	if (changes->deleted.n_deleted > 0)
+	{
+		bytes = wt_deleted_write(arena, &changes->deleted, chunk, &length);
+		write_part(store, chunk, WT_PART_DELETED, ROW_OF(rows, WT_PART_DELETED), bytes,
+				   length, command);
+	}
+	if (changes->moved.n_deleted > 0)
+	{
+		bytes = wt_moved_write(arena, &changes->moved, chunk, &length);
+		write_part(store, chunk, WT_PART_MOVED, ROW_OF(rows, WT_PART_MOVED), bytes,
+				   length, command);
+	}
+	if (changes->statuses.n_changed > 0)
+	{
+		bytes = wt_statuses_write(arena, &changes->statuses, chunk, &length);
+		write_part(store, chunk, WT_PART_STATUSES, ROW_OF(rows, WT_PART_STATUSES), bytes,
+				   length, command);
+	}
+}

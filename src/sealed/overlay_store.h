@@ -1,0 +1,78 @@
+/*
+ * overlay_store.h
+ *		The parts of chunks that say what was changed of them, as rows of the table of chunks: they
+ *		are found, locked, read and written.
+ *
+ * Who changes a chunk, or locks rows of it, first locks the row of its directory, which stays
+ * as it is: so only one changes a chunk at a time, and all who lock rows of it wait for each
+ * other as their modes have it.
+ */
+#ifndef WT_OVERLAY_STORE_H
+#define WT_OVERLAY_STORE_H
+
+#include "nodes/lockoptions.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+#include "column/arena.h"
+#include "column/overlay.h"
+
+typedef struct WtOverlayStore WtOverlayStore;
+
+/*
+ * What was changed of a chunk.  What of the three is not has no bits: n_deleted and n_changed
+ * are then 0, and nothing else is to be looked at.
+ */
+typedef struct WtChanges
+{
+	WtDeleted deleted;
+	WtDeleted moved; /* those of the deleted ones that are in the late table now */
+	WtStatuses statuses;
+} WtChanges;
+
+/*
+ * Opens a table of chunks for that, with a lock that lasts to the end of the transaction; in
+ * the current memory context.
+ */
+extern WtOverlayStore *wt_overlay_store_open(Oid chunks);
+extern void wt_overlay_store_close(WtOverlayStore *store);
+
+/*
+ * Locks a chunk that the snapshot sees, to the end of the (sub)transaction.  changed: whether
+ * others have changed it since the snapshot, of whose transaction this is a command; may be NULL.  False: it
+ * is locked by somebody else, and the policy was to skip it.  Raises by the policy, and where
+ * the chunk is no more.
+ */
+extern bool wt_overlay_store_lock(WtOverlayStore *store, int32 chunk, Snapshot snapshot,
+								  CommandId command, LockTupleMode mode,
+								  LockWaitPolicy policy, bool *changed);
+
+/*
+ * What was changed of a locked chunk of n_rows rows: as of now, but for what this transaction did
+ * in the snapshot's command and later.  In the arena.  Raises where it is damaged.
+ */
+extern void wt_overlay_store_read(WtOverlayStore *store, int32 chunk, int n_rows,
+								  Snapshot snapshot, WtArena *arena, WtChanges *changes);
+
+/* The same with all that this transaction did, whatever the command. */
+extern void wt_overlay_store_read_all(WtOverlayStore *store, int32 chunk, int n_rows,
+									  WtArena *arena, WtChanges *changes);
+
+/* The rows of a chunk, as its directory has it. */
+extern int wt_overlay_store_rows(WtOverlayStore *store, int32 chunk, WtArena *arena);
+
+/*
+ * Writes what was changed of a locked chunk, as a command's work; where it has been written by
+ * this command already, as that of a new one.
+ */
+extern void wt_overlay_store_write(WtOverlayStore *store, int32 chunk,
+								   const WtChanges *changes, WtArena *arena,
+								   CommandId command);
+
+/* Raises: what this command was to change was changed by others since its snapshot. */
+extern void wt_overlay_store_conflict(void) pg_attribute_noreturn();
+
+/* An arena that ends with the current memory context. */
+extern WtArena *wt_overlay_arena(void);
+
+#endif

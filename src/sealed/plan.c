@@ -1,0 +1,287 @@
+/*
+ * plan.c
+ *		Plans scans of sealed partitions: what they cost, in what order they come, which conditions the
+ *		scan evaluates, and what of the rows it must make.
+ *
+ * Costs are those of PostgreSQL: about 400 of its units are a millisecond where a sequential scan
+ * of a heap of events is measured.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/nbtree.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "storage/bufmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+
+#include "base/compat.h"
+#include "sealed/links.h"
+#include "sealed/plan.h"
+
+/* To open a chunk; to look at a row's column for a condition; to make a row's document. */
+#define COST_OF_CHUNK 20
+#define COST_OF_LOOK 0.002
+#define COST_OF_MEMBERS 0.04
+#define COST_OF_DOCUMENT 0.13
+
+/* Pages of chunks hold many times the rows that pages of a heap hold. */
+#define PAGES_FOR_WORKERS 8
+
+/* How large the chunks are; rows, as far as nothing better is known. */
+static void
+look_at_chunks(Oid relid, WtSealedRelation *sealed)
+{
+	WtLinks links;
+	Relation chunks;
+	double pages;
+
+	wt_links_read(relid, &links);
+	chunks = table_open(links.chunks, AccessShareLock);
+	pages = RelationGetNumberOfBlocks(chunks);
+	if (OidIsValid(chunks->rd_rel->reltoastrelid))
+	{
+		Relation toast = table_open(chunks->rd_rel->reltoastrelid, AccessShareLock);
+
+		pages += RelationGetNumberOfBlocks(toast);
+		table_close(toast, AccessShareLock);
+	}
+	sealed->n_pages = pages;
+	table_close(chunks, AccessShareLock);
+}
+
+void
+wt_sealed_relation_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	WtSealedRelation *sealed = palloc0(sizeof(WtSealedRelation));
+
+	sealed->table = wt_table_of_relation(root, rel, relid);
+	sealed->time_column = get_attnum(relid, "event_timestamp");
+	look_at_chunks(relid, sealed);
+	/* Sealing and ANALYZE note how many rows there are; else some 45 bytes are one. */
+	sealed->n_rows = rel->tuples > 0 ? rel->tuples : sealed->n_pages * (BLCKSZ / 45);
+	sealed->n_chunks = Max(1, sealed->n_rows / WT_PLANNED_CHUNK_ROWS);
+	rel->fdw_private = sealed;
+	rel->pages = sealed->n_pages;
+	rel->tuples = sealed->n_rows;
+	rel->rows = clamp_row_est(
+		rel->tuples *
+		clauselist_selectivity(root, rel->baserestrictinfo, 0, JOIN_INNER, NULL));
+}
+
+/* 1 or -1 where rows by time are of use, with the path keys that they then have; else 0. */
+static int
+useful_order(PlannerInfo *root, RelOptInfo *rel, const WtSealedRelation *sealed,
+			 List **pathkeys)
+{
+	TypeCacheEntry *type = lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_BTREE_OPFAMILY);
+	PathKey *key;
+	Var *time;
+
+	if (root->query_pathkeys == NIL || sealed->time_column == InvalidAttrNumber)
+		return 0;
+	key = linitial(root->query_pathkeys);
+	time = makeVar(rel->relid, sealed->time_column, TIMESTAMPTZOID, -1, InvalidOid, 0);
+	if (key->pk_opfamily != type->btree_opf || key->pk_eclass->ec_has_volatile ||
+		find_ec_member_matching_expr(key->pk_eclass, (Expr *) time, rel->relids) == NULL)
+		return 0;
+	*pathkeys = list_make1(key);
+	return wt_pathkey_ascends(key) ? 1 : -1;
+}
+
+void
+wt_sealed_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	const WtSealedRelation *sealed = rel->fdw_private;
+	double chunks = sealed->n_chunks, rows = sealed->n_rows;
+	Cost run, startup = COST_OF_CHUNK, of_row = cpu_tuple_cost;
+	List *pathkeys = NIL;
+	int direction;
+	ListCell *lc;
+
+	/* What documents cost depends on how much of them is asked for, which is not known yet. */
+	foreach (lc, rel->reltarget->exprs)
+	{
+		Var *var = lfirst(lc);
+
+		if (!IsA(var, Var) || var->varattno == InvalidAttrNumber)
+			of_row += COST_OF_DOCUMENT;
+		else if (sealed->table != NULL && var->varattno == sealed->table->data)
+			of_row += COST_OF_MEMBERS;
+	}
+	run = chunks * COST_OF_CHUNK +
+		  rows * COST_OF_LOOK * list_length(rel->baserestrictinfo) +
+		  rows * rel->baserestrictcost.per_tuple * 0.5 + rel->rows * of_row;
+	add_path(rel, (Path *) wt_foreignscan_path(root, rel, rel->rows, startup,
+											   startup + run, NIL, rel->lateral_relids,
+											   NIL));
+	direction = useful_order(root, rel, sealed, &pathkeys);
+	if (direction != 0)
+		add_path(rel, (Path *) wt_foreignscan_path(
+						  root, rel, rel->rows, startup + run / chunks, startup + run * 1.01,
+						  pathkeys, rel->lateral_relids, list_make1_int(direction)));
+	if (rel->consider_parallel && rel->lateral_relids == NULL)
+	{
+		int workers = compute_parallel_worker(rel, sealed->n_pages * PAGES_FOR_WORKERS, -1,
+											  max_parallel_workers_per_gather);
+
+		workers = Min(workers, (int) chunks - 1);
+		if (workers > 0)
+		{
+			double share = workers + (parallel_leader_participation ? 0.7 : 0);
+			ForeignPath *path =
+				wt_foreignscan_path(root, rel, clamp_row_est(rel->rows / share), startup,
+									startup + run / share, NIL, NULL, NIL);
+
+			path->path.parallel_aware = true;
+			path->path.parallel_workers = workers;
+			add_partial_path(rel, (Path *) path);
+		}
+	}
+}
+
+/* ---------------------------------------------------------------------- conditions */
+
+static bool
+not_for_the_scan(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan) || IsA(node, AlternativeSubPlan))
+		return true;
+	if (IsA(node, Var) && ((Var *) node)->varattno <= 0)
+		return true; /* system columns, and whole rows */
+	return expression_tree_walker(node, not_for_the_scan, context);
+}
+
+bool
+wt_sealed_can_evaluate(const WtSealedRelation *sealed, RestrictInfo *condition)
+{
+	Node *clause = (Node *) condition->clause;
+
+	return sealed->table != NULL && !condition->pseudoconstant &&
+		   !contain_volatile_functions(clause) && !not_for_the_scan(clause, NULL);
+}
+
+/*
+ * Sorts conditions, which come in the order in which they are to be evaluated, into those that
+ * the scan evaluates and those that are left to the executor, behind it.  None goes ahead of
+ * one that is left: what it lets through may be what the other must not see.
+ */
+static void
+share_conditions(const WtSealedRelation *sealed, List *conditions, List **scans,
+				 List **executors)
+{
+	ListCell *lc;
+
+	foreach (lc, conditions)
+	{
+		RestrictInfo *condition = lfirst_node(RestrictInfo, lc);
+
+		if (condition->pseudoconstant)
+			continue;
+		if (*executors == NIL && wt_sealed_can_evaluate(sealed, condition))
+			*scans = lappend(*scans, condition->clause);
+		else
+			*executors = lappend(*executors, condition->clause);
+	}
+}
+
+/* ---------------------------------------------------------------------- needs */
+
+/*
+ * What is made of documents by all that is above the scan: everything in the query but the
+ * conditions on this relation alone.
+ */
+static void
+add_members(PlannerInfo *root, RelOptInfo *rel, const WtSealedRelation *sealed,
+			WtNeeds *needs)
+{
+	WtNeeds above = {0};
+	Query *parse = root->parse;
+	Query rest = *parse;
+	ListCell *lc;
+
+	if (sealed->table == NULL)
+	{
+		needs->whole = true;
+		return;
+	}
+	/* The conditions of FROM and WHERE: of joins here, of this relation with the conditions. */
+	rest.jointree = makeFromExpr(NIL, NULL);
+	wt_needs_add_query(&above, sealed->table, root, &rest);
+	foreach (lc, rel->joininfo)
+		wt_needs_add(&above, sealed->table, (Node *) lfirst_node(RestrictInfo, lc)->clause);
+	foreach (lc, root->eq_classes)
+	{
+		EquivalenceClass *ec = lfirst(lc);
+		ListCell *member;
+
+		/* With a constant it is conditions on one relation each. */
+		if (ec->ec_has_const && !ec->ec_broken)
+			continue;
+		foreach (member, ec->ec_members)
+			wt_needs_add(&above, sealed->table,
+						 (Node *) ((EquivalenceMember *) lfirst(member))->em_expr);
+	}
+	needs->whole |= above.whole;
+	needs->paths = list_concat_unique(needs->paths, above.paths);
+}
+
+static void
+find_needs(PlannerInfo *root, RelOptInfo *rel, const WtSealedRelation *sealed, Oid relid,
+		   List *executors, WtNeeds *needs)
+{
+	AttrNumber data = get_attnum(relid, "data");
+	WtTable *own = wt_table_of_varno(rel->relid, data);
+	bool members = false;
+	ListCell *lc;
+
+	foreach (lc, rel->reltarget->exprs)
+	{
+		Var *var = lfirst(lc);
+
+		/* A Var says that the column is used; how, what is above says. */
+		if (IsA(var, Var) && var->varno == (int) rel->relid && var->varattno == data)
+		{
+			needs->columns = bms_add_member(needs->columns, data);
+			members = true;
+		}
+		else
+			wt_needs_add(needs, own, (Node *) var);
+	}
+	wt_needs_add(needs, own, (Node *) executors);
+	if (members && !needs->whole)
+		add_members(root, rel, sealed, needs);
+}
+
+ForeignScan *
+wt_sealed_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
+			   List *tlist, List *clauses, Plan *outer)
+{
+	const WtSealedRelation *sealed = rel->fdw_private;
+	int direction = path->fdw_private ? linitial_int(path->fdw_private) : 0;
+	List *scans = NIL, *executors = NIL;
+	WtNeeds needs = {0};
+
+	share_conditions(sealed, clauses, &scans, &executors);
+	find_needs(root, rel, sealed, relid, executors, &needs);
+	/* The same conditions again: for rows that the executor brings, to be checked anew. */
+	return make_foreignscan(tlist, executors, rel->relid, scans,
+							list_make2(wt_needs_to_list(&needs), list_make1_int(direction)),
+							NIL, scans, outer);
+}

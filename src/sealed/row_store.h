@@ -1,0 +1,23 @@
+/*
+ * row_store.h
+ *		Rows are put into an ordinary table, as if they had always been there.
+ */
+#ifndef WT_ROW_STORE_H
+#define WT_ROW_STORE_H
+
+#include "executor/tuptable.h"
+#include "utils/relcache.h"
+
+typedef struct WtRowStore WtRowStore;
+
+/*
+ * Opens a table, for rows with the columns of another one, in the current memory context; it
+ * is locked until the transaction ends.  No trigger fires; indexes are kept, and checks made, as
+ * the current user.  frozen: as of wt_chunk_store_open().
+ */
+extern WtRowStore *wt_row_store_open(Oid table, TupleDesc source, bool frozen);
+extern void wt_row_store_put(WtRowStore *store, TupleTableSlot *slot);
+extern int64 wt_row_store_count(const WtRowStore *store);
+extern void wt_row_store_close(WtRowStore *store);
+
+#endif

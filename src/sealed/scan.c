@@ -1,0 +1,398 @@
+/*
+ * scan.c
+ *		Scans a sealed partition: its chunks, one after another, and its late rows.
+ *
+ * Rows that are to come by time are merged of both.  Processes that scan together take a chunk at a
+ * time, and one of them the late rows; they share the list of chunks, too: an index may show
+ * one process a number that it did not show another, and their places must be the same.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/sysattr.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "sealed/links.h"
+#include "sealed/plan.h"
+#include "sealed/scan.h"
+
+/* The columns that rows must have: for what is above, and for the conditions; NULL: all. */
+static Bitmapset *
+columns_used(const WtScan *s, Index varno)
+{
+	Bitmapset *all = bms_copy(s->needs->columns), *used = NULL;
+
+	if (s->needs->system)
+		return NULL;
+	pull_varattnos((Node *) s->clauses, varno, &used);
+	for (int i = -1; (i = bms_next_member(used, i)) >= 0;)
+		if (i + FirstLowInvalidHeapAttributeNumber > 0)
+			all = bms_add_member(all, i + FirstLowInvalidHeapAttributeNumber);
+	/* The time is what they are merged by. */
+	return bms_add_member(all, s->chunks->time_column);
+}
+
+void
+wt_sealed_begin(ForeignScanState *node, int eflags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	WtScan *s = palloc0(sizeof(WtScan));
+	Relation relation = node->ss.ss_currentRelation;
+	WtLinks links;
+
+	node->fdw_state = s;
+	s->needs = wt_needs_of_list(list_nth(plan->fdw_private, WT_PLAN_NEEDS));
+	s->direction = linitial_int(list_nth(plan->fdw_private, WT_PLAN_DIRECTION));
+	s->clauses = plan->fdw_exprs;
+	s->row = -1;
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+	wt_links_read(RelationGetRelid(relation), &links);
+	s->late_table = links.late;
+	s->snapshot = node->ss.ps.state->es_snapshot;
+	s->chunks = wt_chunk_scan_create(relation, links.chunks, s->snapshot);
+	s->conditions = CreateExprContext(node->ss.ps.state);
+	s->filters = wt_filters_create(s->chunks, s->clauses, plan->scan.scanrelid, &node->ss.ps,
+								   s->conditions);
+	s->projection = wt_projection_create(s->chunks, s->needs);
+	s->columns = columns_used(s, plan->scan.scanrelid);
+	s->target = wt_target_begin(node, links.chunks);
+	s->locks = wt_row_locks_begin(node, &links);
+	s->late_slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsVirtual);
+}
+
+/* Now that parameters are known: which times, and so which chunks, there are to read. */
+static void
+start(ForeignScanState *node)
+{
+	WtScan *s = node->fdw_state;
+	MemoryContext old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+
+	s->started = true;
+	wt_filters_start(s->filters);
+	s->nothing = !wt_filters_times(s->filters, &s->first, &s->last);
+	s->from = 0;
+	s->to = s->chunks->n_numbers;
+	if (!s->nothing)
+	{
+		/* At the end where the scan begins it is looked for; at the other it is noticed. */
+		if (s->first > PG_INT64_MIN && (s->direction >= 0 || s->shared))
+			s->from = wt_chunk_scan_seek(s->chunks, s->first);
+		if (s->last < PG_INT64_MAX && (s->direction < 0 || s->shared))
+		{
+			s->to = wt_chunk_scan_seek(s->chunks, s->last + 1);
+			/* The first that has later rows may begin with earlier ones. */
+			s->to = Min(s->to + 1, s->chunks->n_numbers);
+		}
+		s->to = Max(s->to, s->from);
+		if (s->shared == NULL || s->direction != 0)
+			s->late = wt_late_scan_begin(node->ss.ss_currentRelation, s->late_table,
+										 s->snapshot, s->columns, s->direction, s->first, s->last);
+	}
+	s->late_ended = s->nothing || s->late == NULL;
+	if (!IsParallelWorker())
+		s->counts.by_time += s->chunks->n_numbers - (s->nothing ? 0 : s->to - s->from);
+	MemoryContextSwitchTo(old);
+}
+
+/* The next chunk that may have rows to return; false: there are no more. */
+static bool
+next_chunk(ForeignScanState *node)
+{
+	WtScan *s = node->fdw_state;
+	WtChunkScan *chunks = s->chunks;
+
+	for (;;)
+	{
+		uint32 n = s->shared ? pg_atomic_fetch_add_u32(&s->shared->next, 1) : s->own_next++;
+		uint32 units = s->to - s->from;
+
+		CHECK_FOR_INTERRUPTS();
+		if (n >= units)
+		{
+			/* The late rows are the last unit of what processes share. */
+			if (s->shared && n == units)
+			{
+				MemoryContext old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+
+				s->late = wt_late_scan_begin(node->ss.ss_currentRelation, s->late_table,
+											 s->snapshot, s->columns, 0, s->first, s->last);
+				s->late_ended = false;
+				MemoryContextSwitchTo(old);
+			}
+			if (!s->shared)
+				s->own_next = units;
+			wt_chunk_scan_close_chunk(chunks);
+			s->row = -1;
+			return false;
+		}
+		if (!wt_chunk_scan_open(chunks,
+								chunks->numbers[s->direction < 0 ? s->to - 1 - n : s->from + n]))
+			continue;
+		/* Chunks are in order of time: those behind it have none of these times, too. */
+		if (!s->shared && (s->direction < 0 ? chunks->chunk->last_time < s->first
+											: chunks->chunk->first_time > s->last))
+		{
+			s->counts.by_time += units - n;
+			s->own_next = units;
+			continue;
+		}
+		if (!wt_filters_chunk(s->filters))
+			continue;
+		s->counts.read++;
+		s->times = s->direction != 0 ? wt_chunk_scan_integers(chunks, 0) : NULL;
+		s->row = s->direction < 0 ? chunks->chunk->n_rows : -1;
+		return true;
+	}
+}
+
+/* Finds the next row of a chunk: s->row.  False: there are no more. */
+static bool
+find_row(ForeignScanState *node)
+{
+	WtScan *s = node->fdw_state;
+
+	for (;;)
+	{
+		if (s->chunks->chunk == NULL && !next_chunk(node))
+			return false;
+		for (;;)
+		{
+			s->row = s->direction < 0 ? wt_chunk_scan_previous(s->chunks, s->row)
+									  : wt_chunk_scan_next(s->chunks, s->row);
+			if (s->row < 0)
+				break;
+			CHECK_FOR_INTERRUPTS();
+			if (!wt_filters_row(s->filters, s->row))
+				continue;
+			if (s->target == NULL)
+				return true;
+			if (!wt_target_lock_chunk(s->target, s->chunks))
+			{
+				wt_target_check_row(s->target, s->row);
+				return true;
+			}
+			/* It was changed meanwhile: this row, and the others, are looked at once more. */
+			if (!wt_filters_chunk(s->filters))
+				break;
+			s->row += s->direction < 0 ? 1 : -1;
+		}
+		wt_chunk_scan_close_chunk(s->chunks);
+	}
+}
+
+/* Whether the row in s->late_slot passes; what is to be changed is locked then. */
+static bool
+late_row_passes(WtScan *s)
+{
+	if (!wt_filters_slot(s->filters, s->late_slot))
+		return false;
+	if (s->target == NULL)
+		return true;
+	switch (wt_target_lock_late(s->target, s->late, s->late_slot))
+	{
+		case WT_LOCKED:
+			return true;
+		case WT_LOCKED_CHANGED:
+			return wt_filters_slot(s->filters, s->late_slot);
+		case WT_LOCKED_GONE:
+			break;
+	}
+	return false;
+}
+
+/* Finds the next late row: in s->late_slot. */
+static bool
+find_late_row(WtScan *s)
+{
+	while (!s->late_ended)
+	{
+		if (!wt_late_scan_next(s->late, s->late_slot))
+			s->late_ended = true;
+		else
+		{
+			s->counts.late++;
+			if (late_row_passes(s))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Whether the late row that waits comes before the row of a chunk that waits. */
+static bool
+late_is_first(const WtScan *s)
+{
+	int64 late, row;
+
+	if (s->direction == 0 || !s->row_waits)
+		return !s->row_waits;
+	late = DatumGetInt64(s->late_slot->tts_values[s->chunks->time_column - 1]);
+	row = s->times[s->row];
+	return s->direction < 0 ? late > row : late < row;
+}
+
+TupleTableSlot *
+wt_sealed_iterate(ForeignScanState *node)
+{
+	WtScan *s = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	if (!s->started)
+		start(node);
+	ExecClearTuple(slot);
+	if (s->nothing)
+		return slot;
+	if (!s->row_waits)
+		s->row_waits = find_row(node);
+	if (!s->late_waits && (s->direction != 0 || !s->row_waits))
+		s->late_waits = find_late_row(s);
+	if (s->late_waits && late_is_first(s))
+	{
+		s->late_waits = false;
+		return s->late_slot;
+	}
+	if (!s->row_waits)
+		return slot;
+	s->row_waits = false;
+	wt_projection_fill(s->projection, s->row, slot->tts_values, slot->tts_isnull);
+	ExecStoreVirtualTuple(slot);
+	ItemPointerSet(&slot->tts_tid, s->chunks->chunk->number, s->row + 1);
+	return slot;
+}
+
+static void
+end_late(WtScan *s)
+{
+	if (s->late != NULL)
+	{
+		ExecClearTuple(s->late_slot);
+		wt_late_scan_end(s->late);
+		s->late = NULL;
+	}
+	s->late_ended = true;
+	s->late_waits = false;
+}
+
+void
+wt_sealed_rescan(ForeignScanState *node)
+{
+	WtScan *s = node->fdw_state;
+
+	if (s->chunks == NULL)
+		return;
+	end_late(s);
+	wt_chunk_scan_close_chunk(s->chunks);
+	s->started = false;
+	s->row_waits = false;
+	s->row = -1;
+	s->own_next = 0;
+}
+
+void
+wt_sealed_end(ForeignScanState *node)
+{
+	WtScan *s = node->fdw_state;
+
+	if (s == NULL || s->chunks == NULL)
+		return;
+	end_late(s);
+	if (s->target)
+		wt_target_end(s->target);
+	if (s->locks)
+		wt_row_locks_end(s->locks);
+	ExecDropSingleTupleTableSlot(s->late_slot);
+	wt_chunk_scan_destroy(s->chunks);
+	s->chunks = NULL;
+}
+
+/* ---------------------------------------------------------------------- parallel scans */
+
+bool
+wt_sealed_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	return true;
+}
+
+Size
+wt_sealed_shared_size(ForeignScanState *node, ParallelContext *context)
+{
+	WtScan *s = node->fdw_state;
+
+	return add_size(offsetof(WtSharedScan, numbers),
+					mul_size(s->chunks->n_numbers, sizeof(int32)));
+}
+
+void
+wt_sealed_share(ForeignScanState *node, ParallelContext *context, void *shared)
+{
+	WtScan *s = node->fdw_state;
+
+	s->shared = shared;
+	pg_atomic_init_u32(&s->shared->next, 0);
+	for (int i = 0; i < (int) lengthof(s->shared->counts); i++)
+		pg_atomic_init_u64(&s->shared->counts[i], 0);
+	s->shared->n_numbers = s->chunks->n_numbers;
+	memcpy(s->shared->numbers, s->chunks->numbers, s->chunks->n_numbers * sizeof(int32));
+}
+
+void
+wt_sealed_share_again(ForeignScanState *node, ParallelContext *context, void *shared)
+{
+	WtScan *s = node->fdw_state;
+
+	s->shared = shared;
+	pg_atomic_write_u32(&s->shared->next, 0);
+}
+
+void
+wt_sealed_join(ForeignScanState *node, shm_toc *toc, void *shared)
+{
+	WtScan *s = node->fdw_state;
+
+	s->shared = shared;
+	s->chunks->n_numbers = s->shared->n_numbers;
+	if (s->shared->n_numbers > 0)
+	{
+		s->chunks->numbers =
+			repalloc_huge(s->chunks->numbers, s->shared->n_numbers * sizeof(int32));
+		memcpy(s->chunks->numbers, s->shared->numbers,
+			   s->shared->n_numbers * sizeof(int32));
+	}
+}
+
+/* Collects what was read where EXPLAIN can see it: in the process that leads. */
+void
+wt_sealed_shutdown(ForeignScanState *node)
+{
+	WtScan *s = node->fdw_state;
+	const WtSkipped *skipped;
+	uint64 *mine, *reported;
+
+	if (s == NULL || s->chunks == NULL)
+		return;
+	skipped = wt_filters_skipped(s->filters);
+	s->counts.by_range = skipped->by_range;
+	s->counts.by_values = skipped->by_values;
+	s->counts.bytes = wt_chunk_table_bytes_read(s->chunks->table);
+	if (s->shared == NULL)
+		return;
+	mine = (uint64 *) &s->counts;
+	reported = (uint64 *) &s->reported;
+	for (int i = 0; i < (int) lengthof(s->shared->counts); i++)
+	{
+		uint64 all = pg_atomic_add_fetch_u64(&s->shared->counts[i], mine[i] - reported[i]);
+
+		reported[i] = mine[i];
+		((uint64 *) &s->shown)[i] = all;
+	}
+	s->is_shown = true;
+	if (!IsParallelWorker())
+		s->shared = NULL;
+}

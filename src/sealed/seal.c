@@ -1,0 +1,376 @@
+/*
+ * seal.c
+ *		A partition whose time is over becomes a sealed one.
+ *
+ * The steps, of which only the last two keep anybody waiting:
+ *
+ *	1. A moment is taken at which nobody changes the partition, and its rows as of then are
+ *	   written as chunks, in order of time.
+ *	2. They are read back, and compared.
+ *	3. Who writes to the partition is kept away; what has come since goes into the table of
+ *	   late rows, what is gone is marked as deleted.  Where step 4 fails all go on, and this is
+ *	   done again, for what has come since then.
+ *	4. The table and the partition are locked for an instant, and the foreign table takes its
+ *	   place.
+ *
+ * What is written is frozen: a transaction whose snapshot is older would otherwise find the
+ * partition empty once it is exchanged.  Therefore nothing here is undone by itself: there are
+ * no subtransactions around what writes, and what fails fails as a whole.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xlog.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "sealed/changes.h"
+#include "sealed/chunk_store.h"
+#include "sealed/gone.h"
+#include "sealed/packer.h"
+#include "sealed/progress.h"
+#include "sealed/row_order.h"
+#include "sealed/row_store.h"
+#include "sealed/row_hash.h"
+#include "sealed/seal.h"
+#include "sealed/sealable.h"
+#include "sealed/size.h"
+#include "sealed/swap.h"
+#include "sealed/verify.h"
+#include "store/lock_gently.h"
+#include "store/scope.h"
+
+PG_FUNCTION_INFO_V1(windtrap_seal);
+
+/* The exchange is tried so often; in between, ms, all go on. */
+#define TRIES 20
+#define PAUSE 200
+
+/* For so long, ms, the table's lock is tried for while nobody can write to the partition. */
+#define EXCHANGE_PATIENCE 150
+
+/* Progress is shown every so many rows. */
+#define PROGRESS_ROWS WT_PACKER_ROWS
+
+/* Rows that chunks do not keep exactly: more of them than this mean that something is wrong. */
+#define MAX_MISFITS 10000
+
+typedef struct Misfit
+{
+	uint64 hash;
+	bool kept;
+} Misfit;
+
+/* What is being sealed. */
+typedef struct Sealing
+{
+	WtPlace place;
+	Relation heap;
+	Relation foreign; /* that is to take its place */
+	Oid chunks;
+	Oid late;
+	AttrNumber time; /* of the heap */
+	WtMoment moment;
+	WtRowHash *hash;   /* of the heap's rows */
+	MemoryContext row; /* reset with each row that is hashed */
+	WtVerifier *verifier;
+	WtRowStore *late_rows;
+	WtGone *gone;
+	int n_misfits;
+	Misfit misfits[MAX_MISFITS];
+} Sealing;
+
+/* Gives way to who waits for the partition, as VACUUM does: sealing can be done later. */
+static void
+give_way(const Sealing *s)
+{
+	if (LockHasWaitersRelation(s->heap, ShareUpdateExclusiveLock) ||
+		LockHasWaitersRelation(s->heap, AccessShareLock))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("sealing \"%s\" has given way to somebody who wants to lock it",
+						s->place.name)));
+}
+
+/* Step 2, a chunk at a time. */
+static void
+check_chunk(void *arg, int32 chunk, int n_rows, const uint64 *hashes)
+{
+	Sealing *s = arg;
+	const int *wrong;
+	int n_wrong = wt_verifier_check(s->verifier, chunk, n_rows, hashes, &wrong);
+
+	if (s->n_misfits + n_wrong > MAX_MISFITS)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("\"%s\" cannot be sealed: too many of its rows do not come "
+						"back as they were",
+						s->place.name)));
+	for (int i = 0; i < n_wrong; i++)
+	{
+		s->misfits[s->n_misfits++] = (Misfit){.hash = hashes[wrong[i]]};
+		wt_gone_mark(s->gone, chunk, n_rows, wrong[i]);
+	}
+	give_way(s);
+}
+
+static uint64
+hash_of(const Sealing *s, TupleTableSlot *slot)
+{
+	MemoryContext old = MemoryContextSwitchTo(s->row);
+	uint64 hash;
+
+	slot_getallattrs(slot);
+	hash = wt_row_hash(s->hash, slot->tts_values, slot->tts_isnull);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(s->row);
+	return hash;
+}
+
+static Misfit *
+find_misfit(Sealing *s, uint64 hash)
+{
+	for (int i = 0; i < s->n_misfits; i++)
+		if (s->misfits[i].hash == hash && !s->misfits[i].kept)
+			return &s->misfits[i];
+	return NULL;
+}
+
+/* Rows that chunks do not keep exactly are kept as rows. */
+static void
+keep_misfits(Sealing *s)
+{
+	TupleTableSlot *slot;
+	TableScanDesc scan;
+	int n = 0;
+
+	if (s->n_misfits == 0)
+		return;
+	slot = table_slot_create(s->heap, NULL);
+	scan = table_beginscan(s->heap, s->moment.snapshot, 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		Misfit *misfit = find_misfit(s, hash_of(s, slot));
+
+		CHECK_FOR_INTERRUPTS();
+		if (!misfit)
+			continue;
+		misfit->kept = true;
+		wt_row_store_put(s->late_rows, slot);
+		n++;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	if (n != s->n_misfits)
+		elog(ERROR, "rows of \"%s\" have vanished", s->place.name);
+}
+
+/* Steps 1 and 2.  Gives the number of rows, also of those that are kept as rows. */
+static int64
+write_chunks(Sealing *s)
+{
+	WtChunkStore *store = wt_chunk_store_open(s->chunks, true);
+	WtPacking packing = {.max_rows = WT_PACKER_ROWS,
+						 .first = wt_packer_first(s->place.partition),
+						 .step = WT_CHUNK_STEP,
+						 .limit = PG_INT32_MAX};
+	WtPacker *packer = wt_packer_create(RelationGetDescr(s->heap), s->hash, store,
+										&packing, check_chunk, s);
+	WtRowOrder *order = wt_row_order_begin(s->heap, s->moment.snapshot);
+	int64 all = wt_row_order_count(order);
+	int64 n = 0;
+	TupleTableSlot *row;
+
+	while ((row = wt_row_order_next(order)))
+	{
+		if (n++ % PROGRESS_ROWS == 0)
+			wt_progress("sealing", s->place.name, n, all);
+		if (!wt_packer_add(packer, row))
+			wt_row_store_put(s->late_rows, row);
+	}
+	(void) wt_packer_finish(packer);
+	wt_row_order_end(order);
+	wt_packer_destroy(packer);
+	wt_chunk_store_close(store);
+	if (n != all)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("\"%s\" had " INT64_FORMAT " rows, and " INT64_FORMAT
+							   " of them were read",
+							   s->place.name, all, n)));
+	keep_misfits(s);
+	return n;
+}
+
+static void
+take_change(void *arg, TupleTableSlot *slot, bool gone)
+{
+	Sealing *s = arg;
+	bool is_null;
+
+	if (gone)
+		wt_gone_add(s->gone, DatumGetTimestampTz(slot_getattr(slot, s->time, &is_null)),
+					hash_of(s, slot));
+	else
+		wt_row_store_put(s->late_rows, slot);
+}
+
+/* Step 3, for what has come since the last moment. */
+static void
+catch_up(Sealing *s)
+{
+	WtMoment before = s->moment;
+
+	/* Nobody writes to the partition: it is taken at once. */
+	wt_moment_take(s->place.partition, &s->moment);
+	wt_changes_since(s->heap, &before, s->moment.snapshot, take_change, s);
+	wt_moment_end(&before);
+	if (wt_gone_sought(s->gone))
+	{
+		WtChunkScan *scan =
+			wt_chunk_scan_create(s->foreign, s->chunks, s->moment.snapshot);
+		WtRowHash *hash = wt_row_hash_create(RelationGetDescr(s->foreign),
+											 RelationGetDescr(s->foreign));
+
+		wt_gone_find(s->gone, scan, hash, s->late);
+		wt_chunk_scan_destroy(scan);
+	}
+}
+
+/* Steps 3 and 4; false: others are using what is to be locked. */
+static bool
+exchange(Sealing *s)
+{
+	WtChunkStore *store;
+	Oid foreign = RelationGetRelid(s->foreign);
+
+	if (!wt_try_lock_gently(&s->place.partition, 1, ShareRowExclusiveLock,
+							EXCHANGE_PATIENCE))
+		return false;
+	catch_up(s);
+	if (!wt_swap_try_lock(&s->place, EXCHANGE_PATIENCE))
+	{
+		UnlockRelationOid(s->place.partition, ShareRowExclusiveLock);
+		return false;
+	}
+	store = wt_chunk_store_open(s->chunks, true);
+	wt_gone_write(s->gone, store);
+	wt_chunk_store_close(store);
+	wt_moment_end(&s->moment);
+	wt_row_store_close(s->late_rows);
+	table_close(s->foreign, NoLock);
+	table_close(s->heap, NoLock);
+	wt_swap(&s->place, foreign);
+	return true;
+}
+
+static void
+refuse(Oid partition)
+{
+	const char *reason = wt_sealable_reason(partition);
+
+	if (reason)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s\" cannot be sealed: %s", get_rel_name(partition), reason)));
+}
+
+static void
+exchange_patiently(Sealing *s)
+{
+	/* Or the commit would write all of it to disk while it holds its locks. */
+	XLogFlush(GetXLogInsertRecPtr());
+	for (int tries = 0; !exchange(s); tries++)
+	{
+		if (tries == TRIES)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not lock %s", wt_scope_name(s->place.parent)),
+					 errdetail("Somebody is using it, or \"%s\".", s->place.name)));
+		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE,
+						 PG_WAIT_EXTENSION);
+		CHECK_FOR_INTERRUPTS();
+		give_way(s);
+	}
+}
+
+/* Makes the tables that its rows are to be in. */
+static void
+prepare(Sealing *s)
+{
+	const WtPlace *place = &s->place;
+	TupleDesc desc = RelationGetDescr(s->heap);
+
+	s->chunks = wt_chunk_store_create(
+		place->schema, wt_place_name_beside(place, WT_CHUNKS_SUFFIX), place->tablespace);
+	s->late = wt_swap_make_late(place);
+	s->foreign = table_open(wt_swap_make_foreign(place, s->chunks, s->late), NoLock);
+	s->late_rows = wt_row_store_open(s->late, desc, true);
+	s->hash = wt_row_hash_create(desc, RelationGetDescr(s->foreign));
+	s->time = get_attnum(place->partition, "event_timestamp");
+	s->row = AllocSetContextCreate(CurrentMemoryContext, "windtrap hashed row",
+								   ALLOCSET_DEFAULT_SIZES);
+	s->gone = wt_gone_create();
+}
+
+void
+wt_seal(Oid partition, WtSealed *sealed)
+{
+	MemoryContext context = AllocSetContextCreate(
+		CurrentMemoryContext, "windtrap sealing", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Sealing *s = palloc0(sizeof(*s));
+	Oid foreign;
+
+	wt_scope_pin_texts();
+	/* Against other sealings, and VACUUM; nobody else minds. */
+	LockRelationOid(partition, ShareUpdateExclusiveLock);
+	refuse(partition);
+	wt_place_read(partition, &s->place);
+	sealed->bytes_before = wt_partition_size(partition);
+	wt_moment_take(partition, &s->moment);
+	s->heap = table_open(partition, AccessShareLock);
+	prepare(s);
+	s->verifier = wt_verifier_create(s->foreign, s->chunks, s->moment.snapshot);
+	sealed->rows = write_chunks(s);
+	wt_verifier_destroy(s->verifier);
+	foreign = RelationGetRelid(s->foreign);
+	/* Nothing can be altered that is open. */
+	table_close(s->foreign, NoLock);
+	wt_swap_note(foreign, sealed->rows, sealed->bytes_before);
+	s->foreign = table_open(foreign, NoLock);
+	exchange_patiently(s);
+	sealed->bytes_after = wt_partition_size(foreign);
+	wt_progress_end();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* windtrap.seal(partition regclass) RETURNS bigint */
+Datum
+windtrap_seal(PG_FUNCTION_ARGS)
+{
+	Oid partition = PG_GETARG_OID(0);
+	WtSealed sealed = {0};
+	WtScope scope;
+
+	/* What follows runs as the owner: only who can become that may cause it. */
+	if (!wt_owns_relation(partition, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(partition));
+	if (!wt_scope_enter(partition, &scope))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", partition)));
+	wt_seal(partition, &sealed);
+	wt_scope_leave(&scope);
+	PG_RETURN_INT64(sealed.rows);
+}

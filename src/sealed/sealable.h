@@ -1,0 +1,20 @@
+/*
+ * sealable.h
+ *		Whether a partition can be sealed, before anything is done.
+ */
+#ifndef WT_SEALABLE_H
+#define WT_SEALABLE_H
+
+#include "postgres_ext.h"
+
+/*
+ * Why a partition cannot be sealed, a sentence, in the current memory context; NULL: it can.
+ * What a foreign table cannot have, or what would be lost with the heap, is a reason.  Needs
+ * SPI connected; raises nothing but what the catalog's own functions do.
+ */
+extern const char *wt_sealable_reason(Oid partition);
+
+/* The table that a partition is one of; InvalidOid: it is none of a range of event_timestamp. */
+extern Oid wt_sealable_parent(Oid partition);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * target.c
+ *		Scans of rows that are to be changed.
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "nodes/plannodes.h"
+#include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "sealed/overlay_store.h"
+#include "sealed/target.h"
+
+struct WtTarget
+{
+	Oid chunks;
+	WtOverlayStore *store; /* NULL until something is to be locked */
+	MemoryContext context;
+	Snapshot snapshot;
+	CommandId command;
+	uint64 serial; /* of the chunk that is locked */
+	WtDeleted moved;
+};
+
+WtTarget *
+wt_target_begin(ForeignScanState *node, Oid chunks)
+{
+	const EState *estate = node->ss.ps.state;
+	const PlannedStmt *statement = estate->es_plannedstmt;
+	int varno = (int) ((Scan *) node->ss.ps.plan)->scanrelid;
+	WtTarget *target;
+
+	/* A statement with data-modifying WITH is a SELECT, but has such relations. */
+	if (statement == NULL || estate->es_epq_active != NULL ||
+		!list_member_int(statement->resultRelations, varno))
+		return NULL;
+	target = palloc0(sizeof(*target));
+	target->chunks = chunks;
+	target->context = CurrentMemoryContext;
+	target->snapshot = estate->es_snapshot;
+	target->command = estate->es_output_cid;
+	return target;
+}
+
+void
+wt_target_end(WtTarget *target)
+{
+	if (target->store)
+		wt_overlay_store_close(target->store);
+	pfree(target);
+}
+
+/* What was changed of the open chunk, as of now, instead of what the snapshot has seen. */
+static void
+look_again(WtTarget *target, WtChunkScan *scan)
+{
+	int n_rows = scan->chunk->n_rows;
+	MemoryContext old = MemoryContextSwitchTo(scan->chunk_context);
+	WtChanges changes;
+
+	wt_overlay_store_read(target->store, scan->chunk->number, n_rows, target->snapshot,
+						  scan->arena, &changes);
+	MemoryContextSwitchTo(old);
+	/* What was changed stays so: nobody takes overlays back but with the whole chunk. */
+	if (changes.deleted.n_deleted > 0)
+	{
+		scan->deleted = changes.deleted;
+		scan->has_deleted = true;
+	}
+	if (changes.statuses.n_changed > 0)
+	{
+		scan->statuses = changes.statuses;
+		scan->has_statuses = true;
+	}
+	target->moved = changes.moved;
+	for (int row = 0; scan->has_deleted && row < n_rows; row++)
+		/* Those that have moved stay, until it is known whether they were meant. */
+		if (wt_overlay_bit(scan->deleted.bits, row) &&
+			!(target->moved.n_deleted > 0 && wt_overlay_bit(target->moved.bits, row)))
+			scan->selected[row] = 0;
+	scan->n_selected = -1;
+	scan->serial++;
+}
+
+bool
+wt_target_lock_chunk(WtTarget *target, WtChunkScan *scan)
+{
+	MemoryContext old;
+	bool changed;
+
+	if (target->serial == scan->serial)
+		return false;
+	old = MemoryContextSwitchTo(target->context);
+	if (target->store == NULL)
+		target->store = wt_overlay_store_open(target->chunks);
+	MemoryContextSwitchTo(old);
+	memset(&target->moved, 0, sizeof(target->moved));
+	(void) wt_overlay_store_lock(target->store, scan->chunk->number, target->snapshot,
+								 target->command, LockTupleExclusive, LockWaitBlock,
+								 &changed);
+	if (changed && IsolationUsesXactSnapshot())
+		wt_overlay_store_conflict();
+	if (changed)
+		look_again(target, scan);
+	target->serial = scan->serial;
+	return changed;
+}
+
+void
+wt_target_check_row(const WtTarget *target, int row)
+{
+	if (target->moved.n_deleted > 0 && wt_overlay_bit(target->moved.bits, row))
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("a row to be changed was moved out of its chunk by a "
+							   "concurrent update of its data"),
+						errhint("Run the statement again.")));
+}
+
+WtLocked
+wt_target_lock_late(WtTarget *target, WtLateScan *late, TupleTableSlot *slot)
+{
+	TupleTableSlot *row = wt_late_scan_row(late);
+	bool fixed = IsolationUsesXactSnapshot();
+	ItemPointerData place = row->tts_tid;
+	TM_FailureData failure;
+	TM_Result result =
+		table_tuple_lock(wt_late_scan_relation(late), &place, target->snapshot, row,
+						 target->command, LockTupleExclusive, LockWaitBlock,
+						 fixed ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+
+	switch (result)
+	{
+		case TM_Ok:
+			wt_late_scan_convert(late, slot);
+			return failure.traversed ? WT_LOCKED_CHANGED : WT_LOCKED;
+		case TM_SelfModified:
+			/* By what this command has called, or by itself: who changes it will notice. */
+			wt_late_scan_convert(late, slot);
+			return WT_LOCKED;
+		case TM_Deleted:
+			if (!fixed)
+				return WT_LOCKED_GONE;
+			break;
+		default:
+			break;
+	}
+	wt_overlay_store_conflict();
+}

@@ -1,0 +1,269 @@
+/*
+ * unseal.c
+ *		A sealed partition becomes an ordinary one again.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xlog.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "sealed/changes.h"
+#include "sealed/chunk_scan.h"
+#include "sealed/gone.h"
+#include "sealed/links.h"
+#include "sealed/packer.h"
+#include "sealed/progress.h"
+#include "sealed/projection.h"
+#include "sealed/row_hash.h"
+#include "sealed/row_store.h"
+#include "sealed/swap.h"
+#include "sealed/unseal.h"
+#include "store/lock_gently.h"
+#include "store/scope.h"
+
+PG_FUNCTION_INFO_V1(windtrap_unseal);
+
+/* As of sealing: see seal.c. */
+#define TRIES 20
+#define PAUSE 200
+#define EXCHANGE_PATIENCE 150
+
+typedef struct Unsealing
+{
+	WtPlace place;
+	WtLinks links;
+	Relation foreign;
+	Relation chunks;
+	Relation late;
+	Oid heap;
+	WtMoment moment;
+	WtMoment late_moment;
+	WtRowStore *rows;
+	WtRowHash *hash; /* of late rows, as of the foreign table's */
+	AttrNumber time; /* of late rows */
+	WtGone *gone;	 /* late rows that are there no more */
+} Unsealing;
+
+/* Copies the rows of all chunks. */
+static void
+copy_chunks(Unsealing *u)
+{
+	WtChunkScan *scan =
+		wt_chunk_scan_create(u->foreign, u->links.chunks, u->moment.snapshot);
+	WtNeeds needs = {.whole = true};
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(scan->columns, &TTSOpsVirtual);
+	WtProjection *projection;
+
+	for (int i = 0; i < scan->columns->natts; i++)
+		needs.columns = bms_add_member(needs.columns, i + 1);
+	projection = wt_projection_create(scan, &needs);
+	for (int i = 0; i < scan->n_numbers; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (LockHasWaitersRelation(u->foreign, ShareUpdateExclusiveLock))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("unsealing \"%s\" has given way to somebody who wants to "
+							"lock it",
+							u->place.name)));
+		wt_progress("unsealing", u->place.name, i, scan->n_numbers);
+		if (!wt_chunk_scan_open(scan, scan->numbers[i]))
+			continue;
+		for (int row = wt_chunk_scan_next(scan, -1); row >= 0;
+			 row = wt_chunk_scan_next(scan, row))
+		{
+			ExecClearTuple(slot);
+			wt_projection_fill(projection, row, slot->tts_values, slot->tts_isnull);
+			ExecStoreVirtualTuple(slot);
+			wt_row_store_put(u->rows, slot);
+		}
+	}
+	wt_chunk_scan_destroy(scan);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/* Copies the late rows; they have the columns that the partition had when it was sealed. */
+static void
+copy_late(Unsealing *u)
+{
+	WtRowStore *rows = wt_row_store_open(u->heap, RelationGetDescr(u->late), true);
+	TupleTableSlot *slot = table_slot_create(u->late, NULL);
+	TableScanDesc scan = table_beginscan(u->late, u->late_moment.snapshot, 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		wt_row_store_put(rows, slot);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	wt_row_store_close(rows);
+}
+
+static void
+refuse_change(void *arg, TupleTableSlot *slot, bool gone)
+{
+	const Unsealing *u = arg;
+
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+					errmsg("rows of \"%s\" were changed while it was being unsealed",
+						   u->place.name),
+					errhint("Try again.")));
+}
+
+/* What has become of the late rows is done to the new ones. */
+typedef struct CatchUp
+{
+	Unsealing *u;
+	WtRowStore *rows;
+	MemoryContext row;
+} CatchUp;
+
+static void
+take_change(void *arg, TupleTableSlot *slot, bool gone)
+{
+	CatchUp *c = arg;
+	bool is_null;
+
+	if (gone)
+	{
+		MemoryContext old = MemoryContextSwitchTo(c->row);
+
+		slot_getallattrs(slot);
+		wt_gone_add(c->u->gone,
+					DatumGetTimestampTz(slot_getattr(slot, c->u->time, &is_null)),
+					wt_row_hash(c->u->hash, slot->tts_values, slot->tts_isnull));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(c->row);
+	}
+	else
+		wt_row_store_put(c->rows, slot);
+}
+
+static void
+catch_up(Unsealing *u)
+{
+	WtMoment before = u->late_moment;
+	CatchUp c = {.u = u};
+
+	wt_moment_take(u->links.late, &u->late_moment);
+	wt_changes_since(u->chunks, &u->moment, u->late_moment.snapshot, refuse_change, u);
+	c.rows = wt_row_store_open(u->heap, RelationGetDescr(u->late), true);
+	c.row = AllocSetContextCreate(CurrentMemoryContext, "windtrap late row",
+								  ALLOCSET_DEFAULT_SIZES);
+	wt_changes_since(u->late, &before, u->late_moment.snapshot, take_change, &c);
+	wt_row_store_close(c.rows);
+	MemoryContextDelete(c.row);
+	wt_gone_delete(u->gone, u->heap, RelationGetDescr(u->foreign));
+	wt_moment_end(&before);
+}
+
+static bool
+exchange(Unsealing *u)
+{
+	/* Who writes to a sealed partition writes to its tables; he has locked all of them. */
+	Oid locks[] = {u->place.partition, u->links.chunks, u->links.late};
+
+	if (!wt_try_lock_gently(locks, lengthof(locks), ShareRowExclusiveLock,
+							EXCHANGE_PATIENCE))
+		return false;
+	catch_up(u);
+	if (!wt_swap_try_lock(&u->place, EXCHANGE_PATIENCE))
+	{
+		for (int i = 0; i < (int) lengthof(locks); i++)
+			UnlockRelationOid(locks[i], ShareRowExclusiveLock);
+		return false;
+	}
+	wt_moment_end(&u->late_moment);
+	wt_moment_end(&u->moment);
+	table_close(u->chunks, NoLock);
+	table_close(u->late, NoLock);
+	table_close(u->foreign, NoLock);
+	wt_swap(&u->place, u->heap);
+	return true;
+}
+
+int64
+wt_unseal(Oid partition)
+{
+	MemoryContext context = AllocSetContextCreate(
+		CurrentMemoryContext, "windtrap unsealing", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Unsealing *u = palloc0(sizeof(*u));
+	int64 n;
+
+	wt_scope_pin_texts();
+	LockRelationOid(partition, ShareUpdateExclusiveLock);
+	wt_links_read(partition, &u->links);
+	if (!get_rel_relispartition(partition))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is no partition", get_rel_name(partition))));
+	/* Neither are they vacuumed meanwhile. */
+	LockRelationOid(u->links.chunks, ShareUpdateExclusiveLock);
+	LockRelationOid(u->links.late, ShareUpdateExclusiveLock);
+	wt_place_read(partition, &u->place);
+	u->place.tablespace = get_rel_tablespace(u->links.chunks);
+	u->foreign = table_open(partition, AccessShareLock);
+	u->chunks = table_open(u->links.chunks, AccessShareLock);
+	u->late = table_open(u->links.late, AccessShareLock);
+	wt_moment_take(u->links.chunks, &u->moment);
+	wt_moment_take(u->links.late, &u->late_moment);
+	u->heap = wt_swap_make_heap(&u->place);
+	u->hash = wt_row_hash_create(RelationGetDescr(u->late), RelationGetDescr(u->foreign));
+	u->time = get_attnum(u->links.late, "event_timestamp");
+	u->gone = wt_gone_create();
+	u->rows = wt_row_store_open(u->heap, RelationGetDescr(u->foreign), true);
+	copy_chunks(u);
+	n = wt_row_store_count(u->rows);
+	wt_row_store_close(u->rows);
+	copy_late(u);
+
+	XLogFlush(GetXLogInsertRecPtr());
+	for (int tries = 0; !exchange(u); tries++)
+	{
+		if (tries == TRIES)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not lock %s", wt_scope_name(u->place.parent)),
+					 errdetail("Somebody is using it, or \"%s\".", u->place.name)));
+		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE,
+						 PG_WAIT_EXTENSION);
+		CHECK_FOR_INTERRUPTS();
+	}
+	wt_progress_end();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return n;
+}
+
+/* windtrap.unseal(partition regclass) RETURNS bigint */
+Datum
+windtrap_unseal(PG_FUNCTION_ARGS)
+{
+	Oid partition = PG_GETARG_OID(0);
+	WtScope scope;
+	int64 n;
+
+	/* What follows runs as the owner: only who can become that may cause it. */
+	if (!wt_owns_relation(partition, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(partition));
+	if (!wt_scope_enter(partition, &scope))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", partition)));
+	n = wt_unseal(partition);
+	wt_scope_leave(&scope);
+	PG_RETURN_INT64(n);
+}

@@ -1,0 +1,100 @@
+/*
+ * lock_gently.c
+ *		Strong locks that keep nobody waiting.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "base/transact.h"
+#include "store/lock_gently.h"
+#include "store/scope.h"
+
+/* For so long, ms, they are tried for without queueing, so often. */
+#define LOCK_PATIENCE 3000
+#define LOCK_POLL 3
+
+typedef struct Wanted
+{
+	Oid relation;
+	LOCKMODE mode;
+} Wanted;
+
+static void
+lock(void *arg)
+{
+	const Wanted *wanted = arg;
+
+	LockRelationOid(wanted->relation, wanted->mode);
+}
+
+/* Queues for a lock, briefly; false: others have it. */
+static bool
+queue_for(Oid relation, LOCKMODE mode)
+{
+	int nest_level = NewGUCNestLevel();
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData *error;
+	Wanted wanted = {.relation = relation, .mode = mode};
+
+	wt_scope_set("lock_timeout", WT_LOCK_QUEUE);
+	error = wt_attempt(lock, &wanted);
+	AtEOXact_GUC(false, nest_level);
+	MemoryContextSwitchTo(context);
+	if (!error)
+		return true;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ThrowErrorData(error);
+	FreeErrorData(error);
+	return false;
+}
+
+/* The relation that somebody else has locked; InvalidOid: all are ours. */
+static Oid
+try_to_lock(const Oid *relations, int n, LOCKMODE mode, int patience)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), patience);
+	bool last = false;
+
+	for (;;)
+	{
+		int locked = last && queue_for(relations[0], mode) ? 1 : 0;
+		Oid busy;
+
+		while (locked < n && ConditionalLockRelationOid(relations[locked], mode))
+			locked++;
+		if (locked == n)
+			return InvalidOid;
+		busy = relations[locked];
+		while (--locked >= 0)
+			UnlockRelationOid(relations[locked], mode);
+		if (last)
+			return busy;
+		last = GetCurrentTimestamp() >= until;
+		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_POLL,
+						 PG_WAIT_EXTENSION);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+bool
+wt_try_lock_gently(const Oid *relations, int n, LOCKMODE mode, int patience)
+{
+	return !OidIsValid(try_to_lock(relations, n, mode, patience));
+}
+
+void
+wt_lock_gently(const Oid *relations, int n, LOCKMODE mode)
+{
+	Oid busy = try_to_lock(relations, n, mode, LOCK_PATIENCE);
+
+	if (OidIsValid(busy))
+		ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+						errmsg("could not lock %s", wt_scope_name(busy)),
+						errdetail("Somebody is using it.")));
+}
