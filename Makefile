@@ -120,6 +120,8 @@ OBJS = \
 	src/search/slices.o \
 	src/search/tail.o \
 	src/search/top.o \
+	src/sealed/aggregate_plan.o \
+	src/sealed/aggregate_scan.o \
 	src/sealed/analyze.o \
 	src/sealed/changes.o \
 	src/sealed/chunk_scan.o \
@@ -129,6 +131,7 @@ OBJS = \
 	src/sealed/explain.o \
 	src/sealed/filters.o \
 	src/sealed/gone.o \
+	src/sealed/groups.o \
 	src/sealed/late.o \
 	src/sealed/late_store.o \
 	src/sealed/links.o \
@@ -222,7 +225,7 @@ OBJS = \
 	src/worker/worker.o
 
 REGRESS = extension settings log_table privileges tokens events search upkeep
-ISOLATION = create_log_table
+ISOLATION = create_log_table sealed_write
 TAP_TESTS = 1
 
 EXTRA_CLEAN = $(OBJS:.o=.d) src/http/page_files_embedded.c
@@ -253,6 +256,9 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 
 # A changed Makefile rebuilds everything: flags live here.
 $(OBJS) windtrap--1.0.sql: Makefile
+
+# Loops over all rows of a chunk: worth being vectorized.
+src/sealed/chunk_scan.o src/sealed/filters.o src/sealed/pattern.o src/sealed/projection.o src/sealed/test.o: CFLAGS += -O3
 
 # The extension's script, of pieces by subject in this order.
 SQL_PIECES = schema processes log_table events search upkeep stats refused tokens quarantine idempotency sealed_read sealed \

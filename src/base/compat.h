@@ -173,6 +173,29 @@ wt_table_tuple_update(Relation table, ItemPointer place, TupleTableSlot *slot,
 #define wt_pathkey_ascends(pathkey) ((pathkey)->pk_strategy == BTLessStrategyNumber)
 #endif
 
+/* The same for what is above scans. */
+#if PG_VERSION_NUM >= 180000
+#define wt_foreign_upper_path(root, rel, target, rows, startup, total, private)          \
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, NIL, NULL, NIL, \
+							  private)
+#elif PG_VERSION_NUM >= 170000
+#define wt_foreign_upper_path(root, rel, target, rows, startup, total, private)          \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, NIL, NULL, NIL,   \
+							  private)
+#else
+#define wt_foreign_upper_path(root, rel, target, rows, startup, total, private)          \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, NIL, NULL, private)
+#endif
+
+/* Since 16 what conditions make superfluous of GROUP BY and DISTINCT is left out beforehand. */
+#if PG_VERSION_NUM >= 160000
+#define wt_group_clause(root) ((root)->processed_groupClause)
+#define wt_distinct_clause(root) ((root)->processed_distinctClause)
+#else
+#define wt_group_clause(root) ((root)->parse->groupClause)
+#define wt_distinct_clause(root) ((root)->parse->distinctClause)
+#endif
+
 #endif /* PG_VERSION_NUM */
 
 #ifdef MHD_VERSION

@@ -300,21 +300,6 @@ wt_chunk_scan_integers(WtChunkScan *scan, int column)
 }
 
 int
-wt_chunk_scan_next(const WtChunkScan *scan, int row)
-{
-	int n = scan->chunk->n_rows;
-	const uint8 *next;
-
-	row++;
-	if (row >= n)
-		return -1;
-	if (scan->selected[row])
-		return row;
-	next = memchr(scan->selected + row, 1, n - row);
-	return next ? next - scan->selected : -1;
-}
-
-int
 wt_chunk_scan_previous(const WtChunkScan *scan, int row)
 {
 	const uint8 *previous;
@@ -332,9 +317,11 @@ wt_chunk_scan_count(WtChunkScan *scan)
 {
 	if (scan->n_selected < 0)
 	{
-		scan->n_selected = 0;
+		int n = 0;
+
 		for (int row = 0; row < scan->chunk->n_rows; row++)
-			scan->n_selected += scan->selected[row];
+			n += scan->selected[row];
+		scan->n_selected = n;
 	}
 	return scan->n_selected;
 }

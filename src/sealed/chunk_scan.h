@@ -90,7 +90,20 @@ extern void wt_chunk_scan_want(WtChunkScan *scan, int column, WtWant want);
 extern const int64 *wt_chunk_scan_integers(WtChunkScan *scan, int column);
 
 /* The next selected row behind one (-1: the first), or before one; -1: there is none. */
-extern int wt_chunk_scan_next(const WtChunkScan *scan, int row);
+static inline int
+wt_chunk_scan_next(const WtChunkScan *scan, int row)
+{
+	int n = scan->chunk->n_rows;
+	const uint8 *next;
+
+	row++;
+	if (row >= n)
+		return -1;
+	if (scan->selected[row])
+		return row;
+	next = memchr(scan->selected + row, 1, n - row);
+	return next ? next - scan->selected : -1;
+}
 extern int wt_chunk_scan_previous(const WtChunkScan *scan, int row);
 
 /* Counts the selected rows. */

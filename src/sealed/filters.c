@@ -363,18 +363,20 @@ apply_part(WtFilters *f, Part *part)
 	WtChunkScan *scan = f->scan;
 	Condition *c = part->condition;
 	int n = scan->chunk->n_rows;
-	uint8 *verdicts = palloc(n);
+	uint8 *verdicts = palloc(n), *selected = scan->selected;
 	uint8 unknown = 0;
+	int n_left = 0;
 
 	wt_test_decide(part->test, scan, verdicts);
 	for (int row = 0; row < n; row++)
 	{
-		uint8 open = verdicts[row] == WT_UNKNOWN;
+		uint8 left = selected[row] & (verdicts[row] >= WT_TRUE);
 
-		scan->selected[row] &= verdicts[row] >= WT_TRUE;
-		unknown |= open & scan->selected[row];
+		selected[row] = left;
+		n_left += left;
+		unknown |= left & (verdicts[row] == WT_UNKNOWN);
 	}
-	scan->n_selected = -1;
+	scan->n_selected = n_left;
 	if (unknown)
 	{
 		if (c->unknown == NULL)
@@ -384,7 +386,7 @@ apply_part(WtFilters *f, Part *part)
 		c->decided = false;
 	}
 	pfree(verdicts);
-	return wt_chunk_scan_count(scan) > 0;
+	return n_left > 0;
 }
 
 bool

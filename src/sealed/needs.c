@@ -300,9 +300,15 @@ add_members(Walk *walk, Node *node)
 	right = known(lsecond(arguments));
 	if (right == NULL)
 		return false;
+	/* Of a member that is not there both are NULL, of an empty one false: it is needed as it is. */
+	if (member.keys != NIL)
+	{
+		add_path(walk, member.keys);
+		return true;
+	}
 	if (function == F_JSONB_EXISTS)
 	{
-		add_path(walk, with_key(member.keys, TextDatumGetCString(right->constvalue)));
+		add_path(walk, with_key(NIL, TextDatumGetCString(right->constvalue)));
 		return true;
 	}
 	else
@@ -311,7 +317,7 @@ add_members(Walk *walk, Node *node)
 
 		if (!JB_ROOT_IS_OBJECT(wanted) || JB_ROOT_COUNT(wanted) == 0)
 			return false;
-		add_contained(walk, &wanted->root, member.keys);
+		add_contained(walk, &wanted->root, NIL);
 		return true;
 	}
 }

@@ -30,6 +30,9 @@
 /* Beyond so many combinations in a chunk numbering them is worth nothing. */
 #define MAX_COMBINATIONS 65536
 
+/* Integers of a column that lie so close to each other are numbered. */
+#define MAX_DIGIT 4096
+
 /* Beyond so many columns in a chunk nothing is kept of each by row. */
 #define MANY_COLUMNS 256
 
@@ -108,7 +111,8 @@ struct WtProjection
 {
 	WtChunkScan *scan;
 	MemoryContext context, row_context;
-	bool documents; /* data is needed */
+	bool row_is_used; /* something is in row_context */
+	bool documents;	  /* data is needed */
 	bool whole;
 	int n_paths;
 	WtKeys *paths;
@@ -123,12 +127,29 @@ struct WtProjection
 	int *layout_of_shape;
 	const uint16_t *row_shapes; /* NULL: all rows have layout 0 */
 	int32 *document_numbers;	/* by row; NULL: documents are made a row */
+	int n_documents;
 	Datum *made_documents;		/* by number */
 
 	/* The document that is being written. */
 	char *buffer;
 	size_t length, room;
 };
+
+/* For what is of a row. */
+static MemoryContext
+enter_row(WtProjection *p)
+{
+	p->row_is_used = true;
+	return MemoryContextSwitchTo(p->row_context);
+}
+
+static inline void
+leave_row(WtProjection *p)
+{
+	if (p->row_is_used)
+		MemoryContextReset(p->row_context);
+	p->row_is_used = false;
+}
 
 WtProjection *
 wt_projection_create(WtChunkScan *scan, const WtNeeds *needs)
@@ -182,7 +203,12 @@ source_of(WtProjection *p, int column)
 	s->kind = c->kind;
 	s->encoding = c->encoding;
 	if (c->encoding == WT_ENCODING_NONE)
+	{
+		/* Which rows have it tells their combinations apart. */
+		wt_chunk_scan_want(scan, column, WT_WANT_ROWS);
+		s->ranks = wt_column_ranks(scan->chunk, column);
 		return s;
+	}
 	wt_chunk_scan_want(scan, column, WT_WANT_VALUES);
 	s->sparse = scan->chunk->n_columns > MANY_COLUMNS;
 	if (!s->sparse)
@@ -328,85 +354,167 @@ code_of(WtProjection *p, const Source *s, int row)
 	return code;
 }
 
+int
+wt_column_spread(const WtColumn *column, int most)
+{
+	bool integers = column->kind == WT_KIND_EXTRA_INT;
+	uint64 distance;
+
+	if (column->encoding == WT_ENCODING_NONE || column->n_values == 0)
+		return 1;
+	if (!integers && (column->encoding == WT_ENCODING_CONSTANT ||
+					  column->encoding == WT_ENCODING_DICTIONARY))
+		return column->n_distinct;
+	if ((!integers && column->encoding != WT_ENCODING_INTEGER) || !column->has_range ||
+		column->min.decimals != column->max.decimals ||
+		column->min.value > column->max.value)
+		return column->n_values;
+	distance = (uint64) column->max.value - (uint64) column->min.value;
+	return distance < (uint64) most ? (int) distance + 1 : column->n_values;
+}
+
+/* What a column adds to the number of a combination. */
+typedef struct Digit
+{
+	int n;				   /* different ones, one more where rows lack it; 0: too many */
+	bool lacking;		   /* some rows lack it */
+	const uint16_t *codes; /* by row; NULL: they are integers, or of one value */
+	const int64_t *integers;
+	const int32_t *ranks;
+	int64 least;
+} Digit;
+
+/* The digit of a column whose values have codes, or are integers close to each other. */
+static Digit
+digit_of(const WtColumn *column, const uint16_t *codes, const int64_t *integers,
+		 const int32_t *ranks, int n_rows)
+{
+	Digit d = {.lacking = column->n_values < n_rows, .ranks = ranks};
+
+	if (column->encoding == WT_ENCODING_NONE || column->n_values == 0)
+		d.n = 1;
+	else if (codes != NULL)
+	{
+		d.n = column->n_distinct;
+		d.codes = codes;
+	}
+	else if (integers != NULL)
+	{
+		d.n = wt_column_spread(column, MAX_DIGIT);
+		d.integers = integers;
+		d.least = column->min.value;
+		/* Fewer values than that may lie further apart. */
+		if (d.n > MAX_DIGIT || !column->has_range || column->min.value > column->max.value ||
+			(uint64) column->max.value - (uint64) column->min.value >= (uint64) d.n)
+			d.n = 0;
+	}
+	return d;
+}
+
+static Digit
+digit_of_source(WtProjection *p, const Source *s)
+{
+	const WtColumn *c = &p->scan->chunk->columns[s->column];
+	bool plain = s->integers != NULL && s->decimals == NULL &&
+				 c->min.decimals == s->n_decimals && c->max.decimals == s->n_decimals;
+
+	Digit d = digit_of(c, s->codes, plain ? s->integers : NULL, s->ranks,
+					   p->scan->chunk->n_rows);
+
+	if (s->kind == WT_KIND_WHOLE)
+		d.n = 0;
+	return d;
+}
+
+static Digit
+digit_of_attribute(WtProjection *p, const Attribute *a)
+{
+	const WtColumn *c = &p->scan->chunk->columns[a->column];
+
+	return digit_of(c, a->integers ? NULL : a->codes, a->integers, a->ranks,
+					p->scan->chunk->n_rows);
+}
+
+/* Adds a column's digit, times what those before it leave, to the numbers of all rows. */
+static void
+add_digit(WtProjection *p, const Digit *d, int32 *numbers, int32 weight)
+{
+	int n_rows = p->scan->chunk->n_rows;
+
+	if (d->codes != NULL && !d->lacking)
+		for (int row = 0; row < n_rows; row++)
+			numbers[row] += d->codes[row] * weight;
+	else if (d->codes != NULL)
+		for (int row = 0; row < n_rows; row++)
+			numbers[row] += (d->codes[row] == WT_NO_CODE ? d->n : d->codes[row]) * weight;
+	else if (d->integers != NULL)
+		for (int row = 0; row < n_rows; row++)
+		{
+			int value = d->ranks ? d->ranks[row] : row;
+			int64 digit = value < 0 ? d->n : d->integers[value] - d->least;
+
+			if (digit < 0 || digit > d->n || (digit == d->n && value >= 0))
+				wt_chunk_scan_damaged(p->scan, "a value is out of its column's range");
+			numbers[row] += (int32) digit * weight;
+		}
+	else if (d->lacking && d->ranks != NULL)
+		for (int row = 0; row < n_rows; row++)
+			numbers[row] += (d->ranks[row] < 0 ? d->n : 0) * weight;
+}
+
 /*
  * The number of the combination of each row: of its document's columns, and with attributes of
- * those, too.  NULL: they are more than limit, or none can be numbered.
+ * those, too: a number of several digits, one a column.  Rows that have a value in a column that
+ * gets no digit have -1.  NULL: all would.
  */
 static int32 *
 number_rows(WtProjection *p, bool attributes, int64 limit, int *n_numbers)
 {
 	WtChunkScan *scan = p->scan;
-	int n_rows = scan->chunk->n_rows, n_layouts = p->documents ? p->n_layouts : 1;
-	int64 of_attributes = 1, total = 0, *first = palloc(n_layouts * sizeof(int64));
+	int n_rows = scan->chunk->n_rows, n_columns = 0;
+	Digit *digits = palloc((scan->chunk->n_columns + p->n_attributes) * sizeof(Digit));
+	int64 total = 1;
 	int32 *numbers;
-	bool any = false;
+	uint32 largest = 0;
 
+	for (int c = 0; p->documents && c < scan->chunk->n_columns; c++)
+		if (p->sources[c] != NULL)
+			digits[n_columns++] = digit_of_source(p, p->sources[c]);
 	for (int i = 0; attributes && i < p->n_attributes; i++)
+		if (p->attributes[i].column >= 0)
+			digits[n_columns++] = digit_of_attribute(p, &p->attributes[i]);
+	for (int i = 0; i < n_columns; i++)
 	{
-		Attribute *a = &p->attributes[i];
+		Digit *d = &digits[i];
 
-		if (a->column < 0)
-			continue;
-		if (a->codes == NULL)
-			return NULL;
-		of_attributes *= a->distinct.n + 1; /* and NULL */
-		if (of_attributes > limit)
+		if (d->n > 0 && total * (d->n + d->lacking) <= limit)
+			total *= d->n + d->lacking;
+		else if (d->lacking && d->ranks != NULL)
+			d->n = 0;
+		else
 			return NULL;
 	}
-	for (int l = 0; l < n_layouts; l++)
+	numbers = palloc0(n_rows * sizeof(int32));
+	for (int i = 0, weight = 1; i < n_columns; i++)
 	{
-		int64 n = of_attributes;
-
-		for (int i = 0; p->documents && i < p->layouts[l].n_columns && n > 0; i++)
-		{
-			Source *s = p->sources[p->layouts[l].columns[i]];
-
-			if (s->kind == WT_KIND_WHOLE)
-				n = 0;
-			else if (s->encoding != WT_ENCODING_NONE)
-				n *= s->has_codes ? s->distinct.n : 0;
-			if (total + n > limit)
-				n = 0;
-		}
-		first[l] = n > 0 ? total : -1;
-		any |= n > 0;
-		total += n;
+		if (digits[i].n + digits[i].lacking > 1)
+			add_digit(p, &digits[i], numbers, weight);
+		if (digits[i].n > 0)
+			weight *= digits[i].n + digits[i].lacking;
 	}
-	if (!any)
-		return NULL;
-	numbers = palloc(n_rows * sizeof(int32));
 	for (int row = 0; row < n_rows; row++)
-	{
-		int l = p->documents ? layout_of(p, row) : 0;
-		int64 number = first[l], of_each = 1;
-
-		if (number < 0)
-		{
-			numbers[row] = -1;
-			continue;
-		}
-		for (int i = 0; p->documents && i < p->layouts[l].n_columns; i++)
-		{
-			Source *s = p->sources[p->layouts[l].columns[i]];
-
-			if (s->encoding != WT_ENCODING_DICTIONARY)
-				continue;
-			number += code_of(p, s, row) * of_each;
-			of_each *= s->distinct.n;
-		}
-		for (int i = 0; attributes && i < p->n_attributes; i++)
-		{
-			Attribute *a = &p->attributes[i];
-
-			if (a->column < 0)
-				continue;
-			number += (a->codes[row] == WT_NO_CODE ? a->distinct.n : a->codes[row]) * of_each;
-			of_each *= a->distinct.n + 1;
-		}
-		if (number >= total)
-			wt_chunk_scan_damaged(scan, "a row lacks a value that its shape has");
-		numbers[row] = number;
-	}
+		largest = Max(largest, (uint32) numbers[row]);
+	if (largest >= total)
+		wt_chunk_scan_damaged(scan, "a row lacks a value that its shape has");
+	for (int i = 0; i < n_columns; i++)
+		for (int row = 0; digits[i].n == 0 && row < n_rows; row++)
+			if (digits[i].ranks[row] >= 0)
+				numbers[row] = -1;
+	/* Rows without a document have no column that says so. */
+	for (int l = 0; p->documents && l < p->n_layouts; l++)
+		for (int row = 0; p->layouts[l].no_document && row < n_rows; row++)
+			if (layout_of(p, row) == l)
+				numbers[row] = -1;
 	*n_numbers = total;
 	return numbers;
 }
@@ -440,6 +548,7 @@ open_chunk(WtProjection *p)
 				source_of(p, p->layouts[l].columns[i]);
 		/* More documents than half of the rows are better made one by one. */
 		p->document_numbers = number_rows(p, false, chunk->n_rows / 2 + 1, &n);
+		p->n_documents = n;
 		if (p->document_numbers)
 			p->made_documents = palloc0(n * sizeof(Datum));
 	}
@@ -461,6 +570,12 @@ wt_projection_combinations(WtProjection *p, int *n)
 	int32 *numbers;
 
 	ensure_open(p);
+	/* Where documents are all that is needed, those of them are these. */
+	if (p->n_attributes == 0 && p->document_numbers != NULL)
+	{
+		*n = p->n_documents;
+		return p->document_numbers;
+	}
 	old = MemoryContextSwitchTo(scan->chunk_context);
 	numbers = number_rows(p, true, MAX_COMBINATIONS, n);
 	MemoryContextSwitchTo(old);
@@ -585,7 +700,7 @@ made_of(WtProjection *p, Source *s, int row)
 	}
 	else
 	{
-		MemoryContext old = MemoryContextSwitchTo(p->row_context);
+		MemoryContext old = enter_row(p);
 		Made made = make(p, s->kind, text_of(p, s, row));
 
 		MemoryContextSwitchTo(old);
@@ -828,7 +943,7 @@ make_layout(WtProjection *p, Layout *l)
 static Datum
 scalar_document(WtProjection *p, Source *s, int row)
 {
-	MemoryContext old = MemoryContextSwitchTo(p->row_context);
+	MemoryContext old = enter_row(p);
 	JsonbValue value;
 	WtText text = s->encoding == WT_ENCODING_NONE ? (WtText){"", 0} : text_of(p, s, row);
 	Jsonb *result;
@@ -918,7 +1033,7 @@ wt_projection_document(WtProjection *p, int row, bool *is_null)
 	Datum document = 0;
 
 	ensure_open(p);
-	MemoryContextReset(p->row_context);
+	leave_row(p);
 	*is_null = !p->documents || !document_of(p, row, &document);
 	return document;
 }
@@ -952,7 +1067,7 @@ integer_value(WtProjection *p, Attribute *a, int64 value)
 			return Int16GetDatum((int16) value);
 		default:
 			{
-				MemoryContext old = MemoryContextSwitchTo(p->row_context);
+				MemoryContext old = enter_row(p);
 				Datum result;
 
 				snprintf(text, sizeof(text), INT64_FORMAT, value);
@@ -1007,7 +1122,7 @@ attribute_value(WtProjection *p, Attribute *a, int row, bool *is_null)
 	}
 	else
 	{
-		MemoryContext old = MemoryContextSwitchTo(p->row_context);
+		MemoryContext old = enter_row(p);
 		Datum result = input(a, wt_column_text(scan->chunk, a->column, value).text);
 
 		MemoryContextSwitchTo(old);
@@ -1019,7 +1134,7 @@ void
 wt_projection_fill_columns(WtProjection *p, int row, Datum *values, bool *nulls)
 {
 	ensure_open(p);
-	MemoryContextReset(p->row_context);
+	leave_row(p);
 	memset(nulls, true, p->scan->columns->natts);
 	for (int i = 0; i < p->n_attributes; i++)
 	{

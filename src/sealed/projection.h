@@ -39,6 +39,12 @@ extern Datum wt_projection_document(WtProjection *projection, int row, bool *is_
  */
 extern const int32 *wt_projection_combinations(WtProjection *projection, int *n);
 
+/*
+ * How many values a column has at most, by what the directory says: those of a dictionary,
+ * integers in between two of its range, if that is no more than most; else n_values.
+ */
+extern int wt_column_spread(const WtColumn *column, int most);
+
 /* What is read, for EXPLAIN: "whole", "none", or the members' names. */
 extern char *wt_needs_text(const WtNeeds *needs, AttrNumber data);
 

@@ -61,6 +61,8 @@ wt_sealed_begin(ForeignScanState *node, int eflags)
 	s->filters = wt_filters_create(s->chunks, s->clauses, plan->scan.scanrelid, &node->ss.ps,
 								   s->conditions);
 	s->projection = wt_projection_create(s->chunks, s->needs);
+	s->no_columns = bms_is_empty(s->needs->columns) && !s->needs->system;
+	memset(node->ss.ss_ScanTupleSlot->tts_isnull, true, RelationGetDescr(relation)->natts);
 	s->columns = columns_used(s, plan->scan.scanrelid);
 	s->target = wt_target_begin(node, links.chunks);
 	s->locks = wt_row_locks_begin(node, &links);
@@ -246,7 +248,14 @@ wt_sealed_iterate(ForeignScanState *node)
 
 	if (!s->started)
 		start(node);
-	ExecClearTuple(slot);
+	/* As ExecClearTuple() does, which is called for each row, where it has nothing to free. */
+	if (TTS_SHOULDFREE(slot))
+		ExecClearTuple(slot);
+	else
+	{
+		slot->tts_flags |= TTS_FLAG_EMPTY;
+		slot->tts_nvalid = 0;
+	}
 	if (s->nothing)
 		return slot;
 	if (!s->row_waits)
@@ -261,7 +270,8 @@ wt_sealed_iterate(ForeignScanState *node)
 	if (!s->row_waits)
 		return slot;
 	s->row_waits = false;
-	wt_projection_fill(s->projection, s->row, slot->tts_values, slot->tts_isnull);
+	if (!s->no_columns)
+		wt_projection_fill(s->projection, s->row, slot->tts_values, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
 	ItemPointerSet(&slot->tts_tid, s->chunks->chunk->number, s->row + 1);
 	return slot;

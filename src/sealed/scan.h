@@ -45,6 +45,7 @@ typedef struct WtScan
 	WtChunkScan *chunks; /* NULL: nothing is open */
 	WtFilters *filters;
 	WtProjection *projection;
+	bool no_columns; /* rows are only counted */
 	WtLateScan *late;
 	Oid late_table;
 	WtTarget *target;  /* NULL: its rows are not to be changed */

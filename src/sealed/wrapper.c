@@ -12,10 +12,70 @@
 #include "foreign/fdwapi.h"
 
 #include "base/compat.h"
+#include "sealed/aggregates.h"
 #include "sealed/modify.h"
 #include "sealed/plan.h"
 #include "sealed/row_locks.h"
 #include "sealed/scan.h"
+
+/* A plan is of one of two kinds: it gives rows, or groups of them. */
+static ForeignScan *
+plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist,
+	 List *clauses, Plan *outer)
+{
+	return IS_UPPER_REL(rel)
+			   ? wt_aggregates_plan(root, rel, path, tlist)
+			   : wt_sealed_plan(root, rel, relid, path, tlist, clauses, outer);
+}
+
+static void
+begin(ForeignScanState *node, int eflags)
+{
+	if (wt_is_aggregates(node))
+		wt_aggregates_begin(node, eflags);
+	else
+		wt_sealed_begin(node, eflags);
+}
+
+static TupleTableSlot *
+iterate(ForeignScanState *node)
+{
+	return wt_is_aggregates(node) ? wt_aggregates_iterate(node) : wt_sealed_iterate(node);
+}
+
+static void
+rescan(ForeignScanState *node)
+{
+	if (wt_is_aggregates(node))
+		wt_aggregates_rescan(node);
+	else
+		wt_sealed_rescan(node);
+}
+
+static void
+end(ForeignScanState *node)
+{
+	if (wt_is_aggregates(node))
+		wt_aggregates_end(node);
+	else
+		wt_sealed_end(node);
+}
+
+static void
+shut_down(ForeignScanState *node)
+{
+	if (!wt_is_aggregates(node))
+		wt_sealed_shutdown(node);
+}
+
+static void
+explain(ForeignScanState *node, struct ExplainState *es)
+{
+	if (wt_is_aggregates(node))
+		wt_aggregates_explain(node, es);
+	else
+		wt_sealed_explain(node, es);
+}
 
 PG_FUNCTION_INFO_V1(windtrap_sealed_handler);
 PG_FUNCTION_INFO_V1(windtrap_sealed_validator);
@@ -27,13 +87,14 @@ windtrap_sealed_handler(PG_FUNCTION_ARGS)
 
 	routine->GetForeignRelSize = wt_sealed_relation_size;
 	routine->GetForeignPaths = wt_sealed_paths;
-	routine->GetForeignPlan = wt_sealed_plan;
-	routine->BeginForeignScan = wt_sealed_begin;
-	routine->IterateForeignScan = wt_sealed_iterate;
-	routine->ReScanForeignScan = wt_sealed_rescan;
-	routine->EndForeignScan = wt_sealed_end;
-	routine->ShutdownForeignScan = wt_sealed_shutdown;
-	routine->ExplainForeignScan = wt_sealed_explain;
+	routine->GetForeignPlan = plan;
+	routine->GetForeignUpperPaths = wt_sealed_upper_paths;
+	routine->BeginForeignScan = begin;
+	routine->IterateForeignScan = iterate;
+	routine->ReScanForeignScan = rescan;
+	routine->EndForeignScan = end;
+	routine->ShutdownForeignScan = shut_down;
+	routine->ExplainForeignScan = explain;
 	routine->AnalyzeForeignTable = wt_sealed_analyze;
 	routine->IsForeignScanParallelSafe = wt_sealed_parallel_safe;
 	routine->EstimateDSMForeignScan = wt_sealed_shared_size;

@@ -1,0 +1,249 @@
+# Aggregates and groups of sealed partitions: the same as of a heap with the same rows, with
+# partition-wise aggregation and without, over rows that came late, were deleted, or changed; and
+# that they are computed where the chunks are read, where that is promised.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Test::More;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use WindTrap;
+
+my $node = wt_node('aggregates', preload => 0, conf => "max_parallel_workers_per_gather = 2\nwork_mem = '4MB'\n");
+
+sub query { return $node->safe_psql('postgres', $_[0]); }
+
+query(q{CREATE EXTENSION windtrap});
+
+#
+# Twins: heap and sealed
+#
+# Of each three days: one, in Berlin's zone, has a change of the clock; the last day stays an
+# ordinary partition.  Odd documents are among them: members of several types at one place, numbers
+# that are equal and written differently, documents that are no objects, and rows that fit no column.
+query(q{
+CREATE TABLE heap (event_timestamp timestamptz NOT NULL, data jsonb NOT NULL, status integer) PARTITION BY RANGE (event_timestamp);
+CREATE TABLE sealed (LIKE heap) PARTITION BY RANGE (event_timestamp);
+CREATE TABLE heap_1 PARTITION OF heap FOR VALUES FROM ('2026-10-25') TO ('2026-10-26');
+CREATE TABLE heap_2 PARTITION OF heap FOR VALUES FROM ('2026-10-26') TO ('2026-10-27');
+CREATE TABLE heap_3 PARTITION OF heap FOR VALUES FROM ('2026-10-27') TO ('2026-10-28');
+CREATE TABLE sealed_1 PARTITION OF sealed FOR VALUES FROM ('2026-10-25') TO ('2026-10-26');
+CREATE TABLE sealed_2 PARTITION OF sealed FOR VALUES FROM ('2026-10-26') TO ('2026-10-27');
+CREATE TABLE sealed_3 PARTITION OF sealed FOR VALUES FROM ('2026-10-27') TO ('2026-10-28');
+INSERT INTO heap SELECT '2026-10-25'::timestamptz + n * interval '4 seconds' + (n % 7) * interval '1 millisecond',
+	jsonb_build_object('host', '10.0.0.1', 'id', md5(n::text), 'json', jsonb_build_object(
+		'app', (ARRAY['billing', 'Web', 'web', 'cache', 'straße', 'mail', '', 'queue'])[1 + (hashint4(n) & 7)],
+		'severity', (ARRAY['info', 'info', 'debug', 'error'])[1 + ((hashint4(n) >> 5) & 3)],
+		'code', (ARRAY[200, 404, 500, 200])[1 + ((hashint4(n) >> 9) & 3)],
+		'took', round((hashint4(n) & 4095) / 100.0, 2),
+		'n', n, 'message', 'closed ' || (n % 1000) || ' port ' || hashint4(n)))
+	- (CASE WHEN n % 11 = 3 THEN 'json' ELSE '' END),
+	CASE WHEN n % 13 = 0 THEN NULL ELSE (n / 1000) % 3 END
+FROM generate_series(0, 64000) n;
+INSERT INTO heap SELECT '2026-10-25 12:00'::timestamptz + n * interval '1 second', odd::jsonb, n % 5
+FROM generate_series(0, 90000, 97) n, unnest(ARRAY['{"json": {"app": 1}}', '{"json": {"app": 1.0}}', '{"json": {"app": 1.00, "code": "200"}}',
+	'{"json": {"app": null, "code": null}}', '{"json": {"app": {"a": 1}}}', '{"json": {"app": {}}}', '{"json": {"app": [1, 2]}}', '{"json": {"app": [1.0, 2]}}',
+	'{"json": {"app": true, "code": 200.0}}', '{"json": 5}', '{"json": []}', '{"json": [{"app": "in an array"}]}', '{}', '[]', '"a string"', '7', 'null',
+	'{"host": "10.0.0.1", "json": {"app": "1", "code": 2e2, "took": 1e400}}', '{"json": {"app": "\n\"", "severity": "Error", "took": 0.000}}']) odd;
+INSERT INTO sealed SELECT * FROM heap;
+SELECT windtrap.seal('sealed_1'), windtrap.seal('sealed_2');
+});
+
+# What is changed, late and deleted, then: in all of the tables alike.
+sub change
+{
+	my ($sql) = @_;
+	query($sql =~ s/TABLE/$_/gr) foreach ('heap', 'sealed');
+}
+
+#
+# What is asked
+#
+my @keys = (
+	"data->'json'->'app'", "data->'json'->>'app'", "data #> '{json,app}'", "data #>> '{json,app}'", "data['json']['app']",
+	"data->'json'->'code'", "data->'json'->>'severity'", "data->>'host'", "data->'json'->'took'", "status", "data->'json'->'app'->>'a'",
+	"data->'json'->0->>'app'", "jsonb_typeof(data->'json'->'app')", "lower(data->'json'->>'app')", "coalesce(status, -1) + 1",
+	"(data->'json'->>'severity') COLLATE \"C\"", "data ? 'json'", "(data->'json') IS NULL", "length(data->'json'->>'message')",
+	"date_trunc('hour', event_timestamp)", "date_trunc('minute', event_timestamp)", "date_trunc('day', event_timestamp)",
+	"date_trunc('month', event_timestamp)", "date_bin('37 minutes', event_timestamp, '2026-10-01')", "date_bin('1 day', event_timestamp, '2027-01-01')");
+my @plain = (
+	"SELECT count(*) FROM TABLE", "SELECT min(event_timestamp), max(event_timestamp), count(*) FROM TABLE",
+	"SELECT count(data->'json'), count(data->'json'->'app'), count(data->'json'->>'app'), count(status), count(event_timestamp), count(data) FROM TABLE",
+	"SELECT min(status), max(status), min(data->>'host') FROM TABLE",
+	"SELECT max(data->'json'->>'app' COLLATE \"C\"), min(data->'json'->>'severity'), max((data->'json'->>'n')::int) FROM TABLE WHERE jsonb_typeof(data->'json'->'n') = 'number'",
+	"SELECT count(*) FILTER (WHERE data->'json'->>'severity' = 'error'), count(*) FILTER (WHERE status > 1), min(event_timestamp) FILTER (WHERE status = 2) FROM TABLE",
+	"SELECT bool_and(status < 3), bool_or(data->>'host' = 'x'), every(data ? 'json') FROM TABLE",
+	"SELECT count(*) FROM TABLE WHERE false", "SELECT max(status), count(*) FROM TABLE WHERE data->>'host' = 'none such'",
+	"SELECT count(*) FROM TABLE WHERE event_timestamp >= '2026-10-25 03:00' AND event_timestamp < '2026-10-26 01:00'",
+	"SELECT count(*), max(event_timestamp) FROM TABLE WHERE data \@> '{\"json\": {\"app\": \"web\", \"severity\": \"error\"}}'",
+	"SELECT count(*) FROM TABLE WHERE data->'json'->>'message' LIKE '%port 1%'", "SELECT count(*) FROM TABLE WHERE data->'json'->>'app' ILIKE 'WEB'",
+	"SELECT count(*) FROM TABLE WHERE status IS NULL", "SELECT count(*), min(status) FROM TABLE WHERE status IN (1, 2) AND data->'json'->'code' = '200'",
+	"SELECT count(DISTINCT data->>'host') FROM TABLE", "SELECT sum(status), avg(status), count(*) FROM TABLE",
+	"SELECT string_agg(DISTINCT data->'json'->>'severity', ',') FROM TABLE",
+	"SELECT count(*) FROM TABLE HAVING count(*) > 10", "SELECT count(*) + 1, count(*) * 2 FROM TABLE HAVING max(status) > 100",
+	"SELECT count(*) FROM TABLE WHERE (SELECT max(status) FROM TABLE) = status", "SELECT count(*) FROM TABLE t WHERE status = (SELECT max(status) FROM TABLE u WHERE u.event_timestamp = t.event_timestamp) AND event_timestamp < '2026-10-25 00:10'");
+my @grouped = (
+	"SELECT K, count(*) FROM TABLE GROUP BY 1", "SELECT DISTINCT K FROM TABLE",
+	"SELECT K, count(*), min(event_timestamp), max(event_timestamp), max(status), count(data->'json'->'code') FROM TABLE WHERE data->'json'->>'severity' = 'info' GROUP BY 1",
+	"SELECT K, data->'json'->>'severity' AS s, count(*) FILTER (WHERE status = 1) FROM TABLE GROUP BY 1, 2 HAVING count(*) > 3");
+my @others = (
+	"SELECT date_trunc('hour', event_timestamp), data->'json'->>'app', status, count(*), max(event_timestamp) FROM TABLE WHERE status < 2 GROUP BY 1, 2, 3",
+	"SELECT upper(data->'json'->>'app'), count(*) FROM TABLE GROUP BY data->'json'->>'app'",
+	"SELECT data->'json'->>'app' || '!', count(*) FROM TABLE GROUP BY data->'json'->>'app' HAVING max(data->'json'->>'app') > 'a'",
+	"SELECT data->'json'->>'severity', count(*) FROM TABLE WHERE data->'json'->>'severity' = 'error' GROUP BY 1",
+	"SELECT status, data->'json'->>'app', count(*) FROM TABLE WHERE status = 1 GROUP BY 1, 2",
+	"SELECT DISTINCT data->'json'->>'app', status FROM TABLE WHERE data->'json'->>'severity' <> 'info'",
+	"SELECT DISTINCT status FROM TABLE ORDER BY 1 LIMIT 2", "SELECT DISTINCT ON (status) status, data->>'host' FROM TABLE WHERE data->>'host' IS NOT NULL ORDER BY status",
+	"SELECT data->'json'->>'app', status, count(*) FROM TABLE GROUP BY ROLLUP (1, 2)", "SELECT status, count(*), sum(count(*)) OVER () FROM TABLE GROUP BY status",
+	"SELECT data->'id', count(*) FROM TABLE WHERE event_timestamp < '2026-10-25 02:00' GROUP BY 1", "SELECT event_timestamp, count(*) FROM TABLE WHERE status = 2 GROUP BY 1 HAVING count(*) > 1",
+	"SELECT a.s, count(*) FROM (SELECT data->'json'->>'severity' AS s FROM TABLE) a JOIN (VALUES ('error'), ('debug')) v (s) USING (s) GROUP BY 1",
+	"SELECT s, n FROM (SELECT data->'json'->>'severity' AS s, count(*) AS n FROM TABLE GROUP BY 1) a WHERE n > 10",
+	"SELECT v.h, x.n FROM (VALUES (0), (1), (2)) v (h), LATERAL (SELECT count(*) AS n FROM TABLE WHERE status = v.h) x",
+	"SELECT count(*), tableoid::regclass::text LIKE '%_2' FROM TABLE GROUP BY 2", "SELECT count(*) FROM (SELECT data->'json'->>'app' FROM TABLE UNION ALL SELECT data->>'host' FROM TABLE) u",
+	"SELECT date_part('hour', event_timestamp), count(*) FROM TABLE GROUP BY 1", "SELECT random() < 2, count(*) FROM TABLE GROUP BY 1",
+	"SELECT TABLE IS NULL, count(*) FROM TABLE GROUP BY 1", "SELECT data->'json'->>'severity', (SELECT count(*) FROM (VALUES (1)) v WHERE status > 0), count(*) FROM TABLE GROUP BY 1, 2");
+
+my @queries = (@plain, @others);
+foreach my $key (@keys)
+{
+	push @queries, s/\bK\b/$key/gr foreach @grouped;
+}
+cmp_ok(scalar @queries, '>=', 100, scalar(@queries) . ' queries');
+
+# The rows of an answer, in an order that does not depend on the plan; of members that equal each
+# other and are written differently PostgreSQL shows any.
+sub compare
+{
+	my ($when, @settings) = @_;
+	my $settings = join('', map { "SET $_;" } @settings);
+	my ($sql, @of) = ('', 'heap', 'sealed');
+
+	foreach my $i (0 .. $#queries)
+	{
+		foreach my $table (@of)
+		{
+			my $text = $queries[$i] =~ s/TABLE/$table/gr;
+			$sql .= qq{SELECT $i, '$table', count(*), md5(string_agg(r, E'\\n' ORDER BY r COLLATE "C")) FROM
+				(SELECT regexp_replace(q::text, '([0-9])\\.0+(?=[^0-9]|\$)', '\\1', 'g') AS r FROM ($text) q) x;\n};
+		}
+	}
+	my %answers;
+	$answers{$1}{$2} = $3 while query($settings . $sql) =~ /^(\d+)\|(\w+)\|(.*)$/mg;
+	my @differ = grep { !defined $answers{$_}{heap} || $answers{$_}{heap} ne ($answers{$_}{sealed} // '') } 0 .. $#queries;
+	is_deeply([ @queries[@differ] ], [], "$when: of sealed partitions they have the same answers");
+	return;
+}
+
+sub compare_all
+{
+	my ($when) = @_;
+	compare("$when, partition-wise", 'enable_partitionwise_aggregate = on');
+	compare("$when, not partition-wise", 'enable_partitionwise_aggregate = off');
+	return;
+}
+
+compare_all('as sealed');
+compare('sorted, in another zone', 'enable_partitionwise_aggregate = on', 'enable_hashagg = off', "timezone = 'Asia/Kathmandu'");
+compare('by several processes', 'enable_partitionwise_aggregate = on', 'parallel_setup_cost = 0', 'parallel_tuple_cost = 0', 'min_parallel_table_scan_size = 0');
+
+# A partition by itself: there is no need of the setting.
+my @of_parent = @queries;
+@queries = map { s/TABLE/TABLE_1/gr } @queries;
+compare('a partition by itself', 'enable_partitionwise_aggregate = off');
+@queries = @of_parent;
+
+# More groups than there is memory for.
+is( query(q{SET work_mem = '64kB'; SET hash_mem_multiplier = 1; SET enable_partitionwise_aggregate = on;
+		SELECT count(*), sum(n), max(n) FROM (SELECT data->>'id', count(*) AS n FROM sealed GROUP BY 1) x}),
+	query(q{SELECT count(*), sum(n), max(n) FROM (SELECT data->>'id', count(*) AS n FROM heap GROUP BY 1) x}),
+	'more groups than there is memory for');
+
+#
+# Columns that came later, late rows, deleted ones, changed ones
+#
+change(q{ALTER TABLE TABLE ADD COLUMN region text DEFAULT 'eu', ADD COLUMN weight integer});
+push @queries, 'SELECT region, count(*) FROM TABLE GROUP BY 1', 'SELECT region, weight, count(weight), max(weight) FROM TABLE GROUP BY 1, 2',
+	"SELECT count(*), max(region) FROM TABLE WHERE region = 'eu'", 'SELECT DISTINCT region, weight IS NULL FROM TABLE';
+compare_all('with columns that came later');
+change(q{INSERT INTO TABLE SELECT '2026-10-25 02:10+02'::timestamptz + n * interval '90 seconds',
+	CASE WHEN n % 5 = 0 THEN '{"json": {"app": 1.000}}' ELSE jsonb_build_object('host', 'late', 'json', jsonb_build_object('app', 'late' || n % 4, 'severity', 'error')) END,
+	n % 9, CASE WHEN n % 3 = 0 THEN 'us' END, n % 2 FROM generate_series(1, 800) n});
+compare_all('with late rows');
+change(q{DELETE FROM TABLE WHERE status = 1 AND data->'json'->>'app' = 'web'; DELETE FROM TABLE WHERE event_timestamp BETWEEN '2026-10-25 20:00' AND '2026-10-26 03:00'});
+compare_all('with deleted rows');
+change(q{UPDATE TABLE SET status = 77 WHERE data->'json'->>'severity' = 'debug' AND event_timestamp < '2026-10-25 10:00';
+	UPDATE TABLE SET status = NULL WHERE data->'json'->>'app' = 'mail' AND status = 2;
+	UPDATE TABLE SET data = data || '{"host": "changed"}' WHERE data->'json'->>'took' = '1.50'});
+compare_all('with changed rows');
+is( query(q{SET enable_partitionwise_aggregate = on; BEGIN; DELETE FROM sealed; SELECT count(*), max(status) FROM sealed; ROLLBACK; SELECT count(*) > 0 FROM sealed}),
+	"0|\nt", 'of no rows');
+
+# A row that an earlier condition keeps from a later one.
+change(q{INSERT INTO TABLE VALUES ('2026-10-26 12:00', '{"json": {"app": "division", "n": 0}}', 3)});
+push @queries, q{SELECT count(*) FROM TABLE WHERE CASE WHEN data->'json'->>'app' = 'division' THEN false ELSE 1 / (data->'json'->>'n')::int > 0 END AND data->'json'->>'n' IS NOT NULL AND event_timestamp > '2026-10-25 01:00'};
+compare('with expressions that may fail', 'enable_partitionwise_aggregate = on');
+my (undef, undef, $error) = $node->psql('postgres', q{SET enable_partitionwise_aggregate = on; SELECT 1 / (data->'json'->>'n')::int, count(*) FROM sealed WHERE data->'json'->>'app' = 'division' GROUP BY 1});
+like($error, qr/division by zero/, 'a key that fails, fails');
+
+#
+# Rights and row security
+#
+query(q{CREATE ROLE reader; GRANT SELECT ON heap, sealed TO reader; ALTER TABLE heap ENABLE ROW LEVEL SECURITY; ALTER TABLE sealed ENABLE ROW LEVEL SECURITY;
+	CREATE POLICY some ON heap FOR SELECT TO reader USING (data->'json'->>'severity' = 'error'); CREATE POLICY some ON sealed FOR SELECT TO reader USING (data->'json'->>'severity' = 'error')});
+compare('under row security', 'ROLE reader', 'enable_partitionwise_aggregate = on');
+(undef, undef, $error) = $node->psql('postgres', 'SET ROLE reader; SELECT count(*) FROM sealed_1');
+like($error, qr/permission denied/, 'who may read the parent alone may not read the partition');
+query(q{ALTER TABLE heap DISABLE ROW LEVEL SECURITY; ALTER TABLE sealed DISABLE ROW LEVEL SECURITY});
+
+#
+# Prepared statements, cursors, and that it follows what others do
+#
+query(q{ANALYZE heap; ANALYZE sealed});
+compare_all('with statistics');
+is( query(q{SET enable_partitionwise_aggregate = on; SET plan_cache_mode = force_generic_plan;
+		PREPARE p (text, timestamptz) AS SELECT data->'json'->>'app', count(*) FROM sealed WHERE data->'json'->>'severity' = $1 AND event_timestamp < $2 GROUP BY 1 ORDER BY 1;
+		PREPARE q (text, timestamptz) AS SELECT data->'json'->>'app', count(*) FROM heap WHERE data->'json'->>'severity' = $1 AND event_timestamp < $2 GROUP BY 1 ORDER BY 1;
+		CREATE TEMP TABLE a AS EXECUTE p ('error', '2026-10-25 09:00'); CREATE TEMP TABLE b AS EXECUTE q ('error', '2026-10-25 09:00');
+		CREATE TEMP TABLE c AS EXECUTE p ('info', '2026-10-26 09:00'); CREATE TEMP TABLE d AS EXECUTE q ('info', '2026-10-26 09:00');
+		SELECT (SELECT count(*) > 3 FROM a), (SELECT count(*) FROM (TABLE a EXCEPT ALL TABLE b) x), (SELECT count(*) FROM (TABLE d EXCEPT ALL TABLE c) x),
+			(SELECT count(*) FROM b) = (SELECT count(*) FROM a)}),
+	't|0|0|t', 'a generic plan takes its parameters when it runs');
+
+#
+# Where they are computed
+#
+sub plan_of
+{
+	my ($sql, @settings) = @_;
+	return query(join('', map { "SET $_;" } ('enable_partitionwise_aggregate = on', @settings)) . "EXPLAIN (ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF) $sql");
+}
+foreach my $sql (
+	'SELECT count(*) FROM sealed', 'SELECT min(event_timestamp), max(event_timestamp), count(*) FROM sealed',
+	"SELECT data->'json'->>'app', count(*) FROM sealed GROUP BY 1", "SELECT data #>> '{json,app}', count(*) FROM sealed GROUP BY 1",
+	"SELECT data->'json'->'code', status, count(*) FROM sealed WHERE data->>'host' = '10.0.0.1' GROUP BY 1, 2", 'SELECT status, count(*) FROM sealed GROUP BY 1',
+	"SELECT date_trunc('hour', event_timestamp), data->'json'->>'severity', count(*) FROM sealed GROUP BY 1, 2",
+	"SELECT date_bin('1 hour', event_timestamp, '2026-01-01'), count(*) FROM sealed WHERE data->'json'->>'message' LIKE '%port%' GROUP BY 1",
+	"SELECT data->'json'->>'severity', count(*) FILTER (WHERE status = 1), max(data->'json'->>'app'), min(event_timestamp) FROM sealed GROUP BY 1")
+{
+	my $plan = plan_of($sql);
+	my $n = () = $plan =~ /Aggregated Partition: sealed_[12]/g;
+	is($n, 2, "aggregated where the chunks are: $sql") or diag $plan;
+}
+foreach my $sql ("SELECT data->'json'->>'app', count(*) FROM sealed_1 GROUP BY 1", "SELECT DISTINCT data->'json'->>'app' FROM sealed_1", 'SELECT count(*) FROM sealed_1')
+{
+	my $plan = plan_of($sql, 'enable_partitionwise_aggregate = off');
+	like($plan, qr/Aggregated Partition: sealed_1/, "also without the setting: $sql") or diag $plan;
+}
+unlike(plan_of('SELECT count(DISTINCT status) FROM sealed'), qr/Aggregated Partition/, 'what needs all values does not');
+unlike(plan_of('SELECT count(*) FROM sealed WHERE random() < 2'), qr/Aggregated Partition/, 'nor what is another value each time');
+like(plan_of("SELECT count(*) FROM sealed WHERE status = 77"), qr/Chunk Filter: \(\w+\.status = 77\)/, 'EXPLAIN says what is filtered');
+like(plan_of("SELECT count(*) FROM (SELECT status FROM sealed OFFSET 0) a WHERE status = 77"), qr/Foreign Scan/, 'in a subquery');
+like(plan_of("SELECT x.n FROM (VALUES (1)) v, (SELECT count(*) AS n FROM sealed WHERE status = 77) x"), qr/Chunk Filter: \(\w+\.status = 77\)/, 'EXPLAIN finds the names in a subquery');
+like(plan_of("SELECT data->'json'->>'app', count(*) FROM sealed GROUP BY 1"), qr/Documents: json\.app\b/, 'and what of the documents is read');
+
+done_testing();
