@@ -1023,8 +1023,10 @@ def main():
     parser.add_argument("--scratch")
     parser.add_argument("--settings")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--section", choices=("A", "B", "F", "P", "V"))
+    parser.add_argument("--section", choices=("A", "B", "F", "P", "S", "V"))
     parser.add_argument("--protocol", action="append", default=[])
+    parser.add_argument("--events", type=int)
+    parser.add_argument("--corpus", action="append", default=[])
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
@@ -1042,6 +1044,12 @@ def main():
                 section_p(server, 3, 2, 10000, options.protocol)
             else:
                 section_p(server, 5, 3, 30000, options.protocol)
+        if options.section == "S":
+            import sealed  # which imports this file
+            if options.quick:
+                sealed.section_s(server, options.events or 200000, options.corpus, 3, 3)
+            else:
+                sealed.section_s(server, options.events or 10 ** 6, options.corpus, 5, 5)
         if options.section == "V":
             import viewing  # which imports this file
             if options.quick:

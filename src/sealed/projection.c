@@ -53,7 +53,7 @@ typedef struct Source
 	const uint16_t *codes; /* by row */
 	WtTexts distinct;
 	const int32_t *ranks; /* by row; NULL: a row's value has its number */
-	bool sparse; /* neither is kept by row, for there are too many columns */
+	bool sparse;		  /* neither is kept by row, for there are too many columns */
 	const uint16_t *value_codes; /* by value, where it is sparse */
 	const int64_t *integers;
 	const uint8_t *decimals; /* by value; NULL: all have n_decimals */
@@ -82,7 +82,7 @@ typedef struct Layout
 	int n_columns;
 	const uint16 *columns;
 	bool no_document; /* data is NULL */
-	Piece *root;		  /* NULL: not made yet */
+	Piece *root;	  /* NULL: not made yet */
 	int64 first;	  /* number of its first combination; -1: they are not numbered */
 } Layout;
 
@@ -128,7 +128,7 @@ struct WtProjection
 	const uint16_t *row_shapes; /* NULL: all rows have layout 0 */
 	int32 *document_numbers;	/* by row; NULL: documents are made a row */
 	int n_documents;
-	Datum *made_documents;		/* by number */
+	Datum *made_documents; /* by number */
 
 	/* The document that is being written. */
 	char *buffer;
@@ -333,7 +333,7 @@ layout_of(const WtProjection *p, int row)
 static inline int
 value_of(WtProjection *p, const Source *s, int row)
 {
-	int value = s->sparse	? wt_column_rank(p->scan->chunk, s->column, row)
+	int value = s->sparse  ? wt_column_rank(p->scan->chunk, s->column, row)
 				: s->ranks ? s->ranks[row]
 						   : row;
 
@@ -404,7 +404,8 @@ digit_of(const WtColumn *column, const uint16_t *codes, const int64_t *integers,
 		d.integers = integers;
 		d.least = column->min.value;
 		/* Fewer values than that may lie further apart. */
-		if (d.n > MAX_DIGIT || !column->has_range || column->min.value > column->max.value ||
+		if (d.n > MAX_DIGIT || !column->has_range ||
+			column->min.value > column->max.value ||
 			(uint64) column->max.value - (uint64) column->min.value >= (uint64) d.n)
 			d.n = 0;
 	}
@@ -717,12 +718,12 @@ write_value(WtProjection *p, Source *s, int row)
 	switch (s->kind)
 	{
 		case WT_KIND_STRING:
-			{
-				WtText text = text_of(p, s, row);
+		{
+			WtText text = text_of(p, s, row);
 
-				append(p, text.text, text.length);
-				return JENTRY_ISSTRING | text.length;
-			}
+			append(p, text.text, text.length);
+			return JENTRY_ISSTRING | text.length;
+		}
 		case WT_KIND_NUMBER:
 			align(p);
 			if (s->integers != NULL)
@@ -750,23 +751,24 @@ write_value(WtProjection *p, Source *s, int row)
 		case WT_KIND_NULL:
 			return JENTRY_ISNULL;
 		case WT_KIND_EMPTY:
-			{
-				uint32 header = JB_FOBJECT;
+		{
+			uint32 header = JB_FOBJECT;
 
-				align(p);
-				append(p, (char *) &header, sizeof(header));
-				return JENTRY_ISCONTAINER | (p->length - start);
-			}
+			align(p);
+			append(p, (char *) &header, sizeof(header));
+			return JENTRY_ISCONTAINER | (p->length - start);
+		}
 		case WT_KIND_JSON:
-			{
-				Made made = made_of(p, s, row);
+		{
+			Made made = made_of(p, s, row);
 
-				align(p);
-				append(p, made.bytes, made.length);
-				return JENTRY_ISCONTAINER | (p->length - start);
-			}
+			align(p);
+			append(p, made.bytes, made.length);
+			return JENTRY_ISCONTAINER | (p->length - start);
+		}
 		default:
-			wt_chunk_scan_damaged(p->scan, "a document has a column that is none of its own");
+			wt_chunk_scan_damaged(p->scan,
+								  "a document has a column that is none of its own");
 	}
 }
 
@@ -869,9 +871,9 @@ add_member(Piece *object, int path)
 	if (object->n == object->room)
 	{
 		object->room = object->room ? object->room * 2 : 8;
-		object->members =
-			object->members ? repalloc(object->members, object->room * sizeof(Piece *))
-							: palloc(object->room * sizeof(Piece *));
+		object->members = object->members
+							  ? repalloc(object->members, object->room * sizeof(Piece *))
+							  : palloc(object->room * sizeof(Piece *));
 	}
 	object->members[object->n++] = member;
 	member->path = path;
@@ -885,7 +887,8 @@ object_at(WtProjection *p, Piece *root, int path)
 	int steps[WT_CHUNK_MAX_DEPTH + 1], n = 0;
 	Piece *node = root;
 
-	for (; path > WT_PATH_ROOT && n <= WT_CHUNK_MAX_DEPTH; path = p->scan->chunk->paths[path].parent)
+	for (; path > WT_PATH_ROOT && n <= WT_CHUNK_MAX_DEPTH;
+		 path = p->scan->chunk->paths[path].parent)
 		steps[n++] = path;
 	while (n-- > 0)
 	{
@@ -967,7 +970,8 @@ scalar_document(WtProjection *p, Source *s, int row)
 			value.type = jbvNull;
 			break;
 		default:
-			wt_chunk_scan_damaged(p->scan, "a document has a column that is none of its own");
+			wt_chunk_scan_damaged(p->scan,
+								  "a document has a column that is none of its own");
 	}
 	result = JsonbValueToJsonb(&value);
 	MemoryContextSwitchTo(old);
@@ -1066,15 +1070,15 @@ integer_value(WtProjection *p, Attribute *a, int64 value)
 				wt_chunk_scan_damaged(p->scan, "an integer is out of range");
 			return Int16GetDatum((int16) value);
 		default:
-			{
-				MemoryContext old = enter_row(p);
-				Datum result;
+		{
+			MemoryContext old = enter_row(p);
+			Datum result;
 
-				snprintf(text, sizeof(text), INT64_FORMAT, value);
-				result = input(a, text);
-				MemoryContextSwitchTo(old);
-				return result;
-			}
+			snprintf(text, sizeof(text), INT64_FORMAT, value);
+			result = input(a, text);
+			MemoryContextSwitchTo(old);
+			return result;
+		}
 	}
 }
 

@@ -6,8 +6,11 @@
 
 #include "access/attmap.h"
 #include "access/tupconvert.h"
+#include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/jsonb.h"
 
 #include "base/compat.h"
 #include "sealed/row_hash.h"
@@ -17,6 +20,7 @@ typedef struct HashedColumn
 	int index; /* of the source's attributes */
 	int16 length;
 	bool by_value;
+	bool is_jsonb;
 } HashedColumn;
 
 struct WtRowHash
@@ -42,11 +46,55 @@ wt_row_hash_create(TupleDesc source, TupleDesc target)
 		hash->columns[hash->n_columns++] =
 			(HashedColumn){.index = map ? map->attnums[i] - 1 : i,
 						   .length = attribute->attlen,
-						   .by_value = attribute->attbyval};
+						   .by_value = attribute->attbyval,
+						   .is_jsonb = attribute->atttypid == JSONBOID};
 	}
 	if (map)
 		free_attrmap(map);
 	return hash;
+}
+
+/*
+ * Numbers and containers in a container are aligned, and what lies before them may be anything:
+ * it depends on who made the document, and is no part of its value.
+ */
+static void
+clear_padding(JsonbContainer *container)
+{
+	uint32 n = JsonContainerSize(container) * (JsonContainerIsObject(container) ? 2 : 1);
+	char *base = (char *) &container->children[n];
+	uint32 offset = 0;
+
+	check_stack_depth();
+	for (uint32 i = 0; i < n; i++)
+	{
+		JEntry entry = container->children[i];
+		uint32 end =
+			JBE_HAS_OFF(entry) ? JBE_OFFLENFLD(entry) : offset + JBE_OFFLENFLD(entry);
+
+		if (JBE_ISNUMERIC(entry) || JBE_ISCONTAINER(entry))
+		{
+			uint32 start = INTALIGN(offset);
+
+			memset(base + offset, 0, start - offset);
+			if (JBE_ISCONTAINER(entry))
+				clear_padding((JsonbContainer *) (base + start));
+		}
+		offset = end;
+	}
+}
+
+static uint64
+hash_jsonb(Datum value, uint64 seed)
+{
+	Jsonb *document = DatumGetJsonbPCopy(value);
+	uint64 result;
+
+	clear_padding(&document->root);
+	result = hash_bytes_extended((const unsigned char *) VARDATA(document),
+								 (int) (VARSIZE(document) - VARHDRSZ), seed);
+	pfree(document);
+	return result;
 }
 
 static uint64
@@ -62,6 +110,8 @@ hash_value(const HashedColumn *column, Datum value, uint64 seed)
 	if (column->length == -2)
 		return hash_bytes_extended((const unsigned char *) DatumGetPointer(value),
 								   (int) strlen(DatumGetCString(value)), seed);
+	if (column->is_jsonb)
+		return hash_jsonb(value, seed);
 	bytes = PG_DETOAST_DATUM_PACKED(value);
 	return hash_bytes_extended((const unsigned char *) VARDATA_ANY(bytes),
 							   (int) VARSIZE_ANY_EXHDR(bytes), seed);

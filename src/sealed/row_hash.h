@@ -1,8 +1,9 @@
 /*
  * row_hash.h
- *		A hash over all bytes of a row, by which rows are compared that are in different tables.
+ *		A hash over all values of a row, by which rows are compared that are in different tables.
  *
- * Rows of one hash have the same values, byte for byte: a number 1.0 is another one than 1.
+ * Rows of one hash have the same values, byte for byte: a number 1.0 is another one than 1.  Only what
+ * jsonb leaves free between its parts does not count.
  */
 #ifndef WT_ROW_HASH_H
 #define WT_ROW_HASH_H
