@@ -21,6 +21,17 @@ typedef struct WtBodyPlace
 	bool is_there;		  /* it is decoded */
 } WtBodyPlace;
 
+/* Rows that have some columns, which most often have many columns in common. */
+typedef struct WtRowSet
+{
+	struct WtRowSet *next; /* of the chunk */
+	int n_shapes;		   /* that they have; as a bitmap: */
+	uint64_t *shapes;
+	uint64_t *bits;		  /* a row */
+	int32_t *bits_before; /* how many are set before each 64 */
+	int32_t *ranks;		  /* a row; NULL until it is asked for */
+} WtRowSet;
+
 struct WtColumnData
 {
 	int index;
@@ -43,9 +54,7 @@ struct WtColumnData
 
 	/* Made when they are asked for: */
 	char *scratch;
-	uint64_t *bits; /* a row: whether it has a value */
-	int32_t *bits_before;
-	int32_t *ranks;
+	WtRowSet *rows; /* that have a value */
 	uint16_t *row_codes;
 	WtTexts all;
 	bool utf8_known, is_utf8;
@@ -68,6 +77,9 @@ struct WtChunkParts
 
 	WtShape *shapes;
 	uint16_t *row_shapes;
+	uint32_t *first_shape;	 /* of each column, in column_shapes; one more at the end */
+	uint16_t *column_shapes; /* the shapes that have it, ascending */
+	WtRowSet *row_sets;
 };
 
 /*

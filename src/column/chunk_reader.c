@@ -352,25 +352,59 @@ read_shape(WtChunk *chunk, WtCursor *cursor, const int *subtree_end, uint16_t *n
 	return !cursor->bad;
 }
 
-/* Whether each column has as many values as there are rows whose shape has it. */
+/*
+ * Lists each column's shapes.  Whether each has as many values as there are rows whose shape
+ * has it.
+ */
 static bool
-shapes_agree(WtChunk *chunk)
+list_shapes(WtChunk *chunk)
 {
 	WtChunkParts *own = chunk->own;
-	int *n_values =
-		wt_arena_zeroed(own->arena, (size_t) chunk->n_columns, sizeof(*n_values));
+	size_t n_columns = (size_t) chunk->n_columns;
+	int *n_values = wt_arena_zeroed(own->arena, n_columns, sizeof(*n_values));
+	uint32_t *next = wt_arena_zeroed(own->arena, n_columns + 1, sizeof(*next));
 
 	for (int i = 0; i < own->n_shapes; i++)
 	{
 		const WtShape *shape = &own->shapes[i];
 
 		for (int k = 0; k < shape->n_extras + shape->n_columns; k++)
+		{
 			n_values[shape->extras[k]] += shape->n_rows;
+			next[shape->extras[k] + 1]++;
+		}
 	}
-	for (int i = 1; i < chunk->n_columns; i++)
+	for (size_t i = 1; i < n_columns; i++)
 		if (n_values[i] != chunk->columns[i].n_values)
 			return false;
+	for (size_t i = 0; i < n_columns; i++)
+		next[i + 1] += next[i];
+	own->first_shape = wt_arena_array(own->arena, n_columns + 1, sizeof(*next));
+	memcpy(own->first_shape, next, (n_columns + 1) * sizeof(*next));
+	own->column_shapes = wt_arena_array(own->arena, next[n_columns], sizeof(uint16_t));
+	for (int i = 0; i < own->n_shapes; i++)
+	{
+		const WtShape *shape = &own->shapes[i];
+
+		for (int k = 0; k < shape->n_extras + shape->n_columns; k++)
+			own->column_shapes[next[shape->extras[k]]++] = (uint16_t) i;
+	}
 	return true;
+}
+
+/* How many rows have each shape; counted in turns, for many have the same. */
+static void
+count_rows(WtChunk *chunk, const uint16_t *row_shapes)
+{
+	WtChunkParts *own = chunk->own;
+	int *counts =
+		wt_arena_zeroed(own->arena, (size_t) own->n_shapes * 4, sizeof(*counts));
+
+	for (int row = 0; row < chunk->n_rows; row++)
+		counts[row_shapes[row] * 4 + (row & 3)]++;
+	for (int i = 0; i < own->n_shapes; i++)
+		own->shapes[i].n_rows =
+			counts[4 * i] + counts[4 * i + 1] + counts[4 * i + 2] + counts[4 * i + 3];
 }
 
 static bool
@@ -385,8 +419,9 @@ decode_shapes(WtChunk *chunk, const char *bytes, size_t length)
 	uint16_t *numbers;
 	uint16_t *row_shapes;
 
-	if (!wt_chunk_afford(chunk, own->shapes_place.raw, 1 + sizeof(uint16_t)) ||
-		!wt_chunk_afford(chunk, (size_t) own->n_shapes, sizeof(*own->shapes)))
+	if (!wt_chunk_afford(chunk, own->shapes_place.raw, 1 + 2 * sizeof(uint16_t)) ||
+		!wt_chunk_afford(chunk, (size_t) own->n_shapes,
+						 sizeof(*own->shapes) + 4 * sizeof(int)))
 		return false;
 	stream = wt_stream_next(own->arena, &cursor, &most, &length);
 	if (!stream)
@@ -419,11 +454,10 @@ decode_shapes(WtChunk *chunk, const char *bytes, size_t length)
 		(own->n_shapes > 1 && !wt_codes_next(own->arena, &cursor, &most, row_shapes,
 											 chunk->n_rows, own->n_shapes)))
 		return false;
-	for (int i = 0; i < chunk->n_rows; i++)
-		own->shapes[row_shapes[i]].n_rows++;
+	count_rows(chunk, row_shapes);
 	own->row_shapes = row_shapes;
 	own->shapes_place.is_there =
-		!cursor.bad && wt_cursor_left(&cursor) == 0 && most == 0 && shapes_agree(chunk);
+		!cursor.bad && wt_cursor_left(&cursor) == 0 && most == 0 && list_shapes(chunk);
 	return own->shapes_place.is_there;
 }
 

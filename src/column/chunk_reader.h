@@ -175,8 +175,8 @@ extern int wt_column_rank(WtChunk *chunk, int column, int row);
 
 /*
  * For each row the code of its value, as wt_column_distinct_text() takes it, or WT_NO_CODE
- * where it has none.  Of CONSTANT, DICTIONARY and TEMPLATE; NULL for all others.  Made at
- * the first call, kept.
+ * where it has none.  Of CONSTANT, DICTIONARY and TEMPLATE; NULL for all others, and for
+ * integers that are CONSTANT.  Made at the first call, kept.
  */
 #define WT_NO_CODE 0xFFFF
 extern const uint16_t *wt_column_row_codes(WtChunk *chunk, int column);

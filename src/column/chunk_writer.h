@@ -79,7 +79,10 @@ extern void wt_chunk_writer_end_row(WtChunkWriter *writer);
 /* Takes back the row that was begun and not ended, or the last one that was ended. */
 extern void wt_chunk_writer_forget_row(WtChunkWriter *writer);
 
-/* Rows that have been ended, and the bytes of their values: who calls bounds chunks by both. */
+/*
+ * Rows that have been ended, and the bytes of their values, each counted as 8 more: who calls
+ * bounds chunks by both.  Beyond half of WT_CHUNK_MAX_BYTES they do not fit one chunk.
+ */
 extern int wt_chunk_writer_rows(const WtChunkWriter *writer);
 extern size_t wt_chunk_writer_bytes(const WtChunkWriter *writer);
 

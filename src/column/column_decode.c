@@ -68,7 +68,9 @@ decode_codes(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most)
 	if (!next_texts(chunk, column, cursor, most, column->n_distinct, &data->texts) ||
 		!wt_chunk_afford(chunk, n, sizeof(*codes)))
 		return false;
-	codes = wt_arena_array(chunk->own->arena, n, sizeof(*codes));
+	/* One more, which whoever goes through rows may read behind the last. */
+	codes = wt_arena_array(chunk->own->arena, n + 1, sizeof(*codes));
+	codes[n] = 0;
 	data->codes = codes;
 	if (column->encoding == WT_ENCODING_CONSTANT)
 		memset(codes, 0, n * sizeof(*codes));

@@ -21,70 +21,123 @@ wt_chunk_row_shapes(WtChunk *chunk)
 	return chunk->own->row_shapes;
 }
 
-/* The bitmap of the rows that have a column, and how many do before each 64 of them. */
+/* Which rows of a set there are, of those that have one of its shapes. */
 static void
-make_bits(WtChunk *chunk, int column)
+fill_row_set(WtChunk *chunk, WtRowSet *set, const uint8_t *has)
+{
+	const uint16_t *row_shapes = chunk->own->row_shapes;
+	int32_t before = 0;
+
+	for (int from = 0; from < chunk->n_rows; from += 64)
+	{
+		int n = chunk->n_rows - from < 64 ? chunk->n_rows - from : 64;
+		uint64_t word = 0;
+
+		for (int i = 0; i < n; i++)
+			word |= (uint64_t) has[row_shapes[from + i]] << i;
+		set->bits[from / 64] = word;
+		set->bits_before[from / 64] = before;
+		before += __builtin_popcountll(word);
+	}
+}
+
+/* The rows that have a column; made once for all columns that the same shapes have. */
+static WtRowSet *
+rows_of(WtChunk *chunk, int column)
 {
 	WtChunkParts *own = chunk->own;
 	WtColumnData *data = chunk->columns[column].data;
 	size_t n_words = ((size_t) chunk->n_rows + 63) / 64;
-	bool *has;
-	int32_t before = 0;
+	size_t n_shape_words = ((size_t) own->n_shapes + 63) / 64;
+	const uint16_t *shapes = NULL;
+	uint64_t *which;
+	uint8_t *has;
+	WtRowSet *set;
+	int n = 0;
 
-	if (data->bits)
-		return;
-	data->bits = wt_arena_zeroed(own->arena, n_words, sizeof(*data->bits));
-	data->bits_before = wt_arena_zeroed(own->arena, n_words, sizeof(*data->bits_before));
-	if (!own->shapes_place.is_there)
-		return;
-	has = wt_arena_zeroed(own->arena, (size_t) own->n_shapes, sizeof(*has));
-	for (int i = 0; i < own->n_shapes; i++)
+	if (data->rows)
+		return data->rows;
+	which = wt_arena_zeroed(own->arena, n_shape_words, sizeof(*which));
+	if (own->shapes_place.is_there)
 	{
-		const WtShape *shape = &own->shapes[i];
+		shapes = own->column_shapes + own->first_shape[column];
+		n = (int) (own->first_shape[column + 1] - own->first_shape[column]);
+	}
+	for (int i = 0; i < n; i++)
+		which[shapes[i] / 64] |= (uint64_t) 1 << shapes[i] % 64;
+	for (set = own->row_sets; set; set = set->next)
+		if (set->n_shapes == n &&
+			memcmp(set->shapes, which, n_shape_words * sizeof(*which)) == 0)
+			break;
+	if (!set)
+	{
+		set = wt_arena_zeroed(own->arena, 1, sizeof(*set));
+		set->n_shapes = n;
+		set->shapes = which;
+		set->bits = wt_arena_zeroed(own->arena, n_words, sizeof(*set->bits));
+		set->bits_before =
+			wt_arena_zeroed(own->arena, n_words, sizeof(*set->bits_before));
+		if (n > 0)
+		{
+			has = wt_arena_zeroed(own->arena, (size_t) own->n_shapes, sizeof(*has));
+			for (int i = 0; i < n; i++)
+				has[shapes[i]] = 1;
+			fill_row_set(chunk, set, has);
+		}
+		set->next = own->row_sets;
+		own->row_sets = set;
+	}
+	/* Before the shapes are there, it has no rows, which is not to be remembered. */
+	if (own->shapes_place.is_there)
+		data->rows = set;
+	return set;
+}
 
-		for (int k = 0; k < shape->n_extras + shape->n_columns; k++)
-			has[i] = has[i] || shape->extras[k] == column;
-	}
-	for (int row = 0; row < chunk->n_rows; row++)
-		data->bits[row / 64] |= (uint64_t) has[own->row_shapes[row]] << row % 64;
-	for (size_t i = 0; i < n_words; i++)
-	{
-		data->bits_before[i] = before;
-		before += __builtin_popcountll(data->bits[i]);
-	}
+static inline bool
+has_row(const WtRowSet *set, int row)
+{
+	return set->bits[row / 64] >> row % 64 & 1;
 }
 
 int
 wt_column_rank(WtChunk *chunk, int column, int row)
 {
 	const WtColumn *c = &chunk->columns[column];
+	const WtRowSet *set;
 	uint64_t word;
 
 	if (c->n_values == chunk->n_rows)
 		return row;
-	make_bits(chunk, column);
-	word = c->data->bits[row / 64];
+	set = rows_of(chunk, column);
+	word = set->bits[row / 64];
 	if (!(word >> row % 64 & 1))
 		return -1;
-	return c->data->bits_before[row / 64] +
+	return set->bits_before[row / 64] +
 		   __builtin_popcountll(word & (((uint64_t) 1 << row % 64) - 1));
 }
 
 const int32_t *
 wt_column_ranks(WtChunk *chunk, int column)
 {
-	WtColumn *c = &chunk->columns[column];
-	WtColumnData *data = c->data;
+	WtRowSet *set;
 	int32_t rank = 0;
 
-	if (c->n_values == chunk->n_rows || data->ranks)
-		return data->ranks;
-	make_bits(chunk, column);
-	data->ranks =
-		wt_arena_array(chunk->own->arena, (size_t) chunk->n_rows, sizeof(*data->ranks));
+	if (chunk->columns[column].n_values == chunk->n_rows)
+		return NULL;
+	set = rows_of(chunk, column);
+	if (set->ranks)
+		return set->ranks;
+	set->ranks =
+		wt_arena_array(chunk->own->arena, (size_t) chunk->n_rows, sizeof(*set->ranks));
 	for (int row = 0; row < chunk->n_rows; row++)
-		data->ranks[row] = data->bits[row / 64] >> row % 64 & 1 ? rank++ : -1;
-	return data->ranks;
+	{
+		int32_t has = has_row(set, row);
+
+		/* rank where it has one, else -1: without a branch, for none could be foretold. */
+		set->ranks[row] = (rank + 1) * has - 1;
+		rank += has;
+	}
+	return set->ranks;
 }
 
 const uint16_t *
@@ -98,18 +151,26 @@ wt_column_row_codes(WtChunk *chunk, int column)
 {
 	WtColumn *c = &chunk->columns[column];
 	WtColumnData *data = c->data;
+	const WtRowSet *set;
 	int value = 0;
 
 	if (!data->codes || data->row_codes)
 		return data->row_codes;
 	if (c->n_values == chunk->n_rows)
 		return data->codes;
-	make_bits(chunk, column);
+	if (!chunk->own->shapes_place.is_there)
+		return NULL;
+	set = rows_of(chunk, column);
 	data->row_codes = wt_arena_array(chunk->own->arena, (size_t) chunk->n_rows,
 									 sizeof(*data->row_codes));
 	for (int row = 0; row < chunk->n_rows; row++)
-		data->row_codes[row] =
-			data->bits[row / 64] >> row % 64 & 1 ? data->codes[value++] : WT_NO_CODE;
+	{
+		int has = has_row(set, row);
+
+		/* There is a code behind the last, so that this needs no branch either. */
+		data->row_codes[row] = (uint16_t) (data->codes[value] | (has - 1));
+		value += has;
+	}
 	return data->row_codes;
 }
 
@@ -139,13 +200,16 @@ make_absolute(WtChunk *chunk, WtColumn *column)
 {
 	WtColumnData *data = column->data;
 	const int64_t *times = chunk->columns[0].data->integers;
+	const WtRowSet *set = NULL;
 	int value = 0;
 
-	if (!data->is_relative || !times)
+	if (!data->is_relative || !times ||
+		(column->n_values < chunk->n_rows && !chunk->own->shapes_place.is_there))
 		return;
-	make_bits(chunk, data->index);
+	if (column->n_values < chunk->n_rows)
+		set = rows_of(chunk, data->index);
 	for (int row = 0; row < chunk->n_rows && value < column->n_values; row++)
-		if (column->n_values == chunk->n_rows || (data->bits[row / 64] >> row % 64 & 1))
+		if (!set || has_row(set, row))
 		{
 			data->integers[value] = (int64_t) ((uint64_t) data->integers[value] +
 											   (uint64_t) wt_instant_of_time(

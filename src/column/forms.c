@@ -153,11 +153,17 @@ wt_hex_parse(const char *text, size_t length, uint8_t *bytes)
 void
 wt_hex_print(const uint8_t *bytes, size_t length, char *text)
 {
+	static char pairs[256]
+					 [2]; /* the digits of each byte, made when they are first needed */
+
+	if (!pairs[0][0])
+		for (int i = 255; i >= 0; i--)
+		{
+			pairs[i][0] = hex_digits[i >> 4];
+			pairs[i][1] = hex_digits[i & 15];
+		}
 	for (size_t i = 0; i < length; i++)
-	{
-		text[2 * i] = hex_digits[bytes[i] >> 4];
-		text[2 * i + 1] = hex_digits[bytes[i] & 15];
-	}
+		memcpy(text + 2 * i, pairs[bytes[i]], 2);
 }
 
 /* Where the five groups of a UUID's digits lie in its text, and in its bytes. */
