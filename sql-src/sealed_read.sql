@@ -2,13 +2,15 @@
 
 CREATE FUNCTION windtrap.sealed_handler() RETURNS fdw_handler
 LANGUAGE c STRICT
-AS 'MODULE_PATHNAME', 'windtrap_sealed_handler';
+AS 'MODULE_PATHNAME', 'windtrap_sealed_handler'
+SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.sealed_handler() IS 'reads partitions that were sealed';
 
 CREATE FUNCTION windtrap.sealed_validator(options text[], catalog oid) RETURNS void
 LANGUAGE c STRICT
-AS 'MODULE_PATHNAME', 'windtrap_sealed_validator';
+AS 'MODULE_PATHNAME', 'windtrap_sealed_validator'
+SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.sealed_validator(text[], oid) IS
 'knows which options sealed partitions have';

@@ -31,8 +31,8 @@ pad(StringInfo buffer)
 {
 	uint32 n = INTALIGN(buffer->len) - buffer->len;
 
-	if (n > 0)
-		appendStringInfoSpaces(buffer, (int) n);
+	/* Zeros, as PostgreSQL's own, so that equal documents are equal byte for byte. */
+	appendBinaryStringInfo(buffer, "\0\0\0", (int) n);
 	return n;
 }
 

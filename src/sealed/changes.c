@@ -29,7 +29,7 @@ wt_moment_take(Oid table, WtMoment *moment)
 	wt_lock_gently(&table, 1, ShareLock);
 	moment->position = GetXLogInsertRecPtr();
 	moment->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	UnlockRelationOid(table, ShareLock);
+	wt_unlock_gently(&table, 1, ShareLock);
 }
 
 void

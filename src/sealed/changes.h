@@ -32,7 +32,8 @@ typedef void (*WtChangedRow)(void *arg, TupleTableSlot *slot, bool gone);
 /*
  * Hands over each row that the moment's snapshot sees and a later one does not, and those that
  * it is the other way round with: an updated row is both.  Only pages that were written since
- * are looked at.  Who wants all of them keeps others from changing any.  Raises.
+ * are looked at.  The later snapshot is a moment's, too, or nobody changes the table; both are
+ * registered.  Raises.
  */
 extern void wt_changes_since(Relation relation, const WtMoment *moment, Snapshot now,
 							 WtChangedRow take, void *arg);

@@ -251,8 +251,7 @@ exchange(Merging *m, const char *name, TimestampTz from, TimestampTz to)
 			catch_up(m, &m->parts[i]);
 	if (!lock_all(m))
 	{
-		for (int i = 0; i < n_locks; i++)
-			UnlockRelationOid(locks[i], ShareRowExclusiveLock);
+		wt_unlock_gently(locks, n_locks, ShareRowExclusiveLock);
 		return false;
 	}
 	for (int i = 0; i < m->n; i++)

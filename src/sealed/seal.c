@@ -53,11 +53,12 @@
 
 PG_FUNCTION_INFO_V1(windtrap_seal);
 
-/* The exchange is tried so often; in between, ms, all go on. */
+/* The exchange is tried so often, at first quietly; in between, ms, all go on. */
 #define TRIES 20
+#define QUIET_TRIES 3
 #define PAUSE 200
 
-/* For so long, ms, the table's lock is tried for while nobody can write to the partition. */
+/* For so long, ms, locks are tried for, while nobody can write to the partition. */
 #define EXCHANGE_PATIENCE 150
 
 /* Progress is shown every so many rows. */
@@ -231,7 +232,6 @@ catch_up(Sealing *s)
 {
 	WtMoment before = s->moment;
 
-	/* Nobody writes to the partition: it is taken at once. */
 	wt_moment_take(s->place.partition, &s->moment);
 	wt_changes_since(s->heap, &before, s->moment.snapshot, take_change, s);
 	wt_moment_end(&before);
@@ -247,23 +247,13 @@ catch_up(Sealing *s)
 	}
 }
 
-/* Steps 3 and 4; false: others are using what is to be locked. */
-static bool
-exchange(Sealing *s)
+/* The foreign table takes the partition's place; all is locked, and all caught up with. */
+static void
+take_place(Sealing *s)
 {
-	WtChunkStore *store;
+	WtChunkStore *store = wt_chunk_store_open(s->chunks, true);
 	Oid foreign = RelationGetRelid(s->foreign);
 
-	if (!wt_try_lock_gently(&s->place.partition, 1, ShareRowExclusiveLock,
-							EXCHANGE_PATIENCE))
-		return false;
-	catch_up(s);
-	if (!wt_swap_try_lock(&s->place, EXCHANGE_PATIENCE))
-	{
-		UnlockRelationOid(s->place.partition, ShareRowExclusiveLock);
-		return false;
-	}
-	store = wt_chunk_store_open(s->chunks, true);
 	wt_gone_write(s->gone, store);
 	wt_chunk_store_close(store);
 	wt_moment_end(&s->moment);
@@ -271,6 +261,42 @@ exchange(Sealing *s)
 	table_close(s->foreign, NoLock);
 	table_close(s->heap, NoLock);
 	wt_swap(&s->place, foreign);
+}
+
+/*
+ * Steps 3 and 4, in the way that nobody notices who does not write to the partition itself; false:
+ * others are using what is to be locked.
+ */
+static bool
+exchange_quietly(Sealing *s)
+{
+	Oid partition = s->place.partition;
+
+	if (!wt_try_lock_gently(&partition, 1, ShareRowExclusiveLock, EXCHANGE_PATIENCE))
+		return false;
+	catch_up(s);
+	if (!wt_swap_try_lock(&s->place, EXCHANGE_PATIENCE))
+	{
+		wt_unlock_gently(&partition, 1, ShareRowExclusiveLock);
+		return false;
+	}
+	take_place(s);
+	return true;
+}
+
+/*
+ * The same where somebody writes to the partition all the time: he would hold the table while he
+ * waits for the partition, and we the other way round.  So the table is locked first, when as
+ * little as possible is left to catch up with.
+ */
+static bool
+exchange_anyway(Sealing *s)
+{
+	catch_up(s);
+	if (!wt_swap_try_lock(&s->place, EXCHANGE_PATIENCE))
+		return false;
+	catch_up(s);
+	take_place(s);
 	return true;
 }
 
@@ -290,7 +316,8 @@ exchange_patiently(Sealing *s)
 {
 	/* Or the commit would write all of it to disk while it holds its locks. */
 	XLogFlush(GetXLogInsertRecPtr());
-	for (int tries = 0; !exchange(s); tries++)
+	for (int tries = 0; !(tries < QUIET_TRIES ? exchange_quietly(s) : exchange_anyway(s));
+		 tries++)
 	{
 		if (tries == TRIES)
 			ereport(ERROR,

@@ -131,18 +131,20 @@ columns_of(Oid partition)
 	return text_of_row(0, 1);
 }
 
-/* Defaults, checks, targets of statistics, comments and privileges: of $1, for $2. */
+/* The following are taken from $1, and given to $2; either may be a foreign table. */
+
 static void
 copy_defaults_and_checks(Oid from, Oid to)
 {
-	run_each("SELECT format('ALTER FOREIGN TABLE %s ALTER %I SET DEFAULT %s', "
-			 "$2::regclass, attname, pg_get_expr(adbin, adrelid)) FROM pg_attrdef "
+	run_each("SELECT format('ALTER TABLE %s ALTER %I SET DEFAULT %s', $2::regclass, "
+			 "attname, pg_get_expr(adbin, adrelid)) FROM pg_attrdef "
 			 "JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum "
-			 "WHERE adrelid = $1",
+			 "WHERE adrelid = $1 AND attgenerated = ''",
 			 from, to);
-	run_each("SELECT format('ALTER FOREIGN TABLE %s ADD CONSTRAINT %I %s', "
-			 "$2::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint "
-			 "WHERE conrelid = $1 AND contype = 'c'",
+	run_each("SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', $2::regclass, "
+			 "conname, pg_get_constraintdef(oid)) FROM pg_constraint c "
+			 "WHERE conrelid = $1 AND contype = 'c' AND NOT EXISTS (SELECT "
+			 "FROM pg_constraint h WHERE h.conrelid = $2 AND h.conname = c.conname)",
 			 from, to);
 }
 
@@ -307,6 +309,7 @@ wt_swap_make_heap(const WtPlace *place)
 							  : ""),
 				 0, NULL, NULL);
 	made = get_relname_relid(name, place->schema);
+	copy_defaults_and_checks(place->partition, made);
 	copy_what_is_said(place->partition, made);
 	copy_statistics(place->partition, made);
 	return made;
@@ -347,9 +350,35 @@ wt_swap_try_lock(const WtPlace *place, int patience)
 	return true;
 }
 
+/* Indexes that were made under a name for the meantime are called after the partition. */
+static void
+rename_indexes(const char *from, const char *to, Oid relation)
+{
+	Oid types[] = {OIDOID, TEXTOID, TEXTOID};
+	Datum values[] = {ObjectIdGetDatum(relation), CStringGetTextDatum(from),
+					  CStringGetTextDatum(to)};
+	int n;
+	char **commands;
+
+	wt_scope_run("SELECT format('ALTER INDEX %s RENAME TO %I', indexrelid::regclass, "
+				 "$3 || substr(relname, length($2) + 1)) FROM pg_index "
+				 "JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = $1 "
+				 "AND starts_with(relname, $2) AND NOT EXISTS (SELECT FROM pg_class o "
+				 "WHERE o.relnamespace = c.relnamespace "
+				 "AND o.relname = $3 || substr(c.relname, length($2) + 1))",
+				 3, types, values);
+	n = (int) SPI_processed;
+	commands = palloc(sizeof(char *) * (size_t) Max(n, 1));
+	for (int i = 0; i < n; i++)
+		commands[i] = text_of_row((uint64) i, 1);
+	for (int i = 0; i < n; i++)
+		wt_scope_run(commands[i], 0, NULL, NULL);
+}
+
 void
 wt_swap(const WtPlace *place, Oid replacement)
 {
+	char *name = get_rel_name(replacement);
 	char *parent = name_of(place->parent);
 	char *partition = name_of(place->partition);
 	bool is_foreign = get_rel_relkind(place->partition) == RELKIND_FOREIGN_TABLE;
@@ -361,6 +390,7 @@ wt_swap(const WtPlace *place, Oid replacement)
 						  becomes_foreign ? "FOREIGN " : "", name_of(replacement),
 						  quote_identifier(place->name)),
 				 0, NULL, NULL);
+	rename_indexes(name, place->name, replacement);
 	wt_scope_run(psprintf("ALTER TABLE %s ATTACH PARTITION %s %s", parent,
 						  name_of(replacement), place->bound),
 				 0, NULL, NULL);

@@ -183,8 +183,7 @@ exchange(Unsealing *u)
 	catch_up(u);
 	if (!wt_swap_try_lock(&u->place, EXCHANGE_PATIENCE))
 	{
-		for (int i = 0; i < (int) lengthof(locks); i++)
-			UnlockRelationOid(locks[i], ShareRowExclusiveLock);
+		wt_unlock_gently(locks, lengthof(locks), ShareRowExclusiveLock);
 		return false;
 	}
 	wt_moment_end(&u->late_moment);

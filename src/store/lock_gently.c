@@ -9,6 +9,7 @@
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/guc.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "base/transact.h"
@@ -54,6 +55,42 @@ queue_for(Oid relation, LOCKMODE mode)
 	return false;
 }
 
+/*
+ * Locks are the transaction's, not the running statement's: what a subtransaction has taken is,
+ * and only its owner can give a lock back.
+ */
+static ResourceOwner
+become_transaction(void)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	return owner;
+}
+
+void
+wt_unlock_gently(const Oid *relations, int n, LOCKMODE mode)
+{
+	ResourceOwner owner = become_transaction();
+
+	while (--n >= 0)
+		UnlockRelationOid(relations[n], mode);
+	CurrentResourceOwner = owner;
+}
+
+/* Locks as many of them, in their order, as can be had at once; gives how many. */
+static int
+lock_free_ones(const Oid *relations, int n, LOCKMODE mode)
+{
+	ResourceOwner owner = become_transaction();
+	int locked = 0;
+
+	while (locked < n && ConditionalLockRelationOid(relations[locked], mode))
+		locked++;
+	CurrentResourceOwner = owner;
+	return locked;
+}
+
 /* The relation that somebody else has locked; InvalidOid: all are ours. */
 static Oid
 try_to_lock(const Oid *relations, int n, LOCKMODE mode, int patience)
@@ -64,17 +101,13 @@ try_to_lock(const Oid *relations, int n, LOCKMODE mode, int patience)
 	for (;;)
 	{
 		int locked = last && queue_for(relations[0], mode) ? 1 : 0;
-		Oid busy;
 
-		while (locked < n && ConditionalLockRelationOid(relations[locked], mode))
-			locked++;
+		locked += lock_free_ones(relations + locked, n - locked, mode);
 		if (locked == n)
 			return InvalidOid;
-		busy = relations[locked];
-		while (--locked >= 0)
-			UnlockRelationOid(relations[locked], mode);
+		wt_unlock_gently(relations, locked, mode);
 		if (last)
-			return busy;
+			return relations[locked];
 		last = GetCurrentTimestamp() >= until;
 		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_POLL,
 						 PG_WAIT_EXTENSION);

@@ -20,6 +20,9 @@
  */
 extern bool wt_try_lock_gently(const Oid *relations, int n, LOCKMODE mode, int patience);
 
+/* Gives such locks back before the transaction ends. */
+extern void wt_unlock_gently(const Oid *relations, int n, LOCKMODE mode);
+
 /* The same for some seconds; raises where that was in vain. */
 extern void wt_lock_gently(const Oid *relations, int n, LOCKMODE mode);
 
