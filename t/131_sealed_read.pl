@@ -353,21 +353,21 @@ query(q{CREATE COLLATION en (provider = icu, locale = 'en'); CREATE COLLATION tr
 my $answered;
 sub differences
 {
-	my ($settings, $source) = @_;
+	my ($settings, $source, $which) = @_;
 	my $list = join ",\n", map {
 		my $ordered = /ORDER BY event_timestamp/ && !/\(.*ORDER BY event_timestamp.*\)/ ? 'true' : 'false';
 		my $text = $_ =~ s/'/''/gr;
 		"('$text', $ordered)"
 	} @queries;
 	query("CREATE TABLE answers AS SELECT q, o, answer(q, 'twin', o) AS a FROM (VALUES $list) x (q, o)") if !$answered++;
-	return query("$settings; WITH x AS MATERIALIZED (SELECT q, a, answer(q, '$source', o) AS b FROM answers) SELECT q, a, b FROM x WHERE a IS DISTINCT FROM b");
+	return query("$settings; WITH x AS MATERIALIZED (SELECT q, a, answer(q, '$source', o) AS b FROM answers WHERE q ~ '" . ($which // '') . "') SELECT q, a, b FROM x WHERE a IS DISTINCT FROM b");
 }
 is(differences('SET max_parallel_workers_per_gather = 0', 'day'), '', 'on the partition');
-is(differences('SET max_parallel_workers_per_gather = 0', 'log'), '', 'on its parent');
+is(differences('SET max_parallel_workers_per_gather = 0', 'log', 'ORDER BY event|LIMIT|[0-9]{4}-[0-9]{2}|min|max'), '', 'on its parent');
 my $parallel = join ';', map { "SET $_" } 'parallel_setup_cost = 0', 'parallel_tuple_cost = 0', 'min_parallel_table_scan_size = 0', 'max_parallel_workers_per_gather = 3';
 is(differences($parallel, 'log'), '', 'by several processes');
 like(query("$parallel; EXPLAIN (COSTS OFF) SELECT count(*) FROM day WHERE data->>'id' = 'x'"), qr/Parallel Foreign Scan/, 'which there are');
-is(differences('SET enable_partitionwise_aggregate = on; SET enable_partitionwise_join = on; SET enable_hashjoin = off; SET enable_hashagg = off', 'log'), '', 'by other plans');
+is(differences('SET enable_partitionwise_aggregate = on; SET enable_partitionwise_join = on; SET enable_hashjoin = off; SET enable_hashagg = off', 'log', 'JOIN|GROUP|DISTINCT|EXISTS|IN \\(SELECT|count|min|max|apps'), '', 'by other plans');
 is(differences('SET enable_mergejoin = off; SET enable_hashjoin = off; SET enable_material = off; SET enable_memoize = off; SET work_mem = 64', 'day'),
 	'', 'by nested loops')
   if $ENV{WT_SLOW};

@@ -36,6 +36,9 @@
 /* Beyond so many columns in a chunk nothing is kept of each by row. */
 #define MANY_COLUMNS 256
 
+/* Where fewer than one row in so many has a column, its ranks are looked up. */
+#define FEW_ROWS 8
+
 /* Bytes of a value that are made once for a code: a numeric, or a jsonb's container. */
 typedef struct Made
 {
@@ -49,12 +52,11 @@ typedef struct Source
 	int column;
 	WtKind kind;
 	WtEncoding encoding;
-	bool has_codes;		   /* of CONSTANT and DICTIONARY */
-	const uint16_t *codes; /* by row */
+	bool has_codes;				 /* of CONSTANT and DICTIONARY */
+	const uint16_t *value_codes; /* by value */
 	WtTexts distinct;
 	const int32_t *ranks; /* by row; NULL: a row's value has its number */
-	bool sparse;		  /* neither is kept by row, for there are too many columns */
-	const uint16_t *value_codes; /* by value, where it is sparse */
+	bool sparse; /* ranks are looked up: few rows have it, or there are too many columns */
 	const int64_t *integers;
 	const uint8_t *decimals; /* by value; NULL: all have n_decimals */
 	int n_decimals;
@@ -210,15 +212,13 @@ source_of(WtProjection *p, int column)
 		return s;
 	}
 	wt_chunk_scan_want(scan, column, WT_WANT_VALUES);
-	s->sparse = scan->chunk->n_columns > MANY_COLUMNS;
+	s->sparse = scan->chunk->n_columns > MANY_COLUMNS ||
+				(p->whole && c->n_values < scan->chunk->n_rows / FEW_ROWS);
 	if (!s->sparse)
 		s->ranks = wt_column_ranks(scan->chunk, column);
 	if (c->encoding == WT_ENCODING_CONSTANT || c->encoding == WT_ENCODING_DICTIONARY)
 	{
-		if (s->sparse)
-			s->value_codes = wt_column_value_codes(scan->chunk, column);
-		else
-			s->codes = wt_column_row_codes(scan->chunk, column);
+		s->value_codes = wt_column_value_codes(scan->chunk, column);
 		s->has_codes = true;
 		s->distinct = wt_column_distinct(scan->chunk, column);
 		if (c->kind == WT_KIND_NUMBER || c->kind == WT_KIND_JSON ||
@@ -345,9 +345,8 @@ value_of(WtProjection *p, const Source *s, int row)
 static inline int
 code_of(WtProjection *p, const Source *s, int row)
 {
-	int code = s->encoding == WT_ENCODING_CONSTANT ? 0
-			   : s->sparse						   ? s->value_codes[value_of(p, s, row)]
-												   : s->codes[row];
+	int code =
+		s->encoding == WT_ENCODING_CONSTANT ? 0 : s->value_codes[value_of(p, s, row)];
 
 	if (unlikely(code >= s->distinct.n))
 		wt_chunk_scan_damaged(p->scan, "a row lacks a value that its shape has");
@@ -419,7 +418,9 @@ digit_of_source(WtProjection *p, const Source *s)
 	bool plain = s->integers != NULL && s->decimals == NULL &&
 				 c->min.decimals == s->n_decimals && c->max.decimals == s->n_decimals;
 
-	Digit d = digit_of(c, s->codes, plain ? s->integers : NULL, s->ranks,
+	const uint16_t *codes =
+		s->has_codes && !s->sparse ? wt_column_row_codes(p->scan->chunk, s->column) : NULL;
+	Digit d = digit_of(c, codes, plain ? s->integers : NULL, s->ranks,
 					   p->scan->chunk->n_rows);
 
 	if (s->kind == WT_KIND_WHOLE)
@@ -478,6 +479,12 @@ number_rows(WtProjection *p, bool attributes, int64 limit, int *n_numbers)
 	int32 *numbers;
 	uint32 largest = 0;
 
+	/* Whole documents mostly have an id, or another column that all rows have values of their own in. */
+	for (int c = 0; p->documents && c < scan->chunk->n_columns; c++)
+		if (p->sources[c] != NULL && scan->chunk->columns[c].n_values == n_rows &&
+			!p->sources[c]->has_codes && p->sources[c]->integers == NULL &&
+			p->sources[c]->encoding != WT_ENCODING_NONE)
+			return NULL;
 	for (int c = 0; p->documents && c < scan->chunk->n_columns; c++)
 		if (p->sources[c] != NULL)
 			digits[n_columns++] = digit_of_source(p, p->sources[c]);
@@ -591,13 +598,11 @@ wt_projection_combinations(WtProjection *p, int *n)
 
 /* ------------------------------------------------------------------------ writing */
 
-static void
-reserve(WtProjection *p, size_t n)
+static pg_noinline void
+grow(WtProjection *p, size_t n)
 {
 	size_t wanted = p->length + n;
 
-	if (wanted <= p->room)
-		return;
 	if (wanted > MaxAllocSize)
 		wt_chunk_scan_damaged(p->scan, "a document is too large");
 	while (p->room < wanted)
@@ -607,10 +612,43 @@ reserve(WtProjection *p, size_t n)
 }
 
 static inline void
+reserve(WtProjection *p, size_t n)
+{
+	if (unlikely(p->length + n > p->room))
+		grow(p, n);
+}
+
+/* Most values are short, and then a call costs more than the copy: two that overlap do. */
+static inline void
+copy(char *to, const char *from, size_t n)
+{
+	if (n > 32)
+		memcpy(to, from, n);
+	else if (n >= 16)
+	{
+		memcpy(to, from, 16);
+		memcpy(to + n - 16, from + n - 16, 16);
+	}
+	else if (n >= 8)
+	{
+		memcpy(to, from, 8);
+		memcpy(to + n - 8, from + n - 8, 8);
+	}
+	else if (n >= 4)
+	{
+		memcpy(to, from, 4);
+		memcpy(to + n - 4, from + n - 4, 4);
+	}
+	else
+		for (size_t i = 0; i < n; i++)
+			to[i] = from[i];
+}
+
+static inline void
 append(WtProjection *p, const char *bytes, size_t n)
 {
 	reserve(p, n);
-	memcpy(p->buffer + p->length, bytes, n);
+	copy(p->buffer + p->length, bytes, n);
 	p->length += n;
 }
 
