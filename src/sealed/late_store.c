@@ -52,7 +52,8 @@ column_named(TupleDesc columns, const char *name)
 
 /* What late rows have in a column that is added: as it was in rows that were sealed. */
 static void
-append_missing(StringInfo sql, Relation foreign, Form_pg_attribute a, const char *name)
+append_missing(StringInfo sql, StringInfo drop, Relation foreign, Form_pg_attribute a,
+			   const char *name)
 {
 	bool is_null;
 	Datum missing = wt_missing_value(foreign, a->attnum, &is_null);
@@ -62,13 +63,15 @@ append_missing(StringInfo sql, Relation foreign, Form_pg_attribute a, const char
 	if (is_null)
 		return;
 	getTypeOutputInfo(a->atttypid, &output, &is_varlena);
-	appendStringInfo(sql, " DEFAULT %s, ALTER COLUMN %s DROP DEFAULT",
-					 quote_literal_cstr(OidOutputFunctionCall(output, missing)), name);
+	appendStringInfo(sql, " DEFAULT %s",
+					 quote_literal_cstr(OidOutputFunctionCall(output, missing)));
+	appendStringInfo(drop, "%sALTER COLUMN %s DROP DEFAULT", drop->len > 0 ? ", " : "",
+					 name);
 }
 
-/* What the late table must be altered by; empty: nothing. */
+/* What the late table must be altered by, and then; empty: nothing. */
 static void
-find_differences(Relation foreign, Relation late, StringInfo sql)
+find_differences(Relation foreign, Relation late, StringInfo sql, StringInfo drop)
 {
 	TupleDesc ours = RelationGetDescr(foreign);
 
@@ -100,7 +103,7 @@ find_differences(Relation foreign, Relation late, StringInfo sql)
 				our->attcollation != get_typcollation(our->atttypid))
 				appendStringInfo(sql, " COLLATE %s",
 								 generate_collation_name(our->attcollation));
-			append_missing(sql, foreign, our, name);
+			append_missing(sql, drop, foreign, our, name);
 		}
 	}
 }
@@ -110,18 +113,23 @@ wt_late_store_adopt(Relation foreign, Oid late)
 {
 	Relation relation;
 	StringInfoData sql;
+	StringInfoData drop; /* of defaults that were for the rows that are there */
 	WtScope scope;
 
 	if (RecoveryInProgress() || XactReadOnly)
 		return;
 	relation = table_open(late, RowExclusiveLock);
 	initStringInfo(&sql);
-	find_differences(foreign, relation, &sql);
+	initStringInfo(&drop);
+	find_differences(foreign, relation, &sql, &drop);
 	table_close(relation, NoLock);
 	if (sql.len == 0 || !wt_scope_enter(late, &scope))
 		return;
 	wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), sql.data), 0, NULL,
 				 NULL);
+	if (drop.len > 0)
+		wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), drop.data), 0, NULL,
+					 NULL);
 	wt_scope_leave(&scope);
 }
 

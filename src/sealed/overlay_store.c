@@ -325,11 +325,15 @@ write_part(WtOverlayStore *store, int32 chunk, int part, const Row *old,
 	slot->tts_values[2] = PointerGetDatum(body);
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(store->relation);
-	/* A command cannot change what it has written itself. */
-	if (old->exists && old->is_ours && old->command >= command)
+	/*
+	 * A command cannot change what it has written itself; what of it is out of line has the
+	 * number of the command that was the current one then, and goes as that of the current one.
+	 */
+	if (old->exists && old->is_ours)
 	{
 		CommandCounterIncrement();
-		command = GetCurrentCommandId(true);
+		if (old->command >= command)
+			command = GetCurrentCommandId(true);
 	}
 	if (old->exists)
 	{
