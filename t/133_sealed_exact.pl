@@ -201,11 +201,21 @@ sub check_conditions
 	return;
 }
 
+# The lines that only one of two answers has, the first of them.
+sub difference
+{
+	my @answers = map { my %lines; $lines{$_}++ for split /\n/; \%lines } @_;
+	my @only = map { my ($n, $own, $other) = @$_; map { "$n: $_" } grep { ($own->{$_} // 0) > ($other->{$_} // 0) } sort keys %$own }
+	  [ 'heap', @answers ], [ 'sealed', reverse @answers ];
+	splice @only, 6 if @only > 6;
+	return join "\n", @only, $_[0] ne $_[1] && !@only ? 'another order' : ();
+}
+
 sub check_groups
 {
 	my ($when) = @_;
 	for my $sql (
-		q{SELECT data->'json'->>'app', count(*) FROM t GROUP BY 1 ORDER BY 1}, q{SELECT data->'json'->'app', data->'json'->'severity', count(*) FROM t GROUP BY 1, 2 ORDER BY 1, 2},
+		q{SELECT data->'json'->>'app', count(*) FROM t GROUP BY 1 ORDER BY 1}, q{SELECT n, count(*) FROM (SELECT count(*) AS n FROM t GROUP BY data->'json'->'app', data->'json'->'severity') g GROUP BY 1 ORDER BY 1},
 		q{SELECT DISTINCT data->'host' FROM t ORDER BY 1}, q{SELECT DISTINCT data->'json'->>'severity' COLLATE "C", status FROM t ORDER BY 1, 2},
 		q{SELECT count(*), count(data->'json'), count(data->>'a'), count(status), count(note), min(event_timestamp), max(event_timestamp), min(status), max(status), sum(status::bigint), min(note), max(amount) FROM t},
 		q{SELECT min(data->>'id'), max(data->>'id'), min(data->'json'->>'app'), max(data->>'time') FROM t}, q{SELECT status, count(*) FROM t WHERE data->'json'->>'app' = 'shop' GROUP BY 1 ORDER BY 1},
@@ -216,7 +226,7 @@ sub check_groups
 		for my $partitionwise ('off', 'on')
 		{
 			my ($heap, $sealed) = answers("SET enable_partitionwise_aggregate = $partitionwise; $sql");
-			is($sealed, $heap, "$when, partition-wise $partitionwise: $sql");
+			is(difference($heap, $sealed), '', "$when, partition-wise $partitionwise: $sql");
 		}
 	}
 	return;
@@ -242,7 +252,7 @@ change(q{WITH c AS (UPDATE t SET status = NULL WHERE n % 11 = 0 RETURNING n) SEL
 change(q{WITH c AS (DELETE FROM t WHERE data->'json'->>'app' = 'cart' AND n % 3 = 0 RETURNING n, data) SELECT count(*), md5(string_agg(data::text, ',' ORDER BY n)) FROM c});
 change(q{WITH c AS (UPDATE t SET data = jsonb_build_object('was', data, 'n', 1.50) WHERE n % 101 = 0 RETURNING n, data) SELECT count(*), md5(string_agg(data::text, ',' ORDER BY n)) FROM c});
 change(q{WITH c AS (UPDATE t SET note = 'changed', amount = 1.10 WHERE n % 103 = 0 RETURNING n) SELECT count(*), sum(n) FROM c});
-change(q{WITH c AS (INSERT INTO t (event_timestamp, data, status, n) SELECT event_timestamp, data, status, n + 3000000000 FROM twin WHERE n % 211 = 0 AND n < 3000000000 RETURNING n) SELECT count(*), sum(n) FROM c});
+change(q{WITH c AS (INSERT INTO t (event_timestamp, data, status, n, seen) SELECT event_timestamp, data, status, n + 3000000000, seen FROM twin WHERE n % 211 = 0 AND n < 3000000000 RETURNING n) SELECT count(*), sum(n) FROM c});
 change(q{WITH c AS (UPDATE t SET status = 7 WHERE n >= 3000000000 RETURNING n) SELECT count(*), sum(n) FROM c});
 change(q{WITH c AS (UPDATE t SET status = status WHERE n % 101 = 0 AND n % 2 = 0 RETURNING n, data) SELECT count(*), md5(string_agg(data::text, ',' ORDER BY n)) FROM c});
 change(q{WITH c AS (DELETE FROM t WHERE n % 202 = 0 RETURNING n, data) SELECT count(*), md5(string_agg(data::text, ',' ORDER BY n)) FROM c});
