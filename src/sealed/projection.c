@@ -56,7 +56,8 @@ typedef struct Source
 	const uint16_t *value_codes; /* by value */
 	WtTexts distinct;
 	const int32_t *ranks; /* by row; NULL: a row's value has its number */
-	bool sparse; /* ranks are looked up: few rows have it, or there are too many columns */
+	bool
+		sparse; /* ranks are looked up: few rows have it, or there are too many columns */
 	const int64_t *integers;
 	const uint8_t *decimals; /* by value; NULL: all have n_decimals */
 	int n_decimals;
@@ -421,10 +422,11 @@ digit_of_source(WtProjection *p, const Source *s)
 	bool plain = s->integers != NULL && s->decimals == NULL &&
 				 c->min.decimals == s->n_decimals && c->max.decimals == s->n_decimals;
 
-	const uint16_t *codes =
-		s->has_codes && !s->sparse ? wt_column_row_codes(p->scan->chunk, s->column) : NULL;
-	Digit d = digit_of(c, codes, plain ? s->integers : NULL, s->ranks,
-					   p->scan->chunk->n_rows);
+	const uint16_t *codes = s->has_codes && !s->sparse
+								? wt_column_row_codes(p->scan->chunk, s->column)
+								: NULL;
+	Digit d =
+		digit_of(c, codes, plain ? s->integers : NULL, s->ranks, p->scan->chunk->n_rows);
 
 	if (s->kind == WT_KIND_WHOLE)
 		d.n = 0;
