@@ -78,14 +78,8 @@ wt_sealed_relation_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	rel->fdw_private = sealed;
 	rel->pages = sealed->n_pages;
 	rel->tuples = sealed->n_rows;
-<<<<<<< HEAD
 	wt_estimate(root, rel, relid, links.chunks, sealed->table, &sealed->estimate);
 	rel->rows = clamp_row_est(rel->tuples * sealed->estimate.passing);
-=======
-	rel->rows =
-		clamp_row_est(rel->tuples * clauselist_selectivity(root, rel->baserestrictinfo, 0,
-														   JOIN_INNER, NULL));
->>>>>>> sealed
 }
 
 /* 1 or -1 where rows by time are of use, with the path keys that they then have; else 0. */
@@ -129,7 +123,6 @@ wt_sealed_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 		else if (sealed->table != NULL && var->varattno == sealed->table->data)
 			of_row += COST_OF_MEMBERS;
 	}
-<<<<<<< HEAD
 	run = chunks * COST_OF_CHUNK + rel->rows * of_row;
 	if (!sealed->estimate.skips)
 		run += rows * COST_OF_LOOK * list_length(rel->baserestrictinfo) +
@@ -137,24 +130,15 @@ wt_sealed_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	add_path(rel, (Path *) wt_foreignscan_path(root, rel, rel->rows, startup,
 											   startup + run, NIL, rel->lateral_relids,
 											   NIL));
-=======
-	run = chunks * COST_OF_CHUNK +
-		  rows * COST_OF_LOOK * list_length(rel->baserestrictinfo) +
-		  rows * rel->baserestrictcost.per_tuple * 0.5 + rel->rows * of_row;
-	add_path(rel,
-			 (Path *) wt_foreignscan_path(root, rel, rel->rows, startup, startup + run,
-										  NIL, rel->lateral_relids, NIL));
->>>>>>> sealed
 	direction = useful_order(root, rel, sealed, &pathkeys);
 	if (direction != 0)
-		add_path(rel,
-				 (Path *) wt_foreignscan_path(
-					 root, rel, rel->rows, startup + run / chunks, startup + run * 1.01,
-					 pathkeys, rel->lateral_relids, list_make1_int(direction)));
+		add_path(rel, (Path *) wt_foreignscan_path(
+						  root, rel, rel->rows, startup + run / chunks, startup + run * 1.01,
+						  pathkeys, rel->lateral_relids, list_make1_int(direction)));
 	if (rel->consider_parallel && rel->lateral_relids == NULL)
 	{
-		int workers = compute_parallel_worker(rel, sealed->n_pages * PAGES_FOR_WORKERS,
-											  -1, max_parallel_workers_per_gather);
+		int workers = compute_parallel_worker(rel, sealed->n_pages * PAGES_FOR_WORKERS, -1,
+											  max_parallel_workers_per_gather);
 
 		workers = Min(workers, (int) chunks - 1);
 		if (workers > 0)
@@ -242,8 +226,7 @@ add_members(PlannerInfo *root, RelOptInfo *rel, const WtSealedRelation *sealed,
 	rest.jointree = makeFromExpr(NIL, NULL);
 	wt_needs_add_query(&above, sealed->table, root, &rest);
 	foreach (lc, rel->joininfo)
-		wt_needs_add(&above, sealed->table,
-					 (Node *) lfirst_node(RestrictInfo, lc)->clause);
+		wt_needs_add(&above, sealed->table, (Node *) lfirst_node(RestrictInfo, lc)->clause);
 	foreach (lc, root->eq_classes)
 	{
 		EquivalenceClass *ec = lfirst(lc);
@@ -299,8 +282,7 @@ wt_sealed_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 	share_conditions(sealed, clauses, &scans, &executors);
 	find_needs(root, rel, sealed, relid, executors, &needs);
 	/* The same conditions again: for rows that the executor brings, to be checked anew. */
-	return make_foreignscan(
-		tlist, executors, rel->relid, scans,
-		list_make2(wt_needs_to_list(&needs), list_make1_int(direction)), NIL, scans,
-		outer);
+	return make_foreignscan(tlist, executors, rel->relid, scans,
+							list_make2(wt_needs_to_list(&needs), list_make1_int(direction)),
+							NIL, scans, outer);
 }
