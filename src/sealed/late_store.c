@@ -128,8 +128,8 @@ wt_late_store_adopt(Relation foreign, Oid late)
 	wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), sql.data), 0, NULL,
 				 NULL);
 	if (drop.len > 0)
-		wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), drop.data), 0, NULL,
-					 NULL);
+		wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), drop.data), 0,
+					 NULL, NULL);
 	wt_scope_leave(&scope);
 }
 
