@@ -16,7 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
-#include "sealed/late_store.h"
+#include "sealed/late_columns.h"
 #include "sealed/links.h"
 #include "sealed/sealable.h"
 #include "store/log_table.h"
@@ -206,7 +206,7 @@ mend(const WtLinks *links)
 
 	if (!links->recorded)
 		wt_links_record(links);
-	wt_late_store_adopt(foreign, links->late);
+	wt_late_columns_adopt(foreign, links->late);
 	table_close(foreign, NoLock);
 	if (get_rel_namespace(links->chunks) != get_rel_namespace(links->partition) ||
 		get_rel_namespace(links->late) != get_rel_namespace(links->partition))
