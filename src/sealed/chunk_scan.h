@@ -113,8 +113,7 @@ extern int wt_chunk_scan_previous(const WtChunkScan *scan, int row);
 extern int wt_chunk_scan_count(WtChunkScan *scan);
 
 /* Raises: this chunk is damaged, and how. */
-extern void wt_chunk_scan_damaged(const WtChunkScan *scan, const char *how)
-	pg_attribute_noreturn();
+extern void wt_chunk_scan_damaged(const WtChunkScan *scan, const char *how);
 
 /*
  * The value of a column of the table in rows that were sealed before there was it: the
