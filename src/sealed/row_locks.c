@@ -289,6 +289,7 @@ lock_late(WtRowLocks *locks, ItemPointer place, LockTupleMode mode, bool *update
 			break;
 	}
 	wt_overlay_store_conflict();
+	return false; /* not reached */
 }
 
 static void
