@@ -96,8 +96,8 @@ sample(Relation relation, int level, HeapTuple *rows, int target, double *n_rows
 	projection = wt_projection_create(chunks, &all);
 	n_chunks = chunks->n_numbers;
 	of_each = palloc((chunks->n_numbers + 1) * sizeof(int32));
-	*n_rows = count_rows(chunks, of_each) +
-			  count_late(relation, links.late, snapshot, slot);
+	*n_rows =
+		count_rows(chunks, of_each) + count_late(relation, links.late, snapshot, slot);
 	*n_dead = 0;
 	draw.left = *n_rows;
 	draw.wanted = Min(target, *n_rows);

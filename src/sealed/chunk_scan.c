@@ -30,8 +30,9 @@
 static void
 no_memory(size_t bytes)
 {
-	ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-					errdetail("A chunk of a sealed partition needs %zu bytes more.", bytes)));
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+			 errdetail("A chunk of a sealed partition needs %zu bytes more.", bytes)));
 }
 
 static void
@@ -65,11 +66,11 @@ wt_chunk_scan_create(Relation foreign, Oid chunks, Snapshot snapshot)
 	scan->data_column = column_named(scan->columns, "data");
 	scan->status_column = column_named(scan->columns, "status");
 	scan->context = CurrentMemoryContext;
-	scan->chunk_context =
-		AllocSetContextCreate(CurrentMemoryContext, "sealed chunk", ALLOCSET_DEFAULT_SIZES);
+	scan->chunk_context = AllocSetContextCreate(CurrentMemoryContext, "sealed chunk",
+												ALLOCSET_DEFAULT_SIZES);
 	/* A callback is called once only: so it is not chunk_context's, which is reset. */
-	scan->arena_context =
-		AllocSetContextCreate(CurrentMemoryContext, "sealed columns", ALLOCSET_SMALL_SIZES);
+	scan->arena_context = AllocSetContextCreate(CurrentMemoryContext, "sealed columns",
+												ALLOCSET_SMALL_SIZES);
 	callback = MemoryContextAllocZero(scan->arena_context, sizeof(*callback));
 	scan->arena = wt_arena_create(no_memory);
 	if (scan->arena == NULL)
@@ -138,8 +139,8 @@ open_directory(WtChunkScan *scan, int32 number, WtChunkHead *head)
 	MemoryContextSwitchTo(old);
 	if (!found)
 		return false;
-	scan->chunk = wt_chunk_open(scan->arena, head->directory.bytes, head->directory.length,
-								number, &error);
+	scan->chunk = wt_chunk_open(scan->arena, head->directory.bytes,
+								head->directory.length, number, &error);
 	if (scan->chunk == NULL)
 		refuse(scan, number, &error);
 	return true;
@@ -271,12 +272,12 @@ wt_chunk_scan_want(WtChunkScan *scan, int column, WtWant want)
 		case WT_ENCODING_CONSTANT:
 		case WT_ENCODING_DICTIONARY:
 		case WT_ENCODING_TEMPLATE:
-			{
-				WtTexts texts = wt_column_distinct(scan->chunk, column);
+		{
+			WtTexts texts = wt_column_distinct(scan->chunk, column);
 
-				check_texts(scan, c->kind, &texts);
-			}
-			break;
+			check_texts(scan, c->kind, &texts);
+		}
+		break;
 		case WT_ENCODING_TEXT:
 			if (want == WT_WANT_VALUES)
 			{
@@ -373,17 +374,18 @@ wt_missing_value(Relation foreign, AttrNumber column, bool *is_null)
 	}
 	expression = a->atthasdef ? build_column_default(foreign, column) : NULL;
 	if (expression != NULL && !IsA(expression, Const) &&
-		(contain_mutable_functions(expression) || calls_functions_of_users(expression, NULL)))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("what column \"%s\" is in rows that were sealed before it was added is not known",
-					NameStr(a->attname)),
-			 errhint("Say it: ALTER FOREIGN TABLE \"%s\" ALTER COLUMN \"%s\" OPTIONS (ADD missing '...').",
-					 RelationGetRelationName(foreign), NameStr(a->attname))));
+		(contain_mutable_functions(expression) ||
+		 calls_functions_of_users(expression, NULL)))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("what column \"%s\" is in rows that were sealed before it "
+							   "was added is not known",
+							   NameStr(a->attname)),
+						errhint("Say it: ALTER FOREIGN TABLE \"%s\" ALTER COLUMN \"%s\" "
+								"OPTIONS (ADD missing '...').",
+								RelationGetRelationName(foreign), NameStr(a->attname))));
 	if (expression != NULL)
 		expression = eval_const_expressions(NULL, expression);
-	*is_null =
-		expression == NULL || !IsA(expression, Const) || ((Const *) expression)->constisnull;
+	*is_null = expression == NULL || !IsA(expression, Const) ||
+			   ((Const *) expression)->constisnull;
 	return *is_null ? (Datum) 0 : ((Const *) expression)->constvalue;
 }

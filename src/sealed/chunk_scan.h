@@ -36,7 +36,8 @@ typedef struct WtChunkScan
 	/* Of the scan. */
 	Relation foreign; /* the table that is read, opened by who calls */
 	TupleDesc columns;
-	AttrNumber time_column, data_column, status_column; /* of event_timestamp, …; 0: none */
+	AttrNumber time_column, data_column,
+		status_column; /* of event_timestamp, …; 0: none */
 	WtChunkTable *table;
 	MemoryContext context;
 	int n_numbers;
@@ -44,16 +45,18 @@ typedef struct WtChunkScan
 
 	/* Of the chunk that is open. */
 	WtChunk *chunk; /* NULL: none is */
-	uint64 serial;	/* counts the chunks that were opened: who keeps something of one looks at it */
+	uint64
+		serial; /* counts the chunks that were opened: who keeps something of one looks at it */
 	MemoryContext chunk_context;
 	MemoryContext arena_context; /* never reset: its end is the arena's */
 	WtArena *arena;
 	bool has_deleted, has_statuses; /* something was changed since it was sealed */
 	WtDeleted deleted;
 	WtStatuses statuses;
-	uint8 *selected; /* a byte a row: 1 where it is there, and no filter has left it out */
-	int n_selected;	 /* of them; -1: not counted */
-	uint8 *checked;	 /* by column: how far its texts are known to be text */
+	uint8
+		*selected;	/* a byte a row: 1 where it is there, and no filter has left it out */
+	int n_selected; /* of them; -1: not counted */
+	uint8 *checked; /* by column: how far its texts are known to be text */
 } WtChunkScan;
 
 /*

@@ -73,6 +73,7 @@ wt_decimal_numeric(int64 value, int decimals, char *out)
 	size = VARHDRSZ + sizeof(header) + (end - begin) * sizeof(int16);
 	SET_VARSIZE(out, size);
 	memcpy(out + VARHDRSZ, &header, sizeof(header));
-	memcpy(out + VARHDRSZ + sizeof(header), digits + begin, (end - begin) * sizeof(int16));
+	memcpy(out + VARHDRSZ + sizeof(header), digits + begin,
+		   (end - begin) * sizeof(int16));
 	return size;
 }

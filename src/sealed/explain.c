@@ -21,7 +21,8 @@ show_clauses(ForeignScanState *node, WtScan *s, ExplainState *es)
 
 	ExplainPropertyText("Chunk Filter",
 						deparse_expression(all, context,
-										   list_length(es->rtable) > 1 || es->verbose, false),
+										   list_length(es->rtable) > 1 || es->verbose,
+										   false),
 						es);
 }
 
@@ -41,11 +42,12 @@ wt_sealed_explain(ForeignScanState *node, ExplainState *es)
 
 	if (s->clauses != NIL)
 		show_clauses(node, s, es);
-	ExplainPropertyText("Documents",
-						wt_needs_text(s->needs, get_attnum(RelationGetRelid(relation), "data")),
-						es);
+	ExplainPropertyText(
+		"Documents",
+		wt_needs_text(s->needs, get_attnum(RelationGetRelid(relation), "data")), es);
 	if (s->direction != 0)
-		ExplainPropertyText("Order", s->direction > 0 ? "time" : "time, from the last", es);
+		ExplainPropertyText("Order", s->direction > 0 ? "time" : "time, from the last",
+							es);
 	if (!es->analyze || s->chunks == NULL)
 		return;
 	if (!s->is_shown)

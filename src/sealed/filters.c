@@ -169,11 +169,13 @@ rewrite(Node *node, void *arg)
 			c->texts[i].keys = wt_keys_of_path(member.keys);
 			c->n_texts++;
 		}
-		return (Node *) makeVar(r->varno, r->filters->scan->columns->natts + i + 1, TEXTOID,
-								-1, exprCollation(node), 0);
+		return (Node *) makeVar(r->varno, r->filters->scan->columns->natts + i + 1,
+								TEXTOID, -1, exprCollation(node), 0);
 	}
-	if (IsA(node, Var) && wt_table_column(r->filters->table, (Var *) node, &ours) ==
-							  r->filters->scan->data_column && ours)
+	if (IsA(node, Var) &&
+		wt_table_column(r->filters->table, (Var *) node, &ours) ==
+			r->filters->scan->data_column &&
+		ours)
 	{
 		r->fails = true;
 		return node;
@@ -206,8 +208,8 @@ wt_filters_create(WtChunkScan *scan, List *clauses, Index varno, PlanState *pare
 	f->context = context;
 	f->table = wt_table_of_varno(varno, scan->data_column);
 	f->conditions = palloc0(Max(list_length(clauses), 1) * sizeof(Condition));
-	f->bound_context =
-		AllocSetContextCreate(CurrentMemoryContext, "sealed conditions", ALLOCSET_SMALL_SIZES);
+	f->bound_context = AllocSetContextCreate(CurrentMemoryContext, "sealed conditions",
+											 ALLOCSET_SMALL_SIZES);
 	foreach (lc, clauses)
 	{
 		Condition *c = &f->conditions[f->n_conditions++];
@@ -230,7 +232,8 @@ wt_filters_create(WtChunkScan *scan, List *clauses, Index varno, PlanState *pare
 		}
 	}
 	/* A copy, which nobody counts references to. */
-	f->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(scan->columns), &TTSOpsVirtual);
+	f->slot =
+		MakeSingleTupleTableSlot(CreateTupleDescCopy(scan->columns), &TTSOpsVirtual);
 	if (most_texts > 0)
 		f->text_slot = slot_with_texts(scan->columns, most_texts);
 	f->first = PG_INT64_MIN;
@@ -244,8 +247,7 @@ static void
 bind_time(WtFilters *f, Condition *c)
 {
 	bool is_null;
-	int64 time =
-		DatumGetInt64(ExecEvalExprSwitchContext(c->time, f->context, &is_null));
+	int64 time = DatumGetInt64(ExecEvalExprSwitchContext(c->time, f->context, &is_null));
 
 	c->is_time = true;
 	if (is_null)
@@ -411,7 +413,8 @@ wt_filters_chunk(WtFilters *f)
 	}
 	for (int i = 0; i < f->n_conditions; i++)
 	{
-		f->conditions[i].decided = f->conditions[i].test != NULL || f->conditions[i].is_time;
+		f->conditions[i].decided =
+			f->conditions[i].test != NULL || f->conditions[i].is_time;
 		f->conditions[i].unknown = NULL;
 	}
 	qsort(f->parts, f->n_parts, sizeof(Part), compare_parts);

@@ -120,8 +120,10 @@ time_index(Relation relation, AttrNumber time)
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 
 		if (index->rd_index->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
-			index->rd_index->indkey.values[0] == time && index->rd_opcintype[0] == TIMESTAMPTZOID &&
-			RelationGetIndexPredicate(index) == NIL && (index->rd_indoption[0] & INDOPTION_DESC) == 0)
+			index->rd_index->indkey.values[0] == time &&
+			index->rd_opcintype[0] == TIMESTAMPTZOID &&
+			RelationGetIndexPredicate(index) == NIL &&
+			(index->rd_indoption[0] & INDOPTION_DESC) == 0)
 			return index;
 		index_close(index, NoLock);
 	}
@@ -240,9 +242,10 @@ next_row(WtLateScan *scan)
 	bool found = false;
 
 	if (scan->by_index)
-		found = index_getnext_slot(
-			scan->by_index, scan->direction < 0 ? BackwardScanDirection : ForwardScanDirection,
-			scan->row);
+		found = index_getnext_slot(scan->by_index,
+								   scan->direction < 0 ? BackwardScanDirection
+													   : ForwardScanDirection,
+								   scan->row);
 	else if (scan->by_table)
 		found = table_scan_getnextslot(scan->by_table, ForwardScanDirection, scan->row);
 	else
@@ -284,15 +287,14 @@ wt_late_scan_convert(WtLateScan *scan, TupleTableSlot *slot)
 	{
 		From *from = &scan->columns[i];
 
-		slot->tts_isnull[i] =
-			from->column ? scan->row->tts_isnull[from->column - 1] : from->missing_is_null;
+		slot->tts_isnull[i] = from->column ? scan->row->tts_isnull[from->column - 1]
+										   : from->missing_is_null;
 		slot->tts_values[i] =
 			from->column ? scan->row->tts_values[from->column - 1] : from->missing;
 		if (from->other_type && !slot->tts_isnull[i])
-			slot->tts_values[i] =
-				InputFunctionCall(&from->input,
-								  OutputFunctionCall(&from->output, slot->tts_values[i]),
-								  from->input_parameter, from->modifier);
+			slot->tts_values[i] = InputFunctionCall(
+				&from->input, OutputFunctionCall(&from->output, slot->tts_values[i]),
+				from->input_parameter, from->modifier);
 	}
 	MemoryContextSwitchTo(old);
 	ExecStoreVirtualTuple(slot);

@@ -22,8 +22,8 @@ typedef struct WtLateScan WtLateScan;
  * from first to last.
  */
 extern WtLateScan *wt_late_scan_begin(Relation foreign, Oid late, Snapshot snapshot,
-									  const Bitmapset *needed, int direction,
-									  int64 first, int64 last);
+									  const Bitmapset *needed, int direction, int64 first,
+									  int64 last);
 extern void wt_late_scan_end(WtLateScan *scan);
 
 /*

@@ -114,8 +114,9 @@ wt_member_columns(WtChunkScan *scan, const WtKeys *member, WtMemberColumns *colu
 				break;
 			case ABOVE:
 				/* A scalar on the way has no members, the document itself may be one. */
-				document = column->kind == WT_KIND_JSON || column->kind == WT_KIND_WHOLE ||
-						   (column->path == WT_PATH_ROOT && column->kind != WT_KIND_EMPTY);
+				document =
+					column->kind == WT_KIND_JSON || column->kind == WT_KIND_WHOLE ||
+					(column->path == WT_PATH_ROOT && column->kind != WT_KIND_EMPTY);
 				break;
 			default:
 				break;
@@ -142,7 +143,8 @@ wt_member_shapes(WtChunkScan *scan, const WtMemberColumns *columns)
 		return NULL;
 	wt_chunk_scan_want(scan, WT_COLUMN_SHAPES, WT_WANT_VALUES);
 	shapes = wt_chunk_shapes(scan->chunk, &n_shapes);
-	documents = MemoryContextAllocZero(scan->chunk_context, Max(n_shapes, 1) * sizeof(bool));
+	documents =
+		MemoryContextAllocZero(scan->chunk_context, Max(n_shapes, 1) * sizeof(bool));
 	for (int i = 0; i < n_shapes; i++)
 		for (int k = 0; k < shapes[i].n_columns && !documents[i]; k++)
 			documents[i] = columns->documents[shapes[i].columns[k]];

@@ -22,7 +22,8 @@ extern WtKeys wt_keys_of_path(List *path);
 extern WtKeys *wt_keys_of_paths(List *paths, int *n);
 
 /* Marks the columns (needed has n_columns of them) that documents with just these members need. */
-extern void wt_members_needed(const WtChunk *chunk, const WtKeys *paths, int n, bool *needed);
+extern void wt_members_needed(const WtChunk *chunk, const WtKeys *paths, int n,
+							  bool *needed);
 
 /*
  * A member's columns: a row has a value in one of them at most.  Rows of the shapes that

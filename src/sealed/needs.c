@@ -52,8 +52,8 @@ wt_table_of_relation(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 
 		if (planner_rt_fetch(up->parent_relid, root)->rtekind != RTE_RELATION)
 			return NULL; /* UNION ALL: its columns may be made of anything */
-		table->varnos = repalloc(table->varnos, (table->n_varnos + 1) *
-													sizeof(struct WtTableVarno));
+		table->varnos =
+			repalloc(table->varnos, (table->n_varnos + 1) * sizeof(struct WtTableVarno));
 		below = &table->varnos[table->n_varnos - 1];
 		at = &table->varnos[table->n_varnos++];
 		columns = palloc0((list_length(up->translated_vars) + 1) * sizeof(AttrNumber));
@@ -68,9 +68,10 @@ wt_table_of_relation(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 			if (!IsA(var, Var))
 				return NULL;
 			column = var->varattno;
-			columns[i] = below->columns == NULL			 ? column
-						 : column <= below->n_columns && column > 0 ? below->columns[column]
-														 : InvalidAttrNumber;
+			columns[i] = below->columns == NULL ? column
+						 : column <= below->n_columns && column > 0
+							 ? below->columns[column]
+							 : InvalidAttrNumber;
 		}
 		at->varno = up->parent_relid;
 		at->n_columns = i;
@@ -180,9 +181,10 @@ member_of_subscripts(const WtTable *table, SubscriptingRef *ref, WtMember *membe
 			member->steps = true;
 		if (member->steps)
 			break;
-		member->keys = with_key(member->keys, key->consttype == TEXTOID
-												  ? TextDatumGetCString(key->constvalue)
-												  : psprintf("%d", DatumGetInt32(key->constvalue)));
+		member->keys =
+			with_key(member->keys, key->consttype == TEXTOID
+									   ? TextDatumGetCString(key->constvalue)
+									   : psprintf("%d", DatumGetInt32(key->constvalue)));
 	}
 	member->text = false;
 	return true;
@@ -264,8 +266,9 @@ add_contained(Walk *walk, JsonbContainer *object, List *prefix)
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
-			at = lappend(list_copy(prefix), makeString(pnstrdup(value.val.string.val,
-																value.val.string.len)));
+			at =
+				lappend(list_copy(prefix),
+						makeString(pnstrdup(value.val.string.val, value.val.string.len)));
 		else if (token == WJB_VALUE)
 		{
 			if (value.type == jbvBinary && JsonContainerIsObject(value.val.binary.data))
@@ -294,8 +297,9 @@ add_members(Walk *walk, Node *node)
 	}
 	function = called(node, &arguments);
 	if ((function != F_JSONB_CONTAINS && function != F_JSONB_EXISTS) ||
-		list_length(arguments) != 2 || !wt_member(walk->table, linitial(arguments), &member) ||
-		member.steps || member.text)
+		list_length(arguments) != 2 ||
+		!wt_member(walk->table, linitial(arguments), &member) || member.steps ||
+		member.text)
 		return false;
 	right = known(lsecond(arguments));
 	if (right == NULL)

@@ -17,31 +17,32 @@
 /* Which Vars are the columns of the table that is meant. */
 typedef struct WtTable
 {
-	AttrNumber data;	  /* its column of documents; 0: it has none */
-	int n_varnos;		  /* the table itself, and those that it is a partition of */
+	AttrNumber data; /* its column of documents; 0: it has none */
+	int n_varnos;	 /* the table itself, and those that it is a partition of */
 	struct WtTableVarno
 	{
 		Index varno;
 		int n_columns;			   /* of columns */
 		const AttrNumber *columns; /* theirs to the table's; NULL: they are the same */
-	} *varnos;
+	} * varnos;
 	int level; /* of the query that is walked, counted from that of the table */
 } WtTable;
 
 typedef struct WtNeeds
 {
-	bool whole;			/* whole documents */
-	List *paths;		/* of lists of String nodes */
-	Bitmapset *columns; /* by attribute number; data is among them where it is used at all */
-	bool system;		/* a system column other than tableoid and ctid, or the whole row */
+	bool whole;	 /* whole documents */
+	List *paths; /* of lists of String nodes */
+	Bitmapset
+		*columns; /* by attribute number; data is among them where it is used at all */
+	bool system;  /* a system column other than tableoid and ctid, or the whole row */
 } WtNeeds;
 
 /* A member of data. */
 typedef struct WtMember
 {
-	List *keys;		/* String nodes; NIL: data itself */
-	bool steps;		/* further steps follow that are not keys, or not known */
-	bool text;		/* its text, as ->> and #>> have it */
+	List *keys; /* String nodes; NIL: data itself */
+	bool steps; /* further steps follow that are not keys, or not known */
+	bool text;	/* its text, as ->> and #>> have it */
 } WtMember;
 
 /* The table that a Var of this number, and of no other, is a column of. */

@@ -158,7 +158,8 @@ match(const WtPattern *p, const char *literal, size_t n, const char *text, size_
 			found = contains(text, length, literal, n, p->any_case);
 			break;
 		case WT_PATTERN_OTHER:
-			return contains(text, length, literal, n, p->any_case) ? WT_UNKNOWN : WT_FALSE;
+			return contains(text, length, literal, n, p->any_case) ? WT_UNKNOWN
+																   : WT_FALSE;
 		default:
 			return WT_UNKNOWN;
 	}
@@ -218,8 +219,7 @@ wt_pattern_match_all(const WtPattern *p, const WtTexts *texts, bool templates,
 	if ((p->kind == WT_PATTERN_WITHIN || p->kind == WT_PATTERN_OTHER) &&
 		(!p->any_case || is_ascii(texts->base, all)))
 	{
-		WtVerdict found =
-			p->kind == WT_PATTERN_WITHIN && !digits ? WT_TRUE : WT_UNKNOWN;
+		WtVerdict found = p->kind == WT_PATTERN_WITHIN && !digits ? WT_TRUE : WT_UNKNOWN;
 
 		if (!p->any_case)
 			search_all(texts->base, texts, literal, n, found, verdicts);

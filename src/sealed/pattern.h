@@ -36,7 +36,8 @@ extern void wt_pattern_make(WtPattern *pattern, const char *text, size_t length,
 							bool any_case, Oid collation);
 
 /* Whether a text matches. */
-extern WtVerdict wt_pattern_match(const WtPattern *pattern, const char *text, size_t length);
+extern WtVerdict wt_pattern_match(const WtPattern *pattern, const char *text,
+								  size_t length);
 
 /*
  * The same for many texts.  templates: they are templates, of which those that have no gap in

@@ -28,7 +28,7 @@ typedef struct WtSealedRelation
 /* What a plan carries: the members of ForeignScan's fdw_private, in this order. */
 enum
 {
-	WT_PLAN_NEEDS,	   /* of wt_needs_to_list() */
+	WT_PLAN_NEEDS, /* of wt_needs_to_list() */
 	WT_PLAN_DIRECTION, /* a list of one integer: 0 in any order, 1 by time, -1 from the last */
 	WT_PLAN_MEMBERS
 };
@@ -40,6 +40,7 @@ extern ForeignScan *wt_sealed_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid
 								   Plan *outer);
 
 /* Whether the scan can evaluate a condition by itself, in place of the executor. */
-extern bool wt_sealed_can_evaluate(const WtSealedRelation *sealed, RestrictInfo *condition);
+extern bool wt_sealed_can_evaluate(const WtSealedRelation *sealed,
+								   RestrictInfo *condition);
 
 #endif

@@ -56,7 +56,8 @@ typedef struct Source
 	const uint16_t *value_codes; /* by value */
 	WtTexts distinct;
 	const int32_t *ranks; /* by row; NULL: a row's value has its number */
-	bool sparse; /* ranks are looked up: few rows have it, or there are too many columns */
+	bool
+		sparse; /* ranks are looked up: few rows have it, or there are too many columns */
 	const int64_t *integers;
 	const uint8_t *decimals; /* by value; NULL: all have n_decimals */
 	int n_decimals;
@@ -84,7 +85,7 @@ typedef struct Layout
 	int n_columns;
 	const uint16 *columns;
 	bool no_document; /* data is NULL */
-	Piece *root;		  /* NULL: not made yet */
+	Piece *root;	  /* NULL: not made yet */
 	int64 first;	  /* number of its first combination; -1: they are not numbered */
 } Layout;
 
@@ -130,7 +131,7 @@ struct WtProjection
 	const uint16_t *row_shapes; /* NULL: all rows have layout 0 */
 	int32 *document_numbers;	/* by row; NULL: documents are made a row */
 	int n_documents;
-	Datum *made_documents;		/* by number */
+	Datum *made_documents; /* by number */
 
 	/* The document that is being written. */
 	char *buffer;
@@ -333,7 +334,7 @@ layout_of(const WtProjection *p, int row)
 static inline int
 value_of(WtProjection *p, const Source *s, int row)
 {
-	int value = s->sparse	? wt_column_rank(p->scan->chunk, s->column, row)
+	int value = s->sparse  ? wt_column_rank(p->scan->chunk, s->column, row)
 				: s->ranks ? s->ranks[row]
 						   : row;
 
@@ -403,7 +404,8 @@ digit_of(const WtColumn *column, const uint16_t *codes, const int64_t *integers,
 		d.integers = integers;
 		d.least = column->min.value;
 		/* Fewer values than that may lie further apart. */
-		if (d.n > MAX_DIGIT || !column->has_range || column->min.value > column->max.value ||
+		if (d.n > MAX_DIGIT || !column->has_range ||
+			column->min.value > column->max.value ||
 			(uint64) column->max.value - (uint64) column->min.value >= (uint64) d.n)
 			d.n = 0;
 	}
@@ -417,10 +419,11 @@ digit_of_source(WtProjection *p, const Source *s)
 	bool plain = s->integers != NULL && s->decimals == NULL &&
 				 c->min.decimals == s->n_decimals && c->max.decimals == s->n_decimals;
 
-	const uint16_t *codes =
-		s->has_codes && !s->sparse ? wt_column_row_codes(p->scan->chunk, s->column) : NULL;
-	Digit d = digit_of(c, codes, plain ? s->integers : NULL, s->ranks,
-					   p->scan->chunk->n_rows);
+	const uint16_t *codes = s->has_codes && !s->sparse
+								? wt_column_row_codes(p->scan->chunk, s->column)
+								: NULL;
+	Digit d =
+		digit_of(c, codes, plain ? s->integers : NULL, s->ranks, p->scan->chunk->n_rows);
 
 	if (s->kind == WT_KIND_WHOLE)
 		d.n = 0;
@@ -755,12 +758,12 @@ write_value(WtProjection *p, Source *s, int row)
 	switch (s->kind)
 	{
 		case WT_KIND_STRING:
-			{
-				WtText text = text_of(p, s, row);
+		{
+			WtText text = text_of(p, s, row);
 
-				append(p, text.text, text.length);
-				return JENTRY_ISSTRING | text.length;
-			}
+			append(p, text.text, text.length);
+			return JENTRY_ISSTRING | text.length;
+		}
 		case WT_KIND_NUMBER:
 			align(p);
 			if (s->integers != NULL)
@@ -788,23 +791,24 @@ write_value(WtProjection *p, Source *s, int row)
 		case WT_KIND_NULL:
 			return JENTRY_ISNULL;
 		case WT_KIND_EMPTY:
-			{
-				uint32 header = JB_FOBJECT;
+		{
+			uint32 header = JB_FOBJECT;
 
-				align(p);
-				append(p, (char *) &header, sizeof(header));
-				return JENTRY_ISCONTAINER | (p->length - start);
-			}
+			align(p);
+			append(p, (char *) &header, sizeof(header));
+			return JENTRY_ISCONTAINER | (p->length - start);
+		}
 		case WT_KIND_JSON:
-			{
-				Made made = made_of(p, s, row);
+		{
+			Made made = made_of(p, s, row);
 
-				align(p);
-				append(p, made.bytes, made.length);
-				return JENTRY_ISCONTAINER | (p->length - start);
-			}
+			align(p);
+			append(p, made.bytes, made.length);
+			return JENTRY_ISCONTAINER | (p->length - start);
+		}
 		default:
-			wt_chunk_scan_damaged(p->scan, "a document has a column that is none of its own");
+			wt_chunk_scan_damaged(p->scan,
+								  "a document has a column that is none of its own");
 	}
 }
 
@@ -907,9 +911,9 @@ add_member(Piece *object, int path)
 	if (object->n == object->room)
 	{
 		object->room = object->room ? object->room * 2 : 8;
-		object->members =
-			object->members ? repalloc(object->members, object->room * sizeof(Piece *))
-							: palloc(object->room * sizeof(Piece *));
+		object->members = object->members
+							  ? repalloc(object->members, object->room * sizeof(Piece *))
+							  : palloc(object->room * sizeof(Piece *));
 	}
 	object->members[object->n++] = member;
 	member->path = path;
@@ -923,7 +927,8 @@ object_at(WtProjection *p, Piece *root, int path)
 	int steps[WT_CHUNK_MAX_DEPTH + 1], n = 0;
 	Piece *node = root;
 
-	for (; path > WT_PATH_ROOT && n <= WT_CHUNK_MAX_DEPTH; path = p->scan->chunk->paths[path].parent)
+	for (; path > WT_PATH_ROOT && n <= WT_CHUNK_MAX_DEPTH;
+		 path = p->scan->chunk->paths[path].parent)
 		steps[n++] = path;
 	while (n-- > 0)
 	{
@@ -1005,7 +1010,8 @@ scalar_document(WtProjection *p, Source *s, int row)
 			value.type = jbvNull;
 			break;
 		default:
-			wt_chunk_scan_damaged(p->scan, "a document has a column that is none of its own");
+			wt_chunk_scan_damaged(p->scan,
+								  "a document has a column that is none of its own");
 	}
 	result = JsonbValueToJsonb(&value);
 	MemoryContextSwitchTo(old);
@@ -1104,15 +1110,15 @@ integer_value(WtProjection *p, Attribute *a, int64 value)
 				wt_chunk_scan_damaged(p->scan, "an integer is out of range");
 			return Int16GetDatum((int16) value);
 		default:
-			{
-				MemoryContext old = enter_row(p);
-				Datum result;
+		{
+			MemoryContext old = enter_row(p);
+			Datum result;
 
-				snprintf(text, sizeof(text), INT64_FORMAT, value);
-				result = input(a, text);
-				MemoryContextSwitchTo(old);
-				return result;
-			}
+			snprintf(text, sizeof(text), INT64_FORMAT, value);
+			result = input(a, text);
+			MemoryContextSwitchTo(old);
+			return result;
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ extern WtProjection *wt_projection_create(WtChunkScan *scan, const WtNeeds *need
  * number - 1; what is not needed is null).  What it points to is valid until the next row or
  * chunk.
  */
-extern void wt_projection_fill(WtProjection *projection, int row, Datum *values, bool *nulls);
+extern void wt_projection_fill(WtProjection *projection, int row, Datum *values,
+							   bool *nulls);
 
 /* The same without the document. */
 extern void wt_projection_fill_columns(WtProjection *projection, int row, Datum *values,

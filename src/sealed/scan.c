@@ -59,11 +59,12 @@ wt_sealed_begin(ForeignScanState *node, int eflags)
 	s->snapshot = node->ss.ps.state->es_snapshot;
 	s->chunks = wt_chunk_scan_create(relation, links.chunks, s->snapshot);
 	s->conditions = CreateExprContext(node->ss.ps.state);
-	s->filters = wt_filters_create(s->chunks, s->clauses, plan->scan.scanrelid, &node->ss.ps,
-								   s->conditions);
+	s->filters = wt_filters_create(s->chunks, s->clauses, plan->scan.scanrelid,
+								   &node->ss.ps, s->conditions);
 	s->projection = wt_projection_create(s->chunks, s->needs);
 	s->no_columns = bms_is_empty(s->needs->columns) && !s->needs->system;
-	memset(node->ss.ss_ScanTupleSlot->tts_isnull, true, RelationGetDescr(relation)->natts);
+	memset(node->ss.ss_ScanTupleSlot->tts_isnull, true,
+		   RelationGetDescr(relation)->natts);
 	s->columns = columns_used(s, plan->scan.scanrelid);
 	s->target = wt_target_begin(node, links.chunks);
 	s->locks = wt_row_locks_begin(node, &links);
@@ -96,7 +97,8 @@ start(ForeignScanState *node)
 		s->to = Max(s->to, s->from);
 		if (s->shared == NULL || s->direction != 0)
 			s->late = wt_late_scan_begin(node->ss.ss_currentRelation, s->late_table,
-										 s->snapshot, s->columns, s->direction, s->first, s->last);
+										 s->snapshot, s->columns, s->direction, s->first,
+										 s->last);
 	}
 	s->late_ended = s->nothing || s->late == NULL;
 	if (!IsParallelWorker())
@@ -128,7 +130,8 @@ next_chunk(ForeignScanState *node)
 			return true;
 	for (;;)
 	{
-		uint32 n = s->shared ? pg_atomic_fetch_add_u32(&s->shared->next, 1) : s->own_next++;
+		uint32 n =
+			s->shared ? pg_atomic_fetch_add_u32(&s->shared->next, 1) : s->own_next++;
 		uint32 units = s->to - s->from;
 
 		CHECK_FOR_INTERRUPTS();
@@ -137,10 +140,12 @@ next_chunk(ForeignScanState *node)
 			/* The late rows are the last unit of what processes share. */
 			if (s->shared && n == units)
 			{
-				MemoryContext old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+				MemoryContext old =
+					MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
 
-				s->late = wt_late_scan_begin(node->ss.ss_currentRelation, s->late_table,
-											 s->snapshot, s->columns, 0, s->first, s->last);
+				s->late =
+					wt_late_scan_begin(node->ss.ss_currentRelation, s->late_table,
+									   s->snapshot, s->columns, 0, s->first, s->last);
 				s->late_ended = false;
 				MemoryContextSwitchTo(old);
 			}
@@ -150,8 +155,8 @@ next_chunk(ForeignScanState *node)
 			s->row = -1;
 			return false;
 		}
-		if (!wt_chunk_scan_open(chunks,
-								chunks->numbers[s->direction < 0 ? s->to - 1 - n : s->from + n]))
+		if (!wt_chunk_scan_open(
+				chunks, chunks->numbers[s->direction < 0 ? s->to - 1 - n : s->from + n]))
 			continue;
 		/* Chunks are in order of time: those behind it have none of these times, too. */
 		if (!s->shared && (s->direction < 0 ? chunks->chunk->last_time < s->first
@@ -362,10 +367,11 @@ wt_sealed_share(ForeignScanState *node, ParallelContext *context, void *shared)
 
 	/* A plan that was made before: the other processes would not see it. */
 	if (wt_pending_any())
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("\"%s\" cannot be read in parallel by what a command calls "
-							   "that changes a sealed partition",
-							   RelationGetRelationName(node->ss.ss_currentRelation))));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\" cannot be read in parallel by what a command calls "
+						"that changes a sealed partition",
+						RelationGetRelationName(node->ss.ss_currentRelation))));
 	s->shared = shared;
 	pg_atomic_init_u32(&s->shared->next, 0);
 	for (int i = 0; i < (int) lengthof(s->shared->counts); i++)
@@ -419,7 +425,8 @@ wt_sealed_shutdown(ForeignScanState *node)
 	reported = (uint64 *) &s->reported;
 	for (int i = 0; i < (int) lengthof(s->shared->counts); i++)
 	{
-		uint64 all = pg_atomic_add_fetch_u64(&s->shared->counts[i], mine[i] - reported[i]);
+		uint64 all =
+			pg_atomic_add_fetch_u64(&s->shared->counts[i], mine[i] - reported[i]);
 
 		reported[i] = mine[i];
 		((uint64 *) &s->shown)[i] = all;

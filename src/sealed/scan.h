@@ -55,10 +55,11 @@ typedef struct WtScan
 	ExprContext *conditions;   /* that they are evaluated in */
 
 	bool started;
-	bool nothing;		/* no row can pass */
-	int64 first, last;	/* times */
-	int from, to;		/* of chunks->numbers, those that may hold such times; to is not among them */
-	uint32 own_next;	/* unit of work, where nothing is shared */
+	bool nothing;	   /* no row can pass */
+	int64 first, last; /* times */
+	int from,
+		to; /* of chunks->numbers, those that may hold such times; to is not among them */
+	uint32 own_next; /* unit of work, where nothing is shared */
 	WtSharedScan *shared;
 	const int64 *times; /* of the chunk that is open, where rows come by time */
 	int row;			/* of it, that was found last; -1: none is open */
@@ -78,9 +79,11 @@ extern void wt_sealed_rescan(ForeignScanState *node);
 extern void wt_sealed_end(ForeignScanState *node);
 extern void wt_sealed_shutdown(ForeignScanState *node);
 
-extern bool wt_sealed_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
+extern bool wt_sealed_parallel_safe(PlannerInfo *root, RelOptInfo *rel,
+									RangeTblEntry *rte);
 extern Size wt_sealed_shared_size(ForeignScanState *node, ParallelContext *context);
-extern void wt_sealed_share(ForeignScanState *node, ParallelContext *context, void *shared);
+extern void wt_sealed_share(ForeignScanState *node, ParallelContext *context,
+							void *shared);
 extern void wt_sealed_share_again(ForeignScanState *node, ParallelContext *context,
 								  void *shared);
 extern void wt_sealed_join(ForeignScanState *node, shm_toc *toc, void *shared);

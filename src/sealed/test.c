@@ -45,8 +45,8 @@ typedef enum Operation
 	TEXT_IS_NULL,
 	IS_ABSENT,
 	EXISTS,
-	EQUALS_SCALAR,	/* of JSON: what @> makes of a leaf that is a scalar */
-	IS_KIND_OF,		/* a leaf of @> that is an object or array: of other kinds it is no match */
+	EQUALS_SCALAR, /* of JSON: what @> makes of a leaf that is a scalar */
+	IS_KIND_OF, /* a leaf of @> that is an object or array: of other kinds it is no match */
 	NUMBER_COMPARES,
 	CONTAINS, /* once bound, a test of all its leaves */
 	/* Of another column of the table. */
@@ -315,16 +315,15 @@ strategy_of(Oid operator, Oid type, bool *is_not)
 	{
 		Oid negator = get_negator(operator);
 
-		strategy = OidIsValid(negator)
-					   ? get_op_opfamily_strategy(negator, entry->btree_opf)
-					   : 0;
+		strategy =
+			OidIsValid(negator) ? get_op_opfamily_strategy(negator, entry->btree_opf) : 0;
 		*is_not = strategy != 0;
 	}
 	return strategy;
 }
 
 static WtTest *
-number_test(const Context *c, Oid operator, Node *left, Node *right)
+number_test(const Context *c, Oid operator, Node * left, Node *right)
 {
 	WtTest *test = new_test(NUMBER_COMPARES);
 	bool is_not, right_is_integer;
@@ -501,8 +500,8 @@ bind_array(WtTest *test, Datum value)
 	char align;
 
 	get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &align);
-	deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, align, &members, &nulls,
-					  &n);
+	deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, align, &members,
+					  &nulls, &n);
 	test->texts = palloc(Max(n, 1) * sizeof(WtText));
 	test->integers = palloc(Max(n, 1) * sizeof(int64));
 	test->n_texts = test->n_integers = 0;
@@ -576,11 +575,11 @@ bind_number(WtTest *test, Datum value)
 			test->all_unknown = isnan(test->real);
 			break;
 		default:
-			{
-				char *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
+		{
+			char *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
 
-				test->all_unknown = !decimal_of(text, strlen(text), &test->decimal);
-			}
+			test->all_unknown = !decimal_of(text, strlen(text), &test->decimal);
+		}
 	}
 	test->integers = palloc(sizeof(int64));
 	test->integers[0] = test->decimal.value;
@@ -686,22 +685,22 @@ wt_test_bind(WtTest *test, ExprContext *context)
 				test->n_texts = 1;
 				break;
 			case TEXT_LIKE:
-				{
-					WtText text = text_of_datum(value);
+			{
+				WtText text = text_of_datum(value);
 
-					wt_pattern_make(&test->pattern, text.text, text.length, test->any_case,
-									test->collation);
-					test->all_unknown = test->pattern.kind == WT_PATTERN_UNKNOWN;
-				}
-				break;
+				wt_pattern_make(&test->pattern, text.text, text.length, test->any_case,
+								test->collation);
+				test->all_unknown = test->pattern.kind == WT_PATTERN_UNKNOWN;
+			}
+			break;
 			case EXISTS:
-				{
-					WtText text = text_of_datum(value);
-					WtKeys none = {0};
+			{
+				WtText text = text_of_datum(value);
+				WtKeys none = {0};
 
-					test->member = keys_with(&none, text.text, text.length);
-				}
-				break;
+				test->member = keys_with(&none, text.text, text.length);
+			}
+			break;
 			case CONTAINS:
 				bind_jsonb(test, value);
 				break;
@@ -790,16 +789,16 @@ decide_decimal(const WtTest *test, WtDecimal d)
 		case AS_NUMERIC:
 			return holds(test->strategy, compare_decimals(d, test->decimal));
 		default:
-			{
-				/* Both are exact, and so their quotient is what its text is read as. */
-				static const int64 exact = INT64CONST(1) << 53;
-				double real;
+		{
+			/* Both are exact, and so their quotient is what its text is read as. */
+			static const int64 exact = INT64CONST(1) << 53;
+			double real;
 
-				if (d.value < -exact || d.value > exact || d.decimals > 9)
-					return WT_UNKNOWN;
-				real = (double) d.value / pow(10, d.decimals);
-				return holds(test->strategy, real < test->real ? -1 : real > test->real);
-			}
+			if (d.value < -exact || d.value > exact || d.decimals > 9)
+				return WT_UNKNOWN;
+			real = (double) d.value / pow(10, d.decimals);
+			return holds(test->strategy, real < test->real ? -1 : real > test->real);
+		}
 	}
 }
 
@@ -835,7 +834,8 @@ decide_absent(const WtTest *test)
 static WtVerdict
 decide_kind(const WtTest *test, WtKind kind, bool *look)
 {
-	bool scalar = kind == WT_KIND_STRING || kind == WT_KIND_NUMBER || kind == WT_KIND_BOOLEAN;
+	bool scalar =
+		kind == WT_KIND_STRING || kind == WT_KIND_NUMBER || kind == WT_KIND_BOOLEAN;
 
 	*look = false;
 	switch (test->operation)
@@ -892,11 +892,13 @@ decide_value(const WtTest *test, WtText text)
 		case EQUALS_SCALAR:
 			if (test->scalar.type == jbvString)
 				return test->scalar.val.string.len == (int) text.length &&
-							   memcmp(test->scalar.val.string.val, text.text, text.length) == 0
+							   memcmp(test->scalar.val.string.val, text.text,
+									  text.length) == 0
 						   ? WT_TRUE
 						   : WT_FALSE;
 			if (test->scalar.type == jbvBool)
-				return test->scalar.val.boolean == (text.text[0] == 't') ? WT_TRUE : WT_FALSE;
+				return test->scalar.val.boolean == (text.text[0] == 't') ? WT_TRUE
+																		 : WT_FALSE;
 			/* fall through */
 		default:
 			return decimal_of(text.text, text.length, &d) ? decide_decimal(test, d)
@@ -1111,13 +1113,15 @@ find_values(const WtTest *test, WtChunk *chunk, int column, uint8 *by_value)
 	{
 		const char *text = test->operation == TEXT_EQUALS ? test->texts[i].text
 														  : test->scalar.val.string.val;
-		size_t length = test->operation == TEXT_EQUALS ? test->texts[i].length
-													   : (size_t) test->scalar.val.string.len;
+		size_t length = test->operation == TEXT_EQUALS
+							? test->texts[i].length
+							: (size_t) test->scalar.val.string.len;
 
 		if (!text_in_range(c, text, length))
 			continue;
 		for (int v = wt_column_find(chunk, column, 0, text, length); v >= 0;
-			 v = v + 1 < c->n_values ? wt_column_find(chunk, column, v + 1, text, length) : -1)
+			 v = v + 1 < c->n_values ? wt_column_find(chunk, column, v + 1, text, length)
+									 : -1)
 			by_value[v] = WT_TRUE;
 	}
 }
@@ -1195,8 +1199,8 @@ decide_integers(const WtTest *test, WtChunkScan *scan, int column, uint8 *by_val
 	int n = scan->chunk->columns[column].n_values;
 
 	for (int v = 0; v < n; v++)
-		by_value[v] = decide_decimal(
-			test, (WtDecimal){integers[v], decimals ? decimals[v] : all});
+		by_value[v] =
+			decide_decimal(test, (WtDecimal){integers[v], decimals ? decimals[v] : all});
 }
 
 static void
@@ -1263,9 +1267,8 @@ static WtVerdict
 decide_integer(const WtTest *test, int64 value)
 {
 	for (int i = 0; i < test->n_integers; i++)
-		if (holds(test->strategy, value < test->integers[i] ? -1
-														   : value > test->integers[i]) ==
-			WT_TRUE)
+		if (holds(test->strategy,
+				  value < test->integers[i] ? -1 : value > test->integers[i]) == WT_TRUE)
 			return WT_TRUE;
 	return test->null_in_array ? WT_NULL : WT_FALSE;
 }

@@ -123,10 +123,11 @@ windtrap_sealed_validator(PG_FUNCTION_ARGS)
 			continue;
 		if (catalog == AttributeRelationId && strcmp(name, "missing") == 0)
 			continue;
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-						errmsg("invalid option \"%s\"", name),
-						errhint("Sealed partitions have the options chunks, late, rows and "
-								"heap_bytes, their columns missing.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("invalid option \"%s\"", name),
+				 errhint("Sealed partitions have the options chunks, late, rows and "
+						 "heap_bytes, their columns missing.")));
 	}
 	PG_RETURN_VOID();
 }
