@@ -197,12 +197,14 @@ OBJS = \
 	src/viewer/event_json.o \
 	src/viewer/export.o \
 	src/viewer/fields_call.o \
+	src/viewer/give_way.o \
 	src/viewer/job.o \
 	src/viewer/overview.o \
 	src/viewer/rows_json.o \
 	src/viewer/search_call.o \
 	src/viewer/session.o \
 	src/viewer/sliced.o \
+	src/viewer/spill.o \
 	src/viewer/sql_call.o \
 	src/viewer/status_call.o \
 	src/viewer/tail_call.o \

@@ -99,7 +99,12 @@ is_deeply([ map { [ split /,/ ] } split /\r\n/, get('export', { format => 'csv',
 my $export = get('export', { q => 'app:shop' });
 is(scalar(() = $export->{content} =~ /^\{"event_timestamp":/mg), 2, 'as lines of JSON');
 like($export->{headers}{'content-disposition'}, qr/^attachment; filename="events.ndjson"$/, 'to be saved');
+alter_system($node, track_functions => 'all');
+my $counted = q{SELECT coalesce((SELECT calls FROM pg_stat_user_functions WHERE schemaname = 'windtrap' AND funcname = 'worker_stats'), 0)};
 my $overview = json_of(get('overview'));
+ok(wait_for(sub { get('search', { q => 'nothing_of_this' }); query($counted) > 0 }), 'an overview asks for the counters');
+is(query($counted), 1, 'once');
+alter_system($node, track_functions => undef);
 is_deeply([ @{$overview}{qw(events_total quarantined retention)} ], [ 3, 0, undef ], 'an overview');
 ok(scalar(grep { $_->{kind} eq 'viewer' } @{ $overview->{workers} }) == 2 && @{ $overview->{partitions} } > 8 && $overview->{size} > 0, 'with processes and partitions');
 
@@ -348,6 +353,29 @@ SKIP:
 }
 $sleeper->close;
 
+# Of one instant, without anything that tells them apart but what they are: how often they are read.
+query(q{INSERT INTO log SELECT '2026-11-03 12:00+00', jsonb_build_object('json', jsonb_build_object('same', n, 'pad', repeat('x', 250))), 0 FROM generate_series(1, 200000) n;
+VACUUM (ANALYZE) log});
+my ($instant) = split /\n/, query(q{SELECT DISTINCT tableoid FROM log WHERE event_timestamp = '2026-11-03 12:00+00'});
+my $reads = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_all_tables WHERE relid = $instant";
+my $read_before = query($reads);
+my $instant_export = get('export', { since => '2026-11-03', until => '2026-11-04' });
+%seen = ();
+$seen{$_}++ foreach $instant_export->{content} =~ /"same": (\d+)/g;
+is(scalar keys %seen, 200_000, '200,000 rows of one instant are exported');
+is(scalar(grep { $_ > 1 } values %seen), 0, 'none twice');
+my ($reported, $last_reported) = (-1, -2);
+# It reports what it has read once a second, when it has something to do.
+while ($reported != $last_reported || $reported < 200_000)
+{
+	sleep 1.1;
+	get('overview');
+	($last_reported, $reported) = ($reported, query($reads) - $read_before);
+}
+cmp_ok($reported, '<', 10 * 200_000, 'and are not read again for each piece that is sent');
+note "$reported rows read";
+query(q{DELETE FROM log WHERE event_timestamp = '2026-11-03 12:00+00'});
+
 #
 # Processes that end
 #
@@ -381,6 +409,20 @@ ok(wait_for(sub { get('session', undef, port => $plain_port)->{status} == 200 })
 $plain->safe_psql('any', q{INSERT INTO log VALUES (now(), ('{"id":"bytes","json":{"app":"x","msg":"a' || chr(200) || 'b"}}')::jsonb, 0)});
 is_deeply([ map { $_->{event}{message} } (lines('search', {}, port => $plain_port))[0] ], [ "a\x{FFFD}b" ], 'what is no UTF-8 is shown as U+FFFD');
 is((json_of(get('top', { field => 'msg' }, port => $plain_port))->{values} // [])->[0]{value}, "a\x{FFFD}b", 'in counts too');
+$plain->safe_psql('any', q{INSERT INTO log SELECT '2026-11-20 12:00+00', ('{"id":"' || chr(200) || n || chr(64 + n) || '","json":{"n":' || n || '}}')::jsonb, 0 FROM generate_series(1, 20) n;
+INSERT INTO log SELECT '2026-11-20 12:00+00', jsonb_build_object('id', 'ascii' || n, 'json', jsonb_build_object('n', 20 + n)), 0 FROM generate_series(1, 20) n});
+my %page = (since => '2026-11-20', until => '2026-11-21', n => 7);
+my @numbers;
+for (1 .. 20)
+{
+	my @found = lines('search', { map { $_ => $page{$_} } grep { defined $page{$_} } keys %page }, port => $plain_port);
+	my $end = (pop @found)->{end};
+	push @numbers, map { $_->{event}{data}{json}{n} } grep { $_->{event} } @found;
+	last if !$end->{next};
+	%page = (%page, %{ $end->{next} });
+}
+is_deeply([ sort { $a <=> $b } @numbers ], [ 1 .. 40 ], 'pages go on behind ids that are no UTF-8, and behind others after these');
+is(get('search', { before_time => 'now', before_bytes => $_ }, port => $plain_port)->{status}, 400, "$_ are no bytes of an id") for ('c', 'xx');
 $plain->safe_psql('any', 'SELECT windtrap.stop()');
 is(get('session', undef, port => $plain_port)->{status}, 599, 'and ends with windtrap.stop()');
 $plain->stop;

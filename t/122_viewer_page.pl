@@ -46,6 +46,8 @@ $viewer->comes('the page sees the first event', 'return $("#welcome").innerText.
 $viewer->press_button('Show the events', '#welcome');
 $viewer->comes('and shows it', 'return !visible($("#welcome")) && rows().length === 1');
 is($viewer->run('return $(".message", rows()[0]).textContent'), 'order paid', 'as it was sent');
+$viewer->load('?view=overview');
+$viewer->comes('the overview counts one event as one', 'return $("#overview [aria-label=Accepted] p")?.textContent === "1 event"') or $viewer->said('overview');
 $viewer->is_quiet('the first event');
 
 #
@@ -439,6 +441,11 @@ $viewer->fits('the overview on a telephone');
 $viewer->picture('overview narrow');
 $viewer->load("?$range");
 $viewer->fits('the list on a telephone');
+$viewer->comes('all that the histogram shows has its name there', <<'JS');
+const legend = $("#histogram .legend");
+const box = legend.getBoundingClientRect();
+return legend.children.length === 6 && legend.scrollWidth <= legend.clientWidth && [...legend.children].every((each) => each.getBoundingClientRect().right <= box.right + 1 && each.getBoundingClientRect().bottom <= box.bottom + 1);
+JS
 $viewer->picture('narrow');
 $browser->click('.row[data-key]:nth-child(2)');
 $viewer->comes('an event on a telephone', 'return visible($("#detail [role=tree]"))');

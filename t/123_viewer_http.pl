@@ -16,6 +16,7 @@ use Time::HiRes qw(sleep time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Tls;
+use Viewer;
 use WindTrap;
 
 use constant REQUEST_TIMEOUT => 3;    # s
@@ -113,6 +114,14 @@ for my $q ('format=csv%0d%0aX-Split:%20yes', 'q=%0d%0aX-Split:%20yes', 'columns=
 	is_deeply([ rows_and_end($plain) ], [ 500, 500 ], '… with all lines');
 }
 
+# Who closes the half of his connection by which he sends.
+{
+	my $c = ask('/api/tail', version => '1.0');
+	ok(read_until($c, qr/"cursor"/), 'somebody follows');
+	shutdown($c->{socket}, 1);
+	ok(wait_for(sub { $c->fill(0.5); $c->{closed} }, 10), '… and counts as having left when he closes his half of the connection');
+}
+
 # Who reads slowly, and who does not read, of some 20 MB.
 {
 	my $c = ask('/api/export', version => '1.0');
@@ -147,9 +156,20 @@ SKIP:
 	my ($cert, $key) = eval { issue(authority('viewer'), 'server') };
 	skip('there is no openssl', 1) if !$cert;
 	install($node, $cert, $key);
+	my $tail = open_stream($port, 'tail');
+	my $export = open_stream($port, 'export');
+	ok($tail->line->{cursor} && $export->text, 'a tail and an export begin without TLS');
 	alter_system($node, 'windtrap.tls_cert_file' => 'server.crt', 'windtrap.tls_key_file' => 'server.key');
 	my $url = "https://127.0.0.1:$port";
 	ok(wait_for(sub { eval { command('curl', '-skf', "$url/health") } }), 'the viewer speaks TLS after a reload');
+	$node->safe_psql('postgres', q{INSERT INTO log VALUES (now(), '{"id":"by-sql"}', 0)});
+	is($tail->line->{event}{id}, 'by-sql', 'what was begun without goes on: a tail');
+	my $n = 1;
+	$n++ while defined $export->text(20);
+	ok($export->over, '… and an export');
+	is($n, ROWS, '… to its end');
+	$tail->close;
+	$node->safe_psql('postgres', q{DELETE FROM log WHERE data->>'id' = 'by-sql'});
 	is_deeply([ rows_and_end(command('curl', '-sk', '--compressed', "$url/api/search?n=700&q=app:shop")) ],
 		[ 700, 700 ], 'a search by TLS');
 	my $rows = () = command('curl', '-sk', "$url/api/export") =~ /^\{/mg;
@@ -158,6 +178,10 @@ SKIP:
 	$curl->pump until $out =~ /cursor|progress/ || !$curl->pumpable;
 	command('curl', '-skf', '-H', 'Content-Type: application/json', '-d', '{"app":"new"}', "https://127.0.0.1:" . wt_port($node) . '/log');
 	ok(eval { $curl->pump until $out =~ /"app":"new"/; 1 }, 'what comes is shown to who follows by TLS') or diag($out);
+	alter_system($node, 'windtrap.tls_cert_file' => '', 'windtrap.tls_key_file' => '');
+	ok(wait_for(sub { http($port, 'GET', '/api/session')->{status} == 200 }), 'without TLS after another reload');
+	$node->safe_psql('postgres', q{INSERT INTO log VALUES (now(), '{"id":"later"}', 0)});
+	ok(eval { $curl->pump until $out =~ /"id":"later"/; 1 }, '… who follows by it goes on') or diag($out);
 	$curl->kill_kill;
 }
 $node->stop('fast');

@@ -139,6 +139,16 @@ $browser->click('.chip');
 appears('a click shows them', "held back $_") for 1 .. 3;
 
 #
+# Ended by the collector
+#
+query('ALTER TABLE windtrap.token RENAME digest TO hidden');
+$viewer->comes('why the stream has ended is said', 'return /tokens cannot be checked at the moment/i.test($("#tail").innerText)');
+query('ALTER TABLE windtrap.token RENAME hidden TO digest');
+$viewer->comes('and not any more when it goes on', 'return $("#tail").dataset.connection === "live" && !/tokens/.test($("#tail").innerText)', [], 20);
+send_events('after it was ended');
+appears('what comes is shown again', 'after it was ended');
+
+#
 # Lost, and found again
 #
 is(query(q{SELECT bool_and(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'windtrap viewer'}), 't', 'the viewers are ended');

@@ -97,6 +97,17 @@ sub say_event { return post_json($collector, { app => 'attack', message => $_[0]
 	my $rows = 0;
 	while (time < $until && !$export->over && !$export->{connection}{closed}) { $rows++ if defined $export->text(1); }
 	ok(!$export->over && $rows < 60_000, "and is cut off when its token is revoked ($rows rows)");
+
+	# What cannot be read has not been revoked.
+	my $follower = query("SELECT windtrap.create_token('follower', 'read')");
+	$tail = stream_by($follower, 'tail');
+	ok($tail->line->{cursor}, 'somebody follows with a token');
+	query('ALTER TABLE windtrap.token RENAME digest TO hidden');
+	like(last_line($tail, 8) // '', qr/"error".*tokens cannot be checked at the moment/, 'where the tokens cannot be read that is what is said');
+	my $unknown = http($port, 'GET', '/api/session', headers => { Authorization => "Bearer $follower" });
+	is($unknown->{status}, 503, '… 503 to who comes then');
+	query('ALTER TABLE windtrap.token RENAME hidden TO digest');
+	ok(wait_for(sub { http($port, 'GET', '/api/session', headers => { Authorization => "Bearer $follower" })->{status} == 200 }), '… and he is let in when they can');
 	query('DROP EXTENSION windtrap CASCADE; CREATE EXTENSION windtrap');
 	ok(wait_for(sub { api($port, 'session')->{status} == 200 }), 'a new extension has no tokens');
 	is(say_event('after it'), 200, '… and takes events');
@@ -104,6 +115,8 @@ sub say_event { return post_json($collector, { app => 'attack', message => $_[0]
 
 # What the log's owner writes runs as he, and does not keep the viewer.
 {
+	# Each row costs what the owner's function does: few are enough.
+	query('TRUNCATE log');
 	query('CREATE ROLE owner NOSUPERUSER; GRANT CREATE ON SCHEMA public TO owner; ALTER TABLE log OWNER TO owner');
 	query(q{DO $$ DECLARE r record; BEGIN FOR r IN SELECT inhrelid::regclass AS name FROM pg_inherits WHERE inhparent = 'log'::regclass
 		LOOP EXECUTE format('ALTER TABLE %s OWNER TO owner', r.name); END LOOP; END $$});
@@ -152,6 +165,98 @@ SQL
 	query('CREATE OR REPLACE FUNCTION public.probe() RETURNS bool LANGUAGE sql AS $$ SELECT true $$');
 	ok(wait_for(sub { api($port, 'search', n => 1)->{status} == 200 }, 20), '… and another one is started');
 	unlike(log_since($node, $mark), qr/terminated by signal|PANIC|TRAP/, '… without the others being ended');
+}
+
+# Tables of other kinds, and what they cannot do.
+{
+	query(<<"SQL");
+RESET ROLE;
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER self FOREIGN DATA WRAPPER postgres_fdw OPTIONS (dbname 'postgres', host '@{[ $node->host ]}', port '@{[ $node->port ]}');
+CREATE USER MAPPING FOR PUBLIC SERVER self OPTIONS (user '@{[ scalar getpwuid $< ]}');
+CREATE TABLE plain (event_timestamp timestamptz, data jsonb, status int);
+INSERT INTO plain SELECT now() - n * interval '1 s', jsonb_build_object('id', 'p' || n, 'json', jsonb_build_object('app', 'plain', 'n', n)), 0 FROM generate_series(1, 300) n;
+CREATE VIEW viewed AS SELECT event_timestamp, data, status FROM plain;
+CREATE VIEW grouped AS SELECT event_timestamp, data, max(status) AS status FROM plain GROUP BY 1, 2;
+CREATE FOREIGN TABLE far (event_timestamp timestamptz, data jsonb, status int) SERVER self OPTIONS (table_name 'plain');
+SQL
+	foreach my $case ([ 'plain', 1, 1 ], [ 'viewed', 0, 1 ], [ 'grouped', 0, 0 ], [ 'far', 0, 1 ])
+	{
+		my ($table, $can_be_followed, $can_be_changed) = @$case;
+		alter_system($node, '"windtrap.table"' => $table);
+		ok($node->poll_query_until('postgres', "SELECT prosrc LIKE '%$table%' FROM pg_proc WHERE oid = 'windtrap.log_rows'::regproc"), "$table: it is the table");
+		ok(wait_for(sub { api($port, 'search', n => 1)->{status} == 200 }), '… and searched');
+		my ($n, @events) = follow($port, 'search', n => 70);
+		is(scalar(grep { $_->{event} } @events), 300, '… by pages');
+		is((lines_of(api($port, 'histogram', buckets => 2)))[-1]{end}{total}, 300, '… counted');
+		is(() = api($port, 'export')->{content} =~ /^\{/mg, 300, '… exported');
+		my $overview = json_of(api($port, 'overview'));
+		is(scalar @{ $overview->{partitions} }, $table eq 'plain' ? 1 : 0, '… what it takes is told where it takes any');
+		cmp_ok($overview->{size} // 0, $table eq 'plain' ? '>' : '==', 0, '… as is its size');
+		my $said = open_stream($port, 'tail')->line;
+		ok($can_be_followed ? $said->{cursor} : ($said->{error} // '') =~ /^what is new in "$table" cannot be told/, '… followed, or it is said why not');
+		my ($one) = map { $_->{event} } lines_of(api($port, 'search', q => 'n:7'));
+		my $changed = http($port, 'POST', '/api/status', body => JSON::PP->new->encode({ status => 3, events => [ { time => $one->{time}, id => $one->{id} } ] }),
+			headers => { 'Content-Type' => 'application/json' });
+		like($changed->{content}, $can_be_changed ? qr/\{"updated":1\}/ : qr/the events cannot be changed at the moment: cannot update view/, '… changed, or it is said why not');
+	}
+	alter_system($node, '"windtrap.table"' => undef);
+	ok($node->poll_query_until('postgres', "SELECT prosrc LIKE '%public.log%' FROM pg_proc WHERE oid = 'windtrap.log_rows'::regproc"), 'the table is the first one');
+}
+
+# A partition that goes while it is exported and followed.
+{
+	query(q{CREATE TABLE log_old PARTITION OF log FOR VALUES FROM ('2020-01-01') TO ('2020-01-02');
+INSERT INTO log SELECT '2020-01-01 00:00+00'::timestamptz + n * interval '0.4 s', jsonb_build_object('id', 'o' || n, 'json', jsonb_build_object('pad', repeat('x', 600))), 0 FROM generate_series(1, 60000) n;
+ANALYZE log_old});
+	my $export = open_stream($port, 'export', since => '2020-01-01', until => '2020-01-02');
+	my $tail = open_stream($port, 'tail');
+	ok($export->text && $tail->line->{cursor}, 'an old partition is exported, and what is new followed');
+	query(q{SET lock_timeout = '5s'; DROP TABLE log_old});
+	is(say_event('after the old ones'), 200, 'it can be dropped meanwhile');
+	ok(shows($tail, 'after the old ones'), '… who follows sees what comes');
+	my $rows = 1;
+	$rows++ while defined $export->text(10);
+	ok($export->over && $rows < 60_000, "… and the export ends with what there was ($rows rows)");
+	$tail->close;
+}
+
+# What a database, and who owns the table, have set for their sessions, and operators in their schema.
+{
+	my @operators = ([ '=', 'text', 'text', 'bool' ], [ '>=', 'timestamptz', 'timestamptz', 'bool' ], [ '<', 'timestamptz', 'timestamptz', 'bool' ],
+		[ '@?', 'jsonb', 'jsonpath', 'bool' ], [ '@>', 'jsonb', 'jsonb', 'bool' ], [ '->>', 'jsonb', 'text', 'text' ], [ '~~*', 'text', 'text', 'bool' ]);
+	my $i = 0;
+	query('CREATE SCHEMA trap AUTHORIZATION owner; ALTER ROLE owner NOLOGIN CONNECTION LIMIT 0; SET ROLE owner;' . join '', map {
+		my ($name, $left, $right, $result) = @$_;
+		$i++;
+		"CREATE FUNCTION trap.f$i($left, $right) RETURNS $result LANGUAGE plpgsql AS \$\$BEGIN RAISE LOG 'trapped by %', current_user; RETURN 'true'; END\$\$;"
+		  . "CREATE OPERATOR trap.$name (leftarg = $left, rightarg = $right, function = trap.f$i);" } @operators);
+	my @set = ("search_path = trap, public, pg_catalog", 'statement_timeout = 1', 'lock_timeout = 1', 'default_transaction_read_only = on', 'default_transaction_isolation = serializable',
+		'default_transaction_deferrable = on', 'standard_conforming_strings = off', "DateStyle = 'SQL, DMY'", "client_encoding = 'LATIN1'", 'quote_all_identifiers = on', 'array_nulls = off',
+		'extra_float_digits = -10', 'transform_null_equals = on', 'cursor_tuple_fraction = 0', 'track_activities = off');
+	query("CREATE POLICY changing ON log FOR UPDATE USING (true); INSERT INTO log SELECT now(), jsonb_build_object('id', 'set' || n, 'json', jsonb_build_object('app', 'set', 'n', n, 'x', 'it''s \\ a')), 0 FROM generate_series(1, 20) n;"
+		. join ';', map { ("ALTER DATABASE postgres SET $_", "ALTER ROLE owner SET $_") } @set);
+	# The sessions of this test have them, too.
+	local $ENV{PGOPTIONS} = '-c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off';
+	my @before = viewer_pids($node);
+	kill 'TERM', @before;
+	ok(wait_for(sub { my %now = map { $_ => 1 } viewer_pids($node); !grep { $now{$_} } @before }), 'viewers that are ended are gone');
+	my $mark = log_mark($node);
+	ok(wait_for(sub { api($port, 'session')->{status} == 200 && event($collector) == 200 }, 30), 'with strange settings everything starts');
+	is(scalar(grep { $_->{event} } lines_of(api($port, 'search', q => 'app:set x:"it\'s \\\\ a" n:<=20', columns => 'n,nothing'))), 20, '… what is searched is found');
+	is((lines_of(api($port, 'search', q => 'app:set n:7', columns => 'n,nothing')))[0]{event}{columns}{nothing}, undef, '… and what is not there is null');
+	is((lines_of(api($port, 'histogram', q => 'app:set', buckets => 2)))[-1]{end}{total}, 20, '… counted');
+	is(() = api($port, 'export', q => 'app:set')->{content} =~ /^\{/mg, 20, '… exported');
+	my $tail = open_stream($port, 'tail', q => 'app:attack');
+	ok($tail->line->{cursor}, '… followed');
+	is(say_event('strange'), 200, 'an event is sent');
+	ok(shows($tail, 'strange'), '… and shown');
+	$tail->close;
+	my ($one) = map { $_->{event} } lines_of(api($port, 'search', q => 'app:set n:7'));
+	is(json_of(http($port, 'POST', '/api/status', body => JSON::PP->new->encode({ status => 3, events => [ { time => $one->{time}, id => $one->{id} } ] }),
+		headers => { 'Content-Type' => 'application/json' }))->{updated}, 1, '… and what may be changed is');
+	unlike(log_since($node, $mark), qr/trapped|viewer failed/, 'operators of the schema that is first are not asked');
+	query('ALTER DATABASE postgres RESET ALL; ALTER ROLE owner RESET ALL');
 }
 
 # Stopped while a hundred follow.

@@ -109,11 +109,12 @@ sub cpu_of
 	return $ticks / POSIX::sysconf(POSIX::_SC_CLK_TCK());
 }
 
-# Asks, and reads the answer bit by bit.
+# Asks, and reads the answer bit by bit; `token` goes into a header.
 sub open_stream
 {
 	my ($port, $path, %parameters) = @_;
-	return Viewer::Stream->new($port, target("/api/$path", %parameters));
+	my $token = delete $parameters{token};
+	return Viewer::Stream->new($port, target("/api/$path", %parameters), defined $token ? "Authorization: Bearer $token" : ());
 }
 
 package Viewer::Stream;
@@ -125,10 +126,10 @@ use Time::HiRes qw(time);
 
 sub new
 {
-	my ($class, $port, $target) = @_;
+	my ($class, $port, $target, @headers) = @_;
 	my $connection = WindTrap::connect_to($port) or return;
 
-	$connection->request(undef, method => 'GET', path => $target);
+	$connection->request(undef, method => 'GET', path => $target, headers => \@headers);
 	return bless { connection => $connection, body => '', over => 0 }, $class;
 }
 

@@ -12,7 +12,7 @@ export const compact = (n) => brief.format(n);
 // 0.5 as 50 %; what is there but rounds to nothing as < 1 %
 export const percent = (share) => (share > 0 && share < 0.005 ? '< 1 %' : Math.round(share * 100) + ' %');
 
-export const plural = (n, one, many = one + 's') => number(n) + ' ' + (n === 1 ? one : many);
+export const plural = (n, one, many = one + 's', form = number) => form(n) + ' ' + (n === 1 ? one : many);
 
 // 12.3 MB, by powers of 1024, as PostgreSQL counts in its settings and pg_size_pretty()
 export function bytes(n) {

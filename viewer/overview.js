@@ -96,7 +96,7 @@ function tiles(o) {
 	const tile = (label, below, points, form, level) => el('section', { class: 'tile', 'data-level': level, 'aria-label': label },
 		el('h2', null, label), el('b', null, form(latest(points))), el('p', { class: 'muted' }, below), spark(points, label, form));
 	return [
-		tile('Accepted', `${compact(o.events_total ?? s.events_accepted)} events`, rates((one) => one.stats?.events_accepted), perSecond),
+		tile('Accepted', plural(o.events_total ?? s.events_accepted ?? 0, 'event', 'events', compact), rates((one) => one.stats?.events_accepted), perSecond),
 		tile('Requests', `${plural(s.connections ?? 0, 'connection')} open`, rates((one) => one.stats?.requests), perSecond),
 		tile('Refused', plural(o.refused_total ?? 0, 'request'), refused, perSecond, latest(refused) > 1 ? 'warning' : null),
 		tile('Quarantined', 'events kept as they were sent', levels((one) => one.quarantined), number, held > 0 ? 'warning' : null),

@@ -1,9 +1,10 @@
 // Live: the stream of events as they are committed. Keeps it open, goes on from where it was
 // when it ended or the connection was lost, and hands what came to the list.
 
-import { backoff, lines } from './api.js';
+import { aborted, backoff, lines } from './api.js';
 import { asked } from './columns.js';
 import { button, el } from './dom.js';
+import { sentence } from './format.js';
 import { key } from './keyboard.js';
 import { run } from './search.js';
 import { emit, listen, state } from './state.js';
@@ -71,7 +72,8 @@ async function follow(q, signal) {
 				return;
 			}
 			Object.assign(at, { lost: true, up: false });
-			show('lost');
+			// That it cannot be reached is said for all of the page; all else is said here.
+			show('lost', error.status ? sentence(error.message) : aborted(error) ? 'Nothing comes any more' : '');
 		}
 		if (signal.aborted) return;
 		wake = new AbortController();
@@ -95,12 +97,12 @@ export function mount(container) {
 	const now = button('Try now', { text: 'Try now', class: 'link', hidden: true, on: { click: () => wake?.abort() } });
 	let timer = 0;
 	live.prepend(el('span', { class: 'dot', 'aria-hidden': 'true' }));
-	show = (what) => {
+	show = (what, why = '') => {
 		clearTimeout(timer);
 		if (what === 'again') timer = setTimeout(() => show('live'), 4000);
 		live.setAttribute('aria-pressed', String(state.get().live));
 		container.dataset.connection = what;
-		said.textContent = TEXT[what];
+		said.textContent = said.title = why || TEXT[what];
 		now.hidden = what !== 'lost';
 		tell();
 	};

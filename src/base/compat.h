@@ -176,8 +176,8 @@ wt_table_tuple_update(Relation table, ItemPointer place, TupleTableSlot *slot,
 /* The same for what is above scans. */
 #if PG_VERSION_NUM >= 180000
 #define wt_foreign_upper_path(root, rel, target, rows, startup, total, private)          \
-	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, NIL, NULL, NIL, \
-							  private)
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, NIL, NULL,     \
+							  NIL, private)
 #elif PG_VERSION_NUM >= 170000
 #define wt_foreign_upper_path(root, rel, target, rows, startup, total, private)          \
 	create_foreign_upper_path(root, rel, target, rows, startup, total, NIL, NULL, NIL,   \

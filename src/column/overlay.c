@@ -181,7 +181,8 @@ bool
 wt_deleted_read(WtArena *arena, const char *bytes, size_t length, int32_t chunk,
 				int n_rows, WtDeleted *deleted, WtColumnError *error)
 {
-	return read_rows(arena, bytes, length, chunk, WT_PART_DELETED, n_rows, deleted, error);
+	return read_rows(arena, bytes, length, chunk, WT_PART_DELETED, n_rows, deleted,
+					 error);
 }
 
 bool

@@ -331,10 +331,17 @@ wt_client_has_left(const WtRequest *request)
 }
 
 bool
-wt_client_may_still(const WtListener *listener, const WtRequest *request)
+wt_client_may_still(const WtListener *listener, const WtRequest *request, int *status,
+					const char **sentence)
 {
-	return wt_auth_still_lets_in(listener->auth, ((const Request *) request)->token,
-								 request->route, wall_clock_us());
+	WtVerdict verdict = {0};
+
+	if (wt_auth_still_lets_in(listener->auth, ((const Request *) request)->token,
+							  request->route, wall_clock_us(), &verdict))
+		return true;
+	*status = verdict.status;
+	*sentence = verdict.sentence;
+	return false;
 }
 
 bool

@@ -66,8 +66,10 @@ extern bool wt_client_has_left(const WtRequest *request);
 
 /*
  * Whether the client of such a request may still read what is stored: its token may have been
- * revoked since, or have expired; or the door was open to it, and is no longer.
+ * revoked since, or have expired; or the door was open to it, and is no longer; or tokens cannot
+ * be read at the moment.  False: *status and *sentence say which.
  */
-extern bool wt_client_may_still(const WtListener *listener, const WtRequest *request);
+extern bool wt_client_may_still(const WtListener *listener, const WtRequest *request,
+								int *status, const char **sentence);
 
 #endif

@@ -206,13 +206,18 @@ fitness(const Token *token, const WtAuthQuestion *question)
  * It may bring several credentials, of which some are not meant for us: browsers add those of
  * basic authentication, which a site or a proxy in front has asked for, to beacons too.  So
  * all are looked at, and what is not known counts for nothing beside one that is.
+ *
+ * What is looked at is looked at by browsers and programs that can set a header: there a token
+ * in an address, which histories and the logs of proxies keep, is none.
  */
 static Token *
 brought_token(WtAuth *auth, const WtAuthQuestion *question, bool *brought)
 {
 	const WtRequest *request = question->request;
 	size_t length;
-	const char *text = find_parameter(request->query, "token", &length);
+	const char *text = is_of_viewer(question->route)
+						   ? NULL
+						   : find_parameter(request->query, "token", &length);
 	Token *best = text ? find_token(auth, text, length) : NULL;
 	int n = 0;
 
@@ -480,8 +485,9 @@ check_access(WtAuth *auth, const WtAuthQuestion *question, const char *origin, b
 	{
 		verdict->authenticate = true;
 		refuse(verdict, 401, WT_REASON_TOKEN,
-			   brought
-				   ? "the token is not known here: it is mistyped, or it was revoked"
+			   brought ? "the token is not known here: it is mistyped, or it was revoked"
+			   : is_of_viewer(question->route)
+				   ? "a token is needed: send it as Authorization: Bearer, or X-API-Key"
 				   : "a token is needed: send it as Authorization: Bearer, X-API-Key, "
 					 "or ?token=");
 	}
@@ -524,17 +530,26 @@ wt_auth_check(WtAuth *auth, const WtAuthQuestion *question, WtVerdict *verdict)
 }
 
 bool
-wt_auth_still_lets_in(const WtAuth *auth, int32_t token, WtRoute route, int64_t now_us)
+wt_auth_still_lets_in(const WtAuth *auth, int32_t token, WtRoute route, int64_t now_us,
+					  WtVerdict *verdict)
 {
-	if (token == WT_NO_TOKEN)
-		return wt_auth_is_open(auth);
-	for (int i = 0; i < auth->n_tokens; i++)
+	if (token == WT_NO_TOKEN && wt_auth_is_open(auth))
+		return true;
+	for (int i = 0; i < auth->n_tokens && token != WT_NO_TOKEN; i++)
 	{
 		const WtToken *public = &auth->tokens[i].public;
 
-		if (public->id == token)
-			return public->expires_us > now_us && is_in_scope(public, route);
+		if (public->id == token && public->expires_us > now_us &&
+			is_in_scope(public, route))
+			return true;
 	}
+	/* Nothing has become of a token that only cannot be looked up. */
+	if (!auth->known)
+		refuse(verdict, 503, WT_REASON_UNAVAILABLE, auth->unknown);
+	else
+		refuse(verdict, 401, WT_REASON_TOKEN,
+			   "this may not be read any more: the token has been revoked or has "
+			   "expired, or one is needed now");
 	return false;
 }
 

@@ -123,9 +123,10 @@ extern void wt_auth_check(WtAuth *auth, const WtAuthQuestion *question,
 /*
  * Whether a client that has been let in by this token, or by none, would still be, on a route by
  * which is read or changed what is stored: an answer may last longer than what it was begun with.
+ * Where not, the verdict says what it is refused with: status, reason and sentence alone.
  */
 extern bool wt_auth_still_lets_in(const WtAuth *auth, int32_t token, WtRoute route,
-								  int64_t now_us);
+								  int64_t now_us, WtVerdict *verdict);
 
 /*
  * A token that has been used since this was last noted, a minute ago or longer: sets *id

@@ -55,6 +55,9 @@
 /* Integers of a column that lie so close to each other can be numbered as well. */
 #define MAX_SPREAD 1024
 
+/* A part of a chunk's rows that is as good as none: one in so many. */
+#define FEW_ROWS 16
+
 /* What is to be computed. */
 typedef struct Work
 {
@@ -75,10 +78,12 @@ not_for_chunks(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) || IsA(node, PlaceHolderVar) ||
-		IsA(node, Aggref) || IsA(node, GroupingFunc) || IsA(node, WindowFunc))
+	if (IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) ||
+		IsA(node, PlaceHolderVar) || IsA(node, Aggref) || IsA(node, GroupingFunc) ||
+		IsA(node, WindowFunc))
 		return true;
-	if (IsA(node, Var) && (((Var *) node)->varattno <= 0 || ((Var *) node)->varlevelsup > 0))
+	if (IsA(node, Var) &&
+		(((Var *) node)->varattno <= 0 || ((Var *) node)->varlevelsup > 0))
 		return true;
 	return expression_tree_walker(node, not_for_chunks, context);
 }
@@ -162,8 +167,8 @@ is_best(const Aggref *call, Oid *transition)
 		   is_null && func_strict(form->aggtransfn) && list_length(call->args) == 1;
 	ReleaseSysCache(tuple);
 	/* Of a polymorphic one the state is of the argument's type: an array, an enum. */
-	return best &&
-		   call->aggtranstype == exprType((Node *) linitial_node(TargetEntry, call->args)->expr);
+	return best && call->aggtranstype ==
+					   exprType((Node *) linitial_node(TargetEntry, call->args)->expr);
 }
 
 static bool
@@ -175,7 +180,8 @@ add_call(Work *work, const Aggref *call)
 	WtAggregateKind kind;
 
 	if (call->aggorder != NIL || call->aggdistinct != NIL || call->aggdirectargs != NIL ||
-		call->aggkind != AGGKIND_NORMAL || call->aggvariadic || list_length(call->args) > 1)
+		call->aggkind != AGGKIND_NORMAL || call->aggvariadic ||
+		list_length(call->args) > 1)
 		return false;
 	if (call->args != NIL)
 	{
@@ -199,13 +205,14 @@ add_call(Work *work, const Aggref *call)
 		return false;
 	if (kind != WT_AGGREGATE_VALUES && kind != WT_AGGREGATE_BEST)
 		argument = NULL;
-	if (filter != NULL && (!is_of_rows(work, (Node *) filter, &filters_time) || filters_time))
+	if (filter != NULL &&
+		(!is_of_rows(work, (Node *) filter, &filters_time) || filters_time))
 		return false;
 	wt_needs_add(&work->needs, work->table, (Node *) argument);
 	wt_needs_add(&work->needs, work->table, (Node *) filter);
-	work->calls = lappend(work->calls,
-						  list_make4(makeInteger(kind), argument, filter,
-									 list_make2_oid(transition, call->inputcollid)));
+	work->calls =
+		lappend(work->calls, list_make4(makeInteger(kind), argument, filter,
+										list_make2_oid(transition, call->inputcollid)));
 	work->output = lappend_int(work->output, -list_length(work->calls));
 	return true;
 }
@@ -234,9 +241,9 @@ add_column(Work *work, PlannerInfo *root, Var *column)
 	}
 	else
 		wt_needs_add(&work->needs, work->table, (Node *) column);
-	work->calls = lappend(work->calls,
-						  list_make4(makeInteger(WT_AGGREGATE_ANY), column, NULL,
-									 list_make2_oid(InvalidOid, InvalidOid)));
+	work->calls =
+		lappend(work->calls, list_make4(makeInteger(WT_AGGREGATE_ANY), column, NULL,
+										list_make2_oid(InvalidOid, InvalidOid)));
 	work->output = lappend_int(work->output, -list_length(work->calls));
 	return true;
 }
@@ -276,7 +283,8 @@ take_target(Work *work, PlannerInfo *root, PathTarget *target, List *clauses)
 	{
 		Expr *expression = lfirst(lc);
 		Index ref = get_pathtarget_sortgroupref(target, i++);
-		SortGroupClause *clause = ref ? get_sortgroupref_clause_noerr(ref, clauses) : NULL;
+		SortGroupClause *clause =
+			ref ? get_sortgroupref_clause_noerr(ref, clauses) : NULL;
 
 		if (clause != NULL)
 		{
@@ -320,8 +328,9 @@ ordered_conditions(PlannerInfo *root, List *conditions)
 		level = condition->leakproof && cost.per_tuple < 10 * cpu_operator_cost
 					? 0
 					: condition->security_level;
-		for (; at > 0 && (sorted[at - 1].level > level ||
-						  (sorted[at - 1].level == level && sorted[at - 1].cost > cost.per_tuple));
+		for (; at > 0 &&
+			   (sorted[at - 1].level > level ||
+				(sorted[at - 1].level == level && sorted[at - 1].cost > cost.per_tuple));
 			 at--)
 			sorted[at] = sorted[at - 1];
 		sorted[at].clause = (Node *) condition->clause;
@@ -342,8 +351,8 @@ typedef struct Estimate
 } Estimate;
 
 /*
- * Combinations of the values that are asked for, of a chunk that is open: of columns of one path
- * a row has one.
+ * Combinations of the values that are asked for, of a chunk that is open.  Of columns of one path
+ * a row has one; those that few rows have are not combined with all others.
  */
 static double
 combinations(const Work *work, WtChunkScan *scan)
@@ -351,7 +360,7 @@ combinations(const Work *work, WtChunkScan *scan)
 	const WtChunk *chunk = scan->chunk;
 	bool *needed = palloc0(chunk->n_columns * sizeof(bool));
 	double *of_path = palloc0(chunk->n_paths * sizeof(double));
-	double product = 1;
+	double product = 1, rare = 0;
 	int n_paths;
 	WtKeys *paths = wt_keys_of_paths(work->needs.paths, &n_paths);
 
@@ -362,9 +371,12 @@ combinations(const Work *work, WtChunkScan *scan)
 	{
 		const WtColumn *c = &chunk->columns[i];
 
-		if (needed[i])
-			of_path[c->path] +=
-				c->encoding == WT_ENCODING_NONE ? 1 : wt_column_spread(c, MAX_SPREAD);
+		if (!needed[i])
+			continue;
+		if (c->n_values < chunk->n_rows / FEW_ROWS)
+			rare += wt_column_spread(c, MAX_SPREAD);
+		else
+			of_path[c->path] += wt_column_spread(c, MAX_SPREAD);
 	}
 	for (int i = 0; i < chunk->n_paths; i++)
 		product *= Max(of_path[i], 1);
@@ -372,10 +384,10 @@ combinations(const Work *work, WtChunkScan *scan)
 	{
 		int column = i == work->data ? -1 : wt_chunk_scan_extra(scan, i);
 
-		if (column >= 0 && chunk->columns[column].n_values > 0)
+		if (column >= 0)
 			product *= wt_column_spread(&chunk->columns[column], MAX_SPREAD);
 	}
-	return Min(product, chunk->n_rows);
+	return Min(product + rare, chunk->n_rows);
 }
 
 /* Looks at a chunk in the middle: statistics know nothing of what is in documents. */
@@ -410,9 +422,9 @@ estimate(const Work *work, Estimate *groups)
 			int64 width = wt_bucket_width(lfirst(key));
 
 			if (lfirst_int(kind) == WT_KEY_TIME && width > 0)
-				buckets = Max(buckets, ((double) scan->chunk->last_time -
-										scan->chunk->first_time) /
-										   width);
+				buckets = Max(
+					buckets,
+					((double) scan->chunk->last_time - scan->chunk->first_time) / width);
 		}
 		groups->in_chunk *= Min(buckets + 1, scan->chunk->n_rows);
 		groups->in_all *= 1 + buckets * sealed->n_chunks;
@@ -444,9 +456,10 @@ path_of(Work *work, PlannerInfo *root, RelOptInfo *output, PathTarget *target)
 	if (!counts)
 		cost += work->input->rows * (groups.numbered ? COST_OF_COUNT : COST_OF_ROW) +
 				Min(chunks * groups.in_chunk, work->input->rows) * COST_OF_ROW;
-	private = list_make5(list_make1_int(work->input->relid), list_make1_oid(work->relation),
-						 wt_needs_to_list(&work->needs),
-						 ordered_conditions(root, work->input->baserestrictinfo), work->keys);
+	private =
+		list_make5(list_make1_int(work->input->relid), list_make1_oid(work->relation),
+				   wt_needs_to_list(&work->needs),
+				   ordered_conditions(root, work->input->baserestrictinfo), work->keys);
 	private = lappend(private, work->kinds);
 	private = lappend(private, work->equals);
 	private = lappend(private, work->calls);
@@ -489,9 +502,8 @@ partial_target(PlannerInfo *root, PathTarget *whole, Node *having)
 	}
 	if (having)
 		others = lappend(others, having);
-	add_new_columns_to_pathtarget(partial,
-								  pull_var_clause((Node *) others,
-												  PVC_INCLUDE_AGGREGATES |
+	add_new_columns_to_pathtarget(
+		partial, pull_var_clause((Node *) others, PVC_INCLUDE_AGGREGATES |
 													  PVC_RECURSE_WINDOWFUNCS |
 													  PVC_INCLUDE_PLACEHOLDERS));
 	foreach (lc, partial->exprs)
@@ -527,13 +539,13 @@ add_whole(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output,
 		return;
 	path = path_of(&work, root, output, partial);
 	get_agg_clause_costs(root, AGGSPLIT_FINAL_DESERIAL, &costs);
-	add_path(output,
-			 (Path *) create_agg_path(root, output, (Path *) path, output->reltarget,
-									  parse->groupClause == NIL		   ? AGG_PLAIN
-									  : wt_group_clause(root) == NIL ? AGG_SORTED
-																	   : AGG_HASHED,
-									  AGGSPLIT_FINAL_DESERIAL, wt_group_clause(root),
-									  (List *) extra->havingQual, &costs, path->path.rows));
+	add_path(output, (Path *) create_agg_path(
+						 root, output, (Path *) path, output->reltarget,
+						 parse->groupClause == NIL		? AGG_PLAIN
+						 : wt_group_clause(root) == NIL ? AGG_SORTED
+														: AGG_HASHED,
+						 AGGSPLIT_FINAL_DESERIAL, wt_group_clause(root),
+						 (List *) extra->havingQual, &costs, path->path.rows));
 }
 
 /* SELECT DISTINCT of a partition by itself: groups without aggregates. */
@@ -546,16 +558,16 @@ add_distinct(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output)
 	Work work;
 
 	if (parse->hasDistinctOn || parse->hasAggs || parse->groupClause != NIL ||
-		parse->groupingSets != NIL || parse->havingQual != NULL || parse->hasWindowFuncs ||
-		parse->hasTargetSRFs || parse->rowMarks != NIL || target == NULL ||
-		wt_distinct_clause(root) == NIL || !grouping_is_hashable(parse->distinctClause) ||
-		!begin_work(&work, root, input) ||
+		parse->groupingSets != NIL || parse->havingQual != NULL ||
+		parse->hasWindowFuncs || parse->hasTargetSRFs || parse->rowMarks != NIL ||
+		target == NULL || wt_distinct_clause(root) == NIL ||
+		!grouping_is_hashable(parse->distinctClause) || !begin_work(&work, root, input) ||
 		!take_target(&work, root, target, parse->distinctClause))
 		return;
 	path = path_of(&work, root, output, target);
-	add_path(output, (Path *) create_agg_path(root, output, (Path *) path, target, AGG_HASHED,
-											  AGGSPLIT_SIMPLE, wt_distinct_clause(root), NIL,
-											  NULL, path->path.rows));
+	add_path(output, (Path *) create_agg_path(
+						 root, output, (Path *) path, target, AGG_HASHED, AGGSPLIT_SIMPLE,
+						 wt_distinct_clause(root), NIL, NULL, path->path.rows));
 }
 
 void
@@ -597,8 +609,9 @@ wt_aggregates_plan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 	ListCell *lc;
 
 	foreach (lc, path->path.pathtarget->exprs)
-		columns = lappend(columns, makeTargetEntry(copyObject(lfirst(lc)),
-												   list_length(columns) + 1, NULL, false));
+		columns =
+			lappend(columns, makeTargetEntry(copyObject(lfirst(lc)),
+											 list_length(columns) + 1, NULL, false));
 	/* Expressions over rows are nothing that setrefs.c could make something of here; what they
 	 * take from elsewhere it must know. */
 	collect_params((Node *) list_nth(private, WT_AGGREGATES_CONDITIONS), &params);

@@ -45,8 +45,8 @@ typedef struct Key
 {
 	ExprState *value;
 	WtKeyKind kind;
-	bool in_zone;	/* what it is depends on the session's time zone */
-	int64 width;	/* of its buckets, where that is known, in µs; else 0 */
+	bool in_zone; /* what it is depends on the session's time zone */
+	int64 width;  /* of its buckets, where that is known, in µs; else 0 */
 } Key;
 
 typedef struct Call
@@ -89,9 +89,9 @@ typedef struct Aggregates
 	WtChunkScan *chunks;
 	WtFilters *filters;
 	WtProjection *projection;
-	ExprContext *expressions;	/* of keys and calls */
-	ExprContext *filtering;		/* of conditions */
-	TupleTableSlot *row;		/* of the partition's columns */
+	ExprContext *expressions; /* of keys and calls */
+	ExprContext *filtering;	  /* of conditions */
+	TupleTableSlot *row;	  /* of the partition's columns */
 	WtGroups *groups;
 	Datum *key_values, *other_values;
 	bool *key_nulls, *other_nulls;
@@ -125,8 +125,8 @@ wt_bucket_width(Expr *key)
 	{
 		Interval *width = DatumGetIntervalP(argument->constvalue);
 
-		return width->month == 0 && width->day >= 0 && width->day < 36500 && width->time >= 0 &&
-					   width->time < 36500 * USECS_PER_DAY
+		return width->month == 0 && width->day >= 0 && width->day < 36500 &&
+					   width->time >= 0 && width->time < 36500 * USECS_PER_DAY
 				   ? width->day * USECS_PER_DAY + width->time
 				   : 0;
 	}
@@ -145,7 +145,8 @@ wt_bucket_width(Expr *key)
 static bool
 is_in_zone(Expr *key)
 {
-	return IsA(key, FuncExpr) && ((FuncExpr *) key)->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ;
+	return IsA(key, FuncExpr) &&
+		   ((FuncExpr *) key)->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ;
 }
 
 static void
@@ -240,8 +241,8 @@ wt_aggregates_begin(ForeignScanState *node, int eflags)
 	s->expressions->ecxt_scantuple = s->row;
 	begin_keys(s, plan, &node->ss.ps);
 	begin_calls(s, plan, &node->ss.ps);
-	s->filters = wt_filters_create(s->chunks, s->conditions, s->varno, &node->ss.ps,
-								   s->filtering);
+	s->filters =
+		wt_filters_create(s->chunks, s->conditions, s->varno, &node->ss.ps, s->filtering);
 	if (s->values)
 		s->projection = wt_projection_create(s->chunks, s->needs);
 	s->groups = wt_groups_create(list_nth(plan->fdw_private, WT_AGGREGATES_KEYS),
@@ -271,7 +272,8 @@ start(Aggregates *s)
 		s->next = wt_chunk_scan_seek(s->chunks, s->first);
 	/* The first chunk that has later rows may begin with earlier ones. */
 	if (s->last < PG_INT64_MAX)
-		s->end = Min(wt_chunk_scan_seek(s->chunks, s->last + 1) + 1, s->chunks->n_numbers);
+		s->end =
+			Min(wt_chunk_scan_seek(s->chunks, s->last + 1) + 1, s->chunks->n_numbers);
 }
 
 /* ------------------------------------------------------------------------ adding rows */
@@ -316,7 +318,8 @@ add_to_call(Aggregates *s, Call *call, WtGroupValue *state, const Rows *rows)
 	{
 		case WT_AGGREGATE_ROWS:
 		case WT_AGGREGATE_VALUES:
-			*state = (WtGroupValue){Int64GetDatum(DatumGetInt64(state->value) + rows->n), false};
+			*state = (WtGroupValue){Int64GetDatum(DatumGetInt64(state->value) + rows->n),
+									false};
 			break;
 		case WT_AGGREGATE_FIRST:
 			if (state->is_null || rows->first < DatumGetInt64(state->value))
@@ -398,8 +401,8 @@ zone_is_steady(int64 first, int64 last)
 	if (TIMESTAMP_NOT_FINITE(first) || TIMESTAMP_NOT_FINITE(last))
 		return false;
 	from = timestamptz_to_time_t(first) - 1;
-	while ((found = pg_next_dst_boundary(&from, &before, &before_is_dst, &boundary, &after,
-										 &after_is_dst, session_timezone)) == 1)
+	while ((found = pg_next_dst_boundary(&from, &before, &before_is_dst, &boundary,
+										 &after, &after_is_dst, session_timezone)) == 1)
 	{
 		if (boundary > timestamptz_to_time_t(last) + 1)
 			return true;
@@ -503,7 +506,7 @@ end_of_run(Aggregates *s, const int64 *times, int row, int end, bool steady)
 /* Combinations of a chunk: how many selected rows each has. */
 typedef struct Counts
 {
-	const int32 *numbers; /* by row; NULL: none is numbered */
+	const int32 *numbers;	 /* by row; NULL: none is numbered */
 	int32 *n, *first, *last; /* by number */
 	int n_found;
 	int32 *found; /* numbers that have rows */
@@ -630,7 +633,8 @@ add_chunk(Aggregates *s)
 	for (int row = 1; has_runs && steady && row < n_rows; row++)
 		steady = times[row - 1] <= times[row];
 	if (has_runs && in_zone)
-		steady = steady && zone_is_steady(chunks->chunk->first_time, chunks->chunk->last_time);
+		steady =
+			steady && zone_is_steady(chunks->chunk->first_time, chunks->chunk->last_time);
 	if (s->values)
 		begin_counts(s, &counts);
 	for (int from = 0, to; from < n_rows; from = to)
@@ -654,8 +658,8 @@ add_late_rows(Aggregates *s, EState *estate)
 {
 	int time = s->chunks->time_column - 1;
 	WtLateScan *late =
-		wt_late_scan_begin(s->partition, s->links.late, estate->es_snapshot, s->columns, 0,
-						   s->first, s->last);
+		wt_late_scan_begin(s->partition, s->links.late, estate->es_snapshot, s->columns,
+						   0, s->first, s->last);
 
 	while (wt_late_scan_next(late, s->row))
 	{
@@ -826,9 +830,9 @@ wt_aggregates_explain(ForeignScanState *node, ExplainState *es)
 		return;
 	skipped = wt_filters_skipped(s->filters);
 	ExplainPropertyUInteger("Chunks Read", NULL, s->n_read, es);
-	ExplainPropertyUInteger("Chunks Skipped", NULL,
-							s->chunks->n_numbers - Min(s->n_read, (uint64) s->chunks->n_numbers),
-							es);
+	ExplainPropertyUInteger(
+		"Chunks Skipped", NULL,
+		s->chunks->n_numbers - Min(s->n_read, (uint64) s->chunks->n_numbers), es);
 	if (skipped->by_range > 0 || skipped->by_values > 0)
 	{
 		ExplainPropertyUInteger("Chunks Skipped by Range", NULL, skipped->by_range, es);

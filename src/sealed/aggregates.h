@@ -34,15 +34,15 @@ typedef enum WtAggregateKind
 /* What a plan carries: the members of ForeignScan's fdw_private, in this order. */
 enum
 {
-	WT_AGGREGATES_TABLE,	  /* integers: the Var number of the partition, while it was planned */
-	WT_AGGREGATES_RELATION,	  /* an Oid: the partition */
-	WT_AGGREGATES_NEEDS,	  /* of wt_needs_to_list(): of all but conditions, without the time */
+	WT_AGGREGATES_TABLE, /* integers: the Var number of the partition, while it was planned */
+	WT_AGGREGATES_RELATION, /* an Oid: the partition */
+	WT_AGGREGATES_NEEDS, /* of wt_needs_to_list(): of all but conditions, without the time */
 	WT_AGGREGATES_CONDITIONS, /* in the order in which they are to be evaluated */
 	WT_AGGREGATES_KEYS,		  /* expressions */
 	WT_AGGREGATES_KEY_KINDS,  /* integers */
 	WT_AGGREGATES_KEY_EQUALS, /* Oids: operators */
-	WT_AGGREGATES_CALLS,	  /* of lists: kind, argument or NULL, FILTER or NULL, WtCallOids */
-	WT_AGGREGATES_OUTPUT,	  /* integers, by column: a key, or -1 - a call */
+	WT_AGGREGATES_CALLS, /* of lists: kind, argument or NULL, FILTER or NULL, WtCallOids */
+	WT_AGGREGATES_OUTPUT, /* integers, by column: a key, or -1 - a call */
 	WT_AGGREGATES_MEMBERS
 };
 
@@ -58,8 +58,7 @@ extern ForeignScan *wt_aggregates_plan(PlannerInfo *root, RelOptInfo *rel,
 extern int64 wt_bucket_width(Expr *key);
 
 /* The callbacks while a query runs, of scans that are aggregates. */
-#define wt_is_aggregates(node)                                                           \
-	(((ForeignScan *) (node)->ss.ps.plan)->scan.scanrelid == 0)
+#define wt_is_aggregates(node) (((ForeignScan *) (node)->ss.ps.plan)->scan.scanrelid == 0)
 
 struct ExplainState;
 extern void wt_aggregates_begin(ForeignScanState *node, int eflags);

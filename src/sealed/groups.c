@@ -26,7 +26,8 @@ typedef struct Key
 
 struct WtGroups
 {
-	MemoryContext context; /* of the groups, and of the table: reset by wt_groups_clear() */
+	MemoryContext
+		context; /* of the groups, and of the table: reset by wt_groups_clear() */
 	Size limit;
 	int n_keys;
 	Key *keys;
@@ -86,8 +87,8 @@ wt_groups_create(List *keys, List *equals, int n_values)
 	WtGroups *groups = palloc0(sizeof(WtGroups));
 	ListCell *key, *equal;
 
-	groups->context =
-		AllocSetContextCreate(CurrentMemoryContext, "sealed groups", ALLOCSET_DEFAULT_SIZES);
+	groups->context = AllocSetContextCreate(CurrentMemoryContext, "sealed groups",
+											ALLOCSET_DEFAULT_SIZES);
 	groups->limit = get_hash_memory_limit();
 	groups->n_values = n_values;
 	groups->keys = palloc0(Max(list_length(keys), 1) * sizeof(Key));
@@ -120,9 +121,10 @@ new_group(WtGroups *groups, const WtGroup *probe)
 	for (int i = 0; i < groups->n_keys; i++)
 	{
 		group->nulls[i] = probe->nulls[i];
-		group->keys[i] = probe->nulls[i] ? (Datum) 0
-										 : datumCopy(probe->keys[i], groups->keys[i].by_value,
-													 groups->keys[i].length);
+		group->keys[i] = probe->nulls[i]
+							 ? (Datum) 0
+							 : datumCopy(probe->keys[i], groups->keys[i].by_value,
+										 groups->keys[i].length);
 	}
 	group->values = palloc(Max(groups->n_values, 1) * sizeof(WtGroupValue));
 	for (int i = 0; i < groups->n_values; i++)
@@ -140,10 +142,10 @@ wt_groups_find(WtGroups *groups, const Datum *keys, const bool *nulls)
 
 	for (int i = 0; i < groups->n_keys; i++)
 		probe.hash = hash_combine(
-			probe.hash, nulls[i] ? 0
-								 : DatumGetUInt32(FunctionCall1Coll(&groups->keys[i].hash,
-																	groups->keys[i].collation,
-																	keys[i])));
+			probe.hash,
+			nulls[i] ? 0
+					 : DatumGetUInt32(FunctionCall1Coll(
+						   &groups->keys[i].hash, groups->keys[i].collation, keys[i])));
 	probe.hash = murmurhash32(probe.hash);
 	place = places_insert_hash(groups->places, &probe, probe.hash, &found);
 	/* Should this fail, the query does, and the table is not looked at again. */

@@ -173,14 +173,13 @@ wt_step_histogram(WtViewerJob *job)
 	progress = wt_histogram_progress(counting->histogram);
 	final_to = wt_histogram_final_to(counting->histogram);
 	if (progress->over ||
-		(wt_sliced_time_is_up(&counting->sliced) && final_to < counting->what.until))
+		(wt_sliced_time_is_up(job, &counting->sliced) && final_to < counting->what.until))
 	{
 		end_histogram(job);
 		return;
 	}
 	/* Who asked again would come no further. */
-	if (counting->sliced.spent >= (int64) wt_viewer_timeout * 1000 &&
-		final_to >= counting->what.until)
+	if (wt_job_is_late(job) && final_to >= counting->what.until)
 	{
 		wt_viewer_took_too_long(job);
 		return;
@@ -271,6 +270,7 @@ wt_step_top(WtViewerJob *job)
 	}
 	if (wt_sliced_step(job, &counting->sliced, top_slice, top_gave_up) ==
 			WT_SLICED_DONE &&
-		(wt_top_progress(counting->top)->over || wt_sliced_time_is_up(&counting->sliced)))
+		(wt_top_progress(counting->top)->over ||
+		 wt_sliced_time_is_up(job, &counting->sliced)))
 		end_top(job);
 }

@@ -29,6 +29,7 @@
 #include "store/log_table.h"
 #include "store/restoring.h"
 #include "viewer/database.h"
+#include "viewer/give_way.h"
 
 /* Between two looks whether the client is still there, ms. */
 #define CLIENT_POLL 100
@@ -200,7 +201,7 @@ is_of_query(const ErrorData *error)
 }
 
 static void
-answer_error(WtViewerJob *job, const ErrorData *error)
+answer_error(WtViewerJob *job, const ErrorData *error, WtRights rights)
 {
 	bool is_search = strncmp(error->message, "search, ", 8) == 0;
 
@@ -237,7 +238,9 @@ answer_error(WtViewerJob *job, const ErrorData *error)
 	log_error(error);
 	wt_job_fail(
 		job, ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INTERNAL_ERROR ? 500 : 503,
-		psprintf("the events cannot be read at the moment: %s", error->message), 0);
+		psprintf("the events cannot be %s at the moment: %s",
+				 rights == WT_OWNER_WRITES ? "changed" : "read", error->message),
+		0);
 }
 
 WtEnd
@@ -263,7 +266,9 @@ wt_viewer_run(WtViewerJob *job, void (*what)(WtViewerJob *job), WtRights rights,
 	reading_parameters = false;
 	begun = GetCurrentTimestamp();
 	watch_client(job->request);
+	wt_give_way_in_step(true);
 	error = wt_transact_as(&how, run, &r);
+	wt_give_way_in_step(false);
 	watch_client(NULL);
 	/* One that was begun when the time was over is done. */
 	QueryCancelPending = false;
@@ -276,7 +281,7 @@ wt_viewer_run(WtViewerJob *job, void (*what)(WtViewerJob *job), WtRights rights,
 		GetCurrentTimestamp() >= TimestampTzPlusMilliseconds(begun, timeout))
 		return WT_END_TIMEOUT;
 	/* To who has left it is not said. */
-	answer_error(job, error);
+	answer_error(job, error, rights);
 	return WT_END_FAILED;
 }
 

@@ -40,8 +40,9 @@ enum
 	COLUMNS
 };
 
-List *
-wt_viewer_split(const char *list)
+/* The parts of a list at its commas, but for those in quotation marks; copies. */
+static List *
+split(const char *list)
 {
 	List *names = NIL;
 	const char *begin = list;
@@ -64,17 +65,16 @@ wt_viewer_split(const char *list)
 }
 
 WtColumns
-wt_viewer_columns(const WtViewerJob *job)
+wt_viewer_read_columns(const char *list, bool (*is_own)(const char *name))
 {
 	WtColumns columns = {0};
-	const char *list = wt_job_parameter(job, "columns");
 	StringInfoData sql;
 	List *names;
 	ListCell *cell;
 
 	if (!list)
 		return columns;
-	names = wt_viewer_split(list);
+	names = split(list);
 	if (list_length(names) > MAX_COLUMNS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("columns are at most %d fields", MAX_COLUMNS)));
@@ -85,12 +85,19 @@ wt_viewer_columns(const WtViewerJob *job)
 		char *name = lfirst(cell);
 
 		appendStringInfo(&sql, "%s%s", columns.n == 0 ? "ARRAY[" : ", ",
-						 wt_search_field(cstring_to_text(name)));
+						 is_own && is_own(name) ? "NULL"
+												: wt_search_field(cstring_to_text(name)));
 		columns.names[columns.n++] = name;
 	}
 	appendStringInfoString(&sql, "]::text[]");
 	columns.sql = sql.data;
 	return columns;
+}
+
+WtColumns
+wt_viewer_columns(const WtViewerJob *job)
+{
+	return wt_viewer_read_columns(wt_job_parameter(job, "columns"), NULL);
 }
 
 const char *

@@ -5,8 +5,6 @@
 #ifndef WT_EVENT_JSON_H
 #define WT_EVENT_JSON_H
 
-#include "nodes/pg_list.h"
-
 #include "viewer/job.h"
 
 /* Whether `data` is left out where it is long. */
@@ -24,10 +22,14 @@ typedef struct WtColumns
 	const char *sql;	/* an expression that is a text[] of them; NULL: there is none */
 } WtColumns;
 
-/* The parts of a list of fields at its commas, but for those in quotation marks; copies. */
-extern List *wt_viewer_split(const char *list);
+/*
+ * Reads a list of fields, with commas between but for those in quotation marks; raises.  NULL:
+ * none.  Those that is_own() takes for names of its own are null in the expression.
+ */
+extern WtColumns wt_viewer_read_columns(const char *list,
+										bool (*is_own)(const char *name));
 
-/* Reads the parameter `columns`, names of fields with commas between; raises. */
+/* The parameter `columns`, all of them fields. */
 extern WtColumns wt_viewer_columns(const WtViewerJob *job);
 
 /*

@@ -7,6 +7,11 @@
  * on behind the last row.  Rows of one instant that have no id are in the order of what is in
  * them, so that those which are equal are counted.  Nothing is held between two steps, neither a
  * transaction, which would keep dead rows from being removed, nor others' requests.
+ *
+ * Where a slice has more than a step sends, the next step reads and sorts all of it once more.  So
+ * a step goes on for as long as it has taken until its first row came, and what it writes
+ * beyond what can be sent lies in a file until it is: however many rows an instant has, they
+ * are not sorted for longer than they are written.
  */
 #include "postgres.h"
 
@@ -25,6 +30,8 @@
 #include "viewer/calls.h"
 #include "viewer/database.h"
 #include "viewer/event_json.h"
+#include "viewer/sliced.h"
+#include "viewer/spill.h"
 #include "viewer/times.h"
 
 /* Events of the first slice, and of one FETCH. */
@@ -38,9 +45,6 @@
 /* With so much waiting to be sent, bytes, nothing more is read; looking again, µs. */
 #define MAX_BACKLOG (1024 * 1024)
 #define BACKLOG_POLL 5000
-
-/* A slice that takes longer than this, ms, is given up, and a part of it tried. */
-#define SLICE_TIMEOUT 3000
 
 /* What a column is, beside a field of a search. */
 typedef enum ColumnKind
@@ -71,7 +75,8 @@ typedef struct Export
 	WtSlices slices;
 	WtSlice slice;
 	bool in_slice;
-	TimestampTz trying; /* since when no row has come, though one is tried; 0: one has */
+	WtSliced sliced;
+	WtSpill spill; /* what has been written, and not been sent */
 	char filename[64];
 
 	Place place;
@@ -94,34 +99,31 @@ enum
 static const char *const default_columns =
 	"event_timestamp,severity,app,host,message,status,data";
 
+static ColumnKind
+kind_of(const char *name)
+{
+	if (strcmp(name, "event_timestamp") == 0)
+		return COLUMN_TIME;
+	return strcmp(name, "data") == 0 ? COLUMN_DATA : COLUMN_FIELD;
+}
+
+/* Whether it is read from the row, and not by an expression. */
+static bool
+is_of_row(const char *name)
+{
+	return kind_of(name) != COLUMN_FIELD;
+}
+
 static void
 read_columns(WtViewerJob *job)
 {
 	Export *export = job->state;
 	const char *list = wt_job_parameter(job, "columns");
-	WtColumns *columns = &export->columns;
-	StringInfoData sql;
-	List *names = wt_viewer_split(list ? list : default_columns);
 
-	export->kinds = palloc0(sizeof(ColumnKind) * list_length(names));
-	columns->names = palloc(sizeof(char *) * list_length(names));
-	initStringInfo(&sql);
-	for (int i = 0; i < list_length(names); i++)
-	{
-		const char *name = list_nth(names, i);
-		const char *expression = "NULL";
-
-		if (strcmp(name, "event_timestamp") == 0)
-			export->kinds[i] = COLUMN_TIME;
-		else if (strcmp(name, "data") == 0)
-			export->kinds[i] = COLUMN_DATA;
-		else
-			expression = wt_search_field(cstring_to_text(name));
-		appendStringInfo(&sql, "%s%s", i == 0 ? "ARRAY[" : ", ", expression);
-		columns->names[columns->n++] = name;
-	}
-	appendStringInfoString(&sql, "]::text[]");
-	columns->sql = sql.data;
+	export->columns = wt_viewer_read_columns(list ? list : default_columns, is_of_row);
+	export->kinds = palloc(sizeof(ColumnKind) * export->columns.n);
+	for (int i = 0; i < export->columns.n; i++)
+		export->kinds[i] = kind_of(export->columns.names[i]);
 }
 
 static void
@@ -313,6 +315,7 @@ go_back(WtViewerJob *job)
 	Export *export = job->state;
 	char *last_id = export->place.last_id;
 
+	wt_spill_clear(&export->spill);
 	export->place = export->before;
 	if (export->before.last_id)
 		export->place.last_id = MemoryContextStrdup(job->context, export->before.last_id);
@@ -326,8 +329,10 @@ export_rows(WtViewerJob *job)
 {
 	Export *export = job->state;
 	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz until = 0;
 	MemoryContext row_context;
 	Portal portal;
+	bool is_full = false;
 
 	if (!export->condition)
 		begin_export(job);
@@ -351,6 +356,8 @@ export_rows(WtViewerJob *job)
 
 		SPI_cursor_fetch(portal, true, FETCH);
 		wt_viewer_is_in_time();
+		if (until == 0)
+			until = 2 * GetCurrentTimestamp() - begun;
 		write_header(&job->out, export);
 		if (SPI_processed == 0)
 		{
@@ -359,19 +366,47 @@ export_rows(WtViewerJob *job)
 		}
 		before = MemoryContextSwitchTo(row_context);
 		/* What is left of them is fetched again: events can be large. */
-		for (uint64 i = 0; i < SPI_processed && job->out.length < STEP_BYTES; i++)
+		for (uint64 i = 0; i < SPI_processed && !is_full; i++)
 		{
 			write_row(&job->out, export, i);
 			note_row(job, i);
 			MemoryContextReset(row_context);
+			if (job->out.length < STEP_BYTES)
+				continue;
+			is_full = GetCurrentTimestamp() >= until;
+			if (!is_full)
+				wt_spill_write(&export->spill, &job->out);
 		}
 		MemoryContextSwitchTo(before);
 		SPI_freetuptable(SPI_tuptable);
 		/* The next ones may be far. */
-		wt_viewer_has_time(Min(SLICE_TIMEOUT, wt_viewer_timeout));
-	} while (job->out.length < STEP_BYTES && GetCurrentTimestamp() - begun < STEP_TIME);
+		wt_viewer_has_time(Min(export->sliced.timeout, wt_viewer_timeout));
+	} while (!is_full && GetCurrentTimestamp() < Max(until, begun + STEP_TIME));
 	wt_viewer_is_in_time();
 	SPI_cursor_close(portal);
+	if (wt_spill_size(&export->spill) > 0)
+		wt_spill_write(&export->spill, &job->out);
+}
+
+/* A part of the slice is to be tried; false: there is none. */
+static bool
+gave_up(WtViewerJob *job)
+{
+	Export *export = job->state;
+	bool is_shorter = export->in_slice && wt_slices_gave_up(&export->slices);
+
+	export->in_slice = false;
+	go_back(job);
+	return is_shorter;
+}
+
+/* What is to be sent next of what has been written. */
+static void
+take_spilled(WtViewerJob *job)
+{
+	Export *export = job->state;
+
+	wt_spill_take(&export->spill, &job->out, STEP_BYTES);
 }
 
 static bool
@@ -383,6 +418,7 @@ begin(WtViewerJob *job)
 	const char *ending;
 
 	job->state = export;
+	wt_spill_begin(&export->spill, job->context);
 	job->no_error_line = true;
 	export->csv = format && strcmp(format, "csv") == 0;
 	ending = export->csv ? "csv\"" : "ndjson\"";
@@ -395,6 +431,31 @@ begin(WtViewerJob *job)
 	snprintf(export->filename, sizeof(export->filename), "%s%s", attachment, ending);
 	job->header_name = "Content-Disposition";
 	job->header_value = export->filename;
+	return true;
+}
+
+/* Reads on from behind the last row; false: there is nothing to be sent yet, or the job is done. */
+static bool
+read_rows(WtViewerJob *job)
+{
+	Export *export = job->state;
+
+	export->before = export->place;
+	if (export->place.last_id)
+		export->before.last_id = pstrdup(export->place.last_id);
+	if (wt_sliced_step(job, &export->sliced, export_rows, gave_up) != WT_SLICED_DONE)
+		return false;
+	if (export->slice_is_over)
+	{
+		wt_slices_done(&export->slices, false);
+		export->in_slice = false;
+		/* One that was made shorter may end before the last row that was written. */
+		if (export->slice.from <= export->place.last_time)
+		{
+			export->place.is_behind = false;
+			export->place.n_like_it = 0;
+		}
+	}
 	return true;
 }
 
@@ -412,40 +473,11 @@ wt_step_export(WtViewerJob *job)
 		job->rests_until = now + BACKLOG_POLL;
 		return;
 	}
-	if (export->trying == 0)
-		export->trying = now;
-	export->before = export->place;
-	if (export->place.last_id)
-		export->before.last_id = pstrdup(export->place.last_id);
-	switch (wt_viewer_run(job, export_rows, WT_OWNER_READS,
-						  Min(SLICE_TIMEOUT, wt_viewer_timeout)))
-	{
-		case WT_END_FAILED:
-			return;
-		case WT_END_TIMEOUT:
-			if (!export->in_slice || !wt_slices_gave_up(&export->slices) ||
-				GetCurrentTimestamp() >=
-					TimestampTzPlusMilliseconds(export->trying, wt_viewer_timeout))
-				wt_viewer_took_too_long(job);
-			export->in_slice = false;
-			go_back(job);
-			return;
-		case WT_END_DONE:
-			break;
-	}
-	export->trying = 0;
-	if (export->slice_is_over)
-	{
-		wt_slices_done(&export->slices, false);
-		export->in_slice = false;
-		/* One that was made shorter may end before the last row that was written. */
-		if (export->slice.from <= export->place.last_time)
-		{
-			export->place.is_behind = false;
-			export->place.n_like_it = 0;
-		}
-	}
-	if (export->slices.progress.over)
+	if (wt_spill_size(&export->spill) > 0
+			? !wt_viewer_query(job, take_spilled, WT_PROCESS_READS)
+			: !read_rows(job))
+		return;
+	if (export->slices.progress.over && wt_spill_size(&export->spill) == 0)
 		wt_job_end_stream(job);
 	else if (job->out.length > 0 || !job->streams)
 		(void) wt_job_send(job);

@@ -107,7 +107,7 @@ wt_step_fields(WtViewerJob *job)
 	if (wt_sliced_step(job, &fields->sliced, search_slice, gave_up) != WT_SLICED_DONE)
 		return;
 	if (!wt_search_progress(fields->search)->over && fields->found < SAMPLE &&
-		!wt_sliced_time_is_up(&fields->sliced))
+		!wt_sliced_time_is_up(job, &fields->sliced))
 		return;
 	if (wt_viewer_query(job, read_fields, WT_OWNER_READS))
 		wt_job_finish(job);

@@ -10,6 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "base/text.h"
+#include "base/settings.h"
 #include "http/answer.h"
 #include "http/answer_stream.h"
 #include "viewer/job.h"
@@ -119,15 +120,14 @@ wt_job_step(WtViewerJob *job)
 {
 	MemoryContext before = MemoryContextSwitchTo(job->step_context);
 	bool is_first = job->state == NULL && !job->streams;
+	const char *sentence;
+	int status;
 
 	job->rests_until = 0;
 	if (wt_client_has_left(job->request))
 		forget(job);
-	else if (!wt_client_may_still(job->listener, job->request))
-		wt_job_fail(job, 401,
-					"this may not be read any more: the token has been revoked or has "
-					"expired, or one is needed now",
-					0);
+	else if (!wt_client_may_still(job->listener, job->request, &status, &sentence))
+		wt_job_fail(job, status, sentence, 0);
 	for (int i = 0; is_first && !job->done && i < job->n_parameters; i++)
 		if (!is_text(job->parameters[i].name) || !is_text(job->parameters[i].value))
 			wt_job_fail(job, 400, "the query string is not UTF-8, or has a NUL", 0);
@@ -312,6 +312,12 @@ long
 wt_job_age(const WtViewerJob *job)
 {
 	return (long) ((GetCurrentTimestamp() - job->now) / 1000);
+}
+
+bool
+wt_job_is_late(const WtViewerJob *job)
+{
+	return job->call->most == 0 && wt_job_age(job) >= wt_viewer_timeout;
 }
 
 bool

@@ -109,6 +109,12 @@ extern size_t wt_job_backlog(const WtViewerJob *job);
 /* How long ago it was taken, ms. */
 extern long wt_job_age(const WtViewerJob *job);
 
+/*
+ * Whether its time is up (windtrap.viewer_timeout), be it that it has only waited for its turns; never
+ * of what lasts by its nature.
+ */
+extern bool wt_job_is_late(const WtViewerJob *job);
+
 /* A whole number from lowest to highest; false: it is none, and the job has failed. */
 extern bool wt_job_number(WtViewerJob *job, const char *name, int lowest, int highest,
 						  int otherwise, int *number);

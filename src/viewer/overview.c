@@ -20,18 +20,19 @@
 
 /* The counters of all workers together; averages weighed, histograms not told. */
 static const char stats[] =
-	"SELECT min(since) AS since, sum(requests)::bigint AS requests,"
+	"WITH s AS MATERIALIZED (SELECT * FROM windtrap.stats)"
+	" SELECT min(since) AS since, sum(requests)::bigint AS requests,"
 	" (SELECT coalesce(jsonb_object_agg(key, n), '{}') FROM (SELECT key, "
 	"sum(value::bigint)"
-	" AS n FROM windtrap.stats, jsonb_each_text(requests_by_code) GROUP BY key) AS c)"
+	" AS n FROM s, jsonb_each_text(requests_by_code) GROUP BY key) AS c)"
 	" AS requests_by_code,"
 	" (SELECT coalesce(jsonb_object_agg(key, n), '{}') FROM (SELECT key, "
 	"sum(value::bigint)"
-	" AS n FROM windtrap.stats, jsonb_each_text(requests_refused) GROUP BY key) AS c)"
+	" AS n FROM s, jsonb_each_text(requests_refused) GROUP BY key) AS c)"
 	" AS requests_refused,"
 	" (SELECT coalesce(jsonb_object_agg(key, n), '{}') FROM (SELECT key, "
 	"sum(value::bigint)"
-	" AS n FROM windtrap.stats, jsonb_each_text(events_refused) GROUP BY key) AS c)"
+	" AS n FROM s, jsonb_each_text(events_refused) GROUP BY key) AS c)"
 	" AS events_refused,"
 	" sum(events_accepted)::bigint AS events_accepted,"
 	" sum(events_quarantined)::bigint AS events_quarantined,"
@@ -51,9 +52,15 @@ static const char stats[] =
 	" sum(connections_max)::bigint AS connections_max,"
 	" sum(bytes_in_flight)::bigint AS bytes_in_flight,"
 	" sum(stdout_written)::bigint AS stdout_written,"
-	" sum(stdout_dropped)::bigint AS stdout_dropped FROM windtrap.stats";
+	" sum(stdout_dropped)::bigint AS stdout_dropped FROM s";
 
-/* A table that has no partitions is the only one.  Bounds that are no two times are null. */
+/* What has rows of the log table: its partitions, or itself where it has none. */
+#define TABLES                                                                           \
+	"(SELECT relid FROM pg_partition_tree(windtrap.log_table()) WHERE isleaf UNION"      \
+	" SELECT oid FROM pg_class WHERE oid = windtrap.log_table() AND relkind IN ('r', "   \
+	"'m'))"
+
+/* Bounds that are no two times are null. */
 static const char partitions[] =
 	"SELECT c.relname AS name,"
 	" substring(b.bound FROM $$FROM \\('(\\d{4,}-\\d\\d-\\d\\d[^']*)'\\) "
@@ -62,20 +69,15 @@ static const char partitions[] =
 	"AS \"to\","
 	" CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END AS rows_estimate,"
 	" pg_total_relation_size(c.oid) AS bytes"
-	" FROM pg_partition_tree(windtrap.log_table()) AS t JOIN pg_class AS c ON c.oid = "
-	"t.relid"
+	" FROM " TABLES " AS t JOIN pg_class AS c ON c.oid = t.relid"
 	" CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid) AS bound) AS b"
-	" WHERE t.isleaf ORDER BY 2, 1";
+	" ORDER BY 2, 1";
 
 static const char totals[] =
 	"SELECT (SELECT sum(pg_total_relation_size(relid))::bigint"
-	" FROM pg_partition_tree(windtrap.log_table())) AS size, (SELECT "
+	" FROM " TABLES " AS t) AS size, (SELECT "
 	"coalesce(sum(value), 0)::bigint FROM windtrap.metrics WHERE name ="
-	" 'requests_refused_total') AS refused_total,"
-	" (SELECT coalesce(sum(events_accepted), 0)::bigint FROM windtrap.stats) AS "
-	"events_total,"
-	" (SELECT coalesce(sum(events_quarantined), 0)::bigint FROM windtrap.stats)"
-	" AS quarantined";
+	" 'requests_refused_total') AS refused_total";
 
 static void
 select_into(WtBuffer *out, const char *name, const char *statement,
@@ -89,6 +91,23 @@ select_into(WtBuffer *out, const char *name, const char *statement,
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* The counters, and beside them those that a page shows first. */
+static void
+write_stats(WtBuffer *out)
+{
+	static const char *const first[][2] = {{"events_total", "events_accepted"},
+										   {"quarantined", "events_quarantined"}};
+
+	wt_viewer_write_row(out);
+	for (int i = 0; i < (int) lengthof(first); i++)
+	{
+		const char *count = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+										 SPI_fnumber(SPI_tuptable->tupdesc, first[i][1]));
+
+		wt_buffer_print(out, ",\"%s\":%s", first[i][0], count ? count : "0");
+	}
+}
+
 static void
 write_overview(WtViewerJob *job)
 {
@@ -97,7 +116,7 @@ write_overview(WtViewerJob *job)
 	wt_buffer_text(out, "{\"now\":");
 	wt_viewer_write_time(out, job->now);
 	select_into(out, "workers", "SELECT * FROM windtrap.status", wt_viewer_write_rows);
-	select_into(out, "stats", stats, wt_viewer_write_row);
+	select_into(out, "stats", stats, write_stats);
 	select_into(out, "forwarding", "SELECT * FROM windtrap.forwarding",
 				wt_viewer_write_rows);
 	select_into(

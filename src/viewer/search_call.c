@@ -6,9 +6,11 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/text.h"
 #include "search/search.h"
 #include "viewer/calls.h"
 #include "viewer/database.h"
@@ -37,6 +39,48 @@ typedef struct Search
 	TimestampTz told; /* how far it is */
 } Search;
 
+/*
+ * The id of the row that the page begins behind.  One that is no UTF-8, which a database of
+ * encoding SQL_ASCII can have, no JSON can say: it is its bytes, in hexadecimal.
+ */
+static const char *
+before_id(const WtViewerJob *job)
+{
+	const char *bytes = wt_job_parameter(job, "before_bytes");
+	size_t length = bytes ? strlen(bytes) : 0;
+	char *id;
+
+	if (!bytes)
+		return wt_job_parameter(job, "before_id");
+	if (length % 2 != 0 || strspn(bytes, "0123456789abcdef") != length ||
+		GetDatabaseEncoding() == PG_UTF8)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("before_bytes is what a page before has said")));
+	id = palloc0(length / 2 + 1);
+	(void) hex_decode(bytes, length, id);
+	return id;
+}
+
+static void
+write_before_id(WtViewerJob *job, const char *id)
+{
+	WtBuffer *out = &job->out;
+	size_t length = strlen(id);
+
+	wt_buffer_text(out, ",\"before_id\":");
+	wt_buffer_string(out, id);
+	if (wt_text_valid_prefix(id, length) < length)
+	{
+		wt_buffer_text(out, ",\"before_bytes\":\"");
+		for (size_t i = 0; i < length; i++)
+			wt_buffer_print(out, "%02x", (unsigned char) id[i]);
+		wt_buffer_text(out, "\"");
+	}
+	/* Who adds this to what he has asked for is not to keep it. */
+	else if (wt_job_has(job, "before_bytes"))
+		wt_buffer_text(out, ",\"before_bytes\":null");
+}
+
 static void
 begin_search(WtViewerJob *job)
 {
@@ -48,7 +92,7 @@ begin_search(WtViewerJob *job)
 	wt_viewer_span(job, &what.since, &what.until);
 	what.is_behind = wt_job_parameter(job, "before_time") != NULL;
 	what.before_time = wt_viewer_time(job, "before_time", 0);
-	what.before_id = wt_job_parameter(job, "before_id");
+	what.before_id = before_id(job);
 	search->columns = wt_viewer_columns(job);
 	what.output = wt_viewer_output(&search->columns);
 	search->search = wt_search_open(&what);
@@ -103,8 +147,7 @@ write_end(WtViewerJob *job)
 	{
 		wt_buffer_text(out, "{\"before_time\":");
 		wt_viewer_write_time(out, time);
-		wt_buffer_text(out, ",\"before_id\":");
-		wt_buffer_string(out, id);
+		write_before_id(job, id);
 		wt_buffer_text(out, "}");
 	}
 	else if (!progress->over)
@@ -134,7 +177,7 @@ wt_step_search(WtViewerJob *job)
 	if (wt_sliced_step(job, &search->sliced, search_slice, gave_up) != WT_SLICED_DONE)
 		return;
 	if (wt_search_progress(search->search)->over || search->found >= search->wanted ||
-		wt_sliced_time_is_up(&search->sliced))
+		wt_sliced_time_is_up(job, &search->sliced))
 	{
 		write_end(job);
 		wt_job_end_stream(job);

@@ -15,11 +15,10 @@
 
 /*
  * A slice that takes longer than this, ms, is given up: meanwhile nobody else is served.  Where
- * a part of it takes as long too, as when the index knows nothing of the last events, parts may
- * take twice as long, up to the second.
+ * a part of it takes as long too, as when the index knows nothing of the last events, or this process
+ * gets no CPU, parts may take twice as long, up to all of the time that a query may take.
  */
 #define FIRST_TIMEOUT 1000
-#define LAST_TIMEOUT 3000
 
 WtSlicedEnd
 wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job),
@@ -28,7 +27,16 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 	TimestampTz begun = GetCurrentTimestamp();
 	TimestampTz ended;
 	WtEnd end;
+	bool is_shorter;
 
+	if (wt_job_is_late(job))
+	{
+		if (sliced->done)
+			return WT_SLICED_DONE;
+		wt_job_fail(job, 503,
+					"the viewer has too much to do at the moment: try again later", 0);
+		return WT_SLICED_FAILED;
+	}
 	if (sliced->trying == 0)
 		sliced->trying = begun;
 	if (sliced->timeout == 0)
@@ -42,22 +50,24 @@ wt_sliced_step(WtViewerJob *job, WtSliced *sliced, void (*what)(WtViewerJob *job
 	if (end == WT_END_DONE)
 	{
 		sliced->trying = 0;
+		sliced->done = true;
 		if (ended - begun < FIRST_TIMEOUT * 1000L)
 			sliced->timeout = FIRST_TIMEOUT;
 		return WT_SLICED_DONE;
 	}
-	if (!gave_up(job) ||
-		ended >= TimestampTzPlusMilliseconds(sliced->trying, wt_viewer_timeout))
+	is_shorter = gave_up(job);
+	if (ended >= TimestampTzPlusMilliseconds(sliced->trying, wt_viewer_timeout) ||
+		(!is_shorter && sliced->timeout >= wt_viewer_timeout))
 	{
 		wt_viewer_took_too_long(job);
 		return WT_SLICED_FAILED;
 	}
-	sliced->timeout = Min(sliced->timeout * 2, LAST_TIMEOUT);
+	sliced->timeout = Min(sliced->timeout * 2, wt_viewer_timeout);
 	return WT_SLICED_AGAIN;
 }
 
 bool
-wt_sliced_time_is_up(const WtSliced *sliced)
+wt_sliced_time_is_up(const WtViewerJob *job, const WtSliced *sliced)
 {
-	return sliced->spent >= BUDGET;
+	return sliced->spent >= BUDGET || wt_job_is_late(job);
 }

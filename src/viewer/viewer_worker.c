@@ -9,10 +9,6 @@
  */
 #include "postgres.h"
 
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -34,6 +30,7 @@
 #include "serving/tokens.h"
 #include "store/restoring.h"
 #include "viewer/calls.h"
+#include "viewer/give_way.h"
 #include "viewer/job.h"
 #include "viewer/viewer_worker.h"
 
@@ -49,14 +46,10 @@
 /* More than that, µs, does not put a job further behind. */
 #define MOST_SPENT (2 * USECS_PER_SEC)
 
-/* Whatever is searched for, those who store events come first. */
-#define NICE 10
-#define NICE_TEXT "10"
-
 /* Jobs at a time; beyond it requests wait in the listener. */
 #define MAX_JOBS 200
 
-/* A job that would rest for longer than this, µs, has been kept from it by a clock set back. */
+/* What would rest for longer than this, µs, has been kept from its end by a clock set back. */
 #define LONGEST_REST (10 * USECS_PER_SEC)
 
 static WtServing serving;
@@ -190,6 +183,9 @@ take_requests(void)
 static int64
 rank(const WtViewerJob *job, TimestampTz now)
 {
+	/* It ends with what it has, which takes no time. */
+	if (wt_job_is_late(job))
+		return PG_INT64_MIN;
 	return job->spent - (now - Max(job->waits_since, job->rests_until)) / WAITING_COUNTS;
 }
 
@@ -308,6 +304,8 @@ start_serving(int place)
 static void
 serve(void)
 {
+	TimestampTz rests_until = 0;
+
 	while (wt_process_attend())
 	{
 		TimestampTz now = GetCurrentTimestamp();
@@ -320,36 +318,22 @@ serve(void)
 			return;
 		wt_listening_try_again(now);
 		take_requests();
-		next = do_step();
-		(void) pgstat_report_stat(false);
-		if (next == 0)
-			continue;
+		if (rests_until > now && rests_until <= now + LONGEST_REST)
+			next = Max(TimestampDifferenceMilliseconds(now, rests_until), 1);
+		else
+		{
+			next = do_step();
+			(void) pgstat_report_stat(false);
+			rests_until = wt_give_way(GetCurrentTimestamp());
+			if (next == 0)
+				continue;
+		}
 		impatient = serving.missing_since != 0 || wt_listening_is_otherwise();
 		wait_for_work(
 			wt_shorter(wt_shorter(next, wt_listener_timeout(serving.listener)),
 					   wt_shorter(wt_tokens_timeout(), impatient ? RETRY : -1)));
 		wt_listener_rested(serving.listener);
 	}
-}
-
-/*
- * Takes CPU time only as those who store events leave it.  Where Linux shares it out between
- * sessions first (autogroup), of which each process of PostgreSQL's is one, the process's own
- * value says nothing.  Where neither can be had there is no harm.
- */
-static void
-give_way(void)
-{
-	int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
-
-	(void) setpriority(PRIO_PROCESS, 0, NICE);
-	if (fd < 0)
-		return;
-	/* Linux lets one in 100 ms set it, of all processes that there are. */
-	for (int i = 0; i < 20; i++)
-		if (write(fd, NICE_TEXT, strlen(NICE_TEXT)) >= 0 || errno != EAGAIN || !nap(110))
-			break;
-	(void) close(fd);
 }
 
 void
@@ -365,6 +349,6 @@ windtrap_viewer_main(Datum arg)
 	wt_status_begin(place, args.database);
 	wt_connect(args.database);
 	wt_serving_begin();
-	give_way();
+	wt_give_way_begin();
 	wt_serving_live(place, &served);
 }
