@@ -367,10 +367,11 @@ wt_sealed_share(ForeignScanState *node, ParallelContext *context, void *shared)
 
 	/* A plan that was made before: the other processes would not see it. */
 	if (wt_pending_any())
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("\"%s\" cannot be read in parallel by what a command calls "
-							   "that changes a sealed partition",
-							   RelationGetRelationName(node->ss.ss_currentRelation))));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\" cannot be read in parallel by what a command calls "
+						"that changes a sealed partition",
+						RelationGetRelationName(node->ss.ss_currentRelation))));
 	s->shared = shared;
 	pg_atomic_init_u32(&s->shared->next, 0);
 	for (int i = 0; i < (int) lengthof(s->shared->counts); i++)
