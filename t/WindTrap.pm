@@ -53,6 +53,8 @@ CONF
 shared_preload_libraries = 'windtrap'
 CONF
 	$node->append_conf('postgresql.conf', "windtrap.port = $ports{$name}\n");
+	# Old partitions stay what tests make them, but where sealing is what they are about.
+	$node->append_conf('postgresql.conf', "windtrap.seal_after = ''\n");
 	$node->append_conf('postgresql.conf', $o{conf}) if $o{conf};
 	$node->start;
 	if ($o{create} // $preload)

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -15,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
+#include "sealed/late_store.h"
 #include "sealed/links.h"
 #include "sealed/sealable.h"
 #include "store/log_table.h"
@@ -193,12 +195,19 @@ mend_name(Oid partition, const char *option, Oid table)
 					 0, NULL, NULL);
 }
 
-/* A dump keeps names and no dependencies: each is made to fit the other. */
+/*
+ * A dump keeps names and no dependencies: each is made to fit the other.  And a column that the
+ * table has got is one of the late rows, too.
+ */
 static void
 mend(const WtLinks *links)
 {
+	Relation foreign = table_open(links->partition, AccessShareLock);
+
 	if (!links->recorded)
 		wt_links_record(links);
+	wt_late_store_adopt(foreign, links->late);
+	table_close(foreign, NoLock);
 	if (get_rel_namespace(links->chunks) != get_rel_namespace(links->partition) ||
 		get_rel_namespace(links->late) != get_rel_namespace(links->partition))
 		return;
