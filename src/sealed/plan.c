@@ -3,8 +3,8 @@
  *		Plans scans of sealed partitions: what they cost, in what order they come, which conditions the
  *		scan evaluates, and what of the rows it must make.
  *
- * Costs are those of PostgreSQL: about 400 of its units are a millisecond where a sequential scan
- * of a heap of events is measured.
+ * About 150 units of cost are a millisecond here, where a sequential scan of a heap of events has
+ * 400: so processes join in where a scan takes long enough for that.
  */
 #include "postgres.h"
 
@@ -30,28 +30,26 @@
 #include "utils/typcache.h"
 
 #include "base/compat.h"
+#include "sealed/estimate.h"
 #include "sealed/links.h"
 #include "sealed/plan.h"
 
 /* To open a chunk; to look at a row's column for a condition; to make a row's document. */
-#define COST_OF_CHUNK 20
-#define COST_OF_LOOK 0.002
-#define COST_OF_MEMBERS 0.04
-#define COST_OF_DOCUMENT 0.13
+#define COST_OF_CHUNK 6
+#define COST_OF_LOOK 0.0015
+#define COST_OF_MEMBERS 0.015
+#define COST_OF_DOCUMENT 0.07
 
 /* Pages of chunks hold many times the rows that pages of a heap hold. */
 #define PAGES_FOR_WORKERS 8
 
-/* How large the chunks are; rows, as far as nothing better is known. */
-static void
-look_at_chunks(Oid relid, WtSealedRelation *sealed)
+/* How many pages the chunks take. */
+static double
+pages_of_chunks(Oid table)
 {
-	WtLinks links;
-	Relation chunks;
+	Relation chunks = table_open(table, AccessShareLock);
 	double pages;
 
-	wt_links_read(relid, &links);
-	chunks = table_open(links.chunks, AccessShareLock);
 	pages = RelationGetNumberOfBlocks(chunks);
 	if (OidIsValid(chunks->rd_rel->reltoastrelid))
 	{
@@ -60,27 +58,28 @@ look_at_chunks(Oid relid, WtSealedRelation *sealed)
 		pages += RelationGetNumberOfBlocks(toast);
 		table_close(toast, AccessShareLock);
 	}
-	sealed->n_pages = pages;
 	table_close(chunks, AccessShareLock);
+	return pages;
 }
 
 void
 wt_sealed_relation_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
 	WtSealedRelation *sealed = palloc0(sizeof(WtSealedRelation));
+	WtLinks links;
 
 	sealed->table = wt_table_of_relation(root, rel, relid);
 	sealed->time_column = get_attnum(relid, "event_timestamp");
-	look_at_chunks(relid, sealed);
+	wt_links_read(relid, &links);
+	sealed->n_pages = pages_of_chunks(links.chunks);
 	/* Sealing and ANALYZE note how many rows there are; else some 45 bytes are one. */
 	sealed->n_rows = rel->tuples > 0 ? rel->tuples : sealed->n_pages * (BLCKSZ / 45);
 	sealed->n_chunks = Max(1, sealed->n_rows / WT_PLANNED_CHUNK_ROWS);
 	rel->fdw_private = sealed;
 	rel->pages = sealed->n_pages;
 	rel->tuples = sealed->n_rows;
-	rel->rows =
-		clamp_row_est(rel->tuples * clauselist_selectivity(root, rel->baserestrictinfo, 0,
-														   JOIN_INNER, NULL));
+	wt_estimate(root, rel, relid, links.chunks, sealed->table, &sealed->estimate);
+	rel->rows = clamp_row_est(rel->tuples * sealed->estimate.passing);
 }
 
 /* 1 or -1 where rows by time are of use, with the path keys that they then have; else 0. */
@@ -107,8 +106,9 @@ void
 wt_sealed_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
 	const WtSealedRelation *sealed = rel->fdw_private;
-	double chunks = sealed->n_chunks, rows = sealed->n_rows;
-	Cost run, startup = COST_OF_CHUNK, of_row = cpu_tuple_cost;
+	double chunks = Max(1, sealed->n_chunks * sealed->estimate.looked_at);
+	double rows = sealed->n_rows * sealed->estimate.looked_at;
+	Cost run, startup = COST_OF_CHUNK, of_row = cpu_tuple_cost / 2;
 	List *pathkeys = NIL;
 	int direction;
 	ListCell *lc;
@@ -123,12 +123,13 @@ wt_sealed_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 		else if (sealed->table != NULL && var->varattno == sealed->table->data)
 			of_row += COST_OF_MEMBERS;
 	}
-	run = chunks * COST_OF_CHUNK +
-		  rows * COST_OF_LOOK * list_length(rel->baserestrictinfo) +
-		  rows * rel->baserestrictcost.per_tuple * 0.5 + rel->rows * of_row;
-	add_path(rel,
-			 (Path *) wt_foreignscan_path(root, rel, rel->rows, startup, startup + run,
-										  NIL, rel->lateral_relids, NIL));
+	run = chunks * COST_OF_CHUNK + rel->rows * of_row;
+	if (!sealed->estimate.skips)
+		run += rows * COST_OF_LOOK * list_length(rel->baserestrictinfo) +
+			   rows * sealed->estimate.of_a_row;
+	add_path(rel, (Path *) wt_foreignscan_path(root, rel, rel->rows, startup,
+											   startup + run, NIL, rel->lateral_relids,
+											   NIL));
 	direction = useful_order(root, rel, sealed, &pathkeys);
 	if (direction != 0)
 		add_path(rel,

@@ -8,6 +8,7 @@
 #include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
 
+#include "sealed/estimate.h"
 #include "sealed/needs.h"
 
 /* Rows of a chunk, as sealing makes them. */
@@ -21,6 +22,7 @@ typedef struct WtSealedRelation
 	double n_chunks;
 	double n_pages; /* of the table of chunks, with what is out of line */
 	AttrNumber time_column;
+	WtEstimate estimate;
 } WtSealedRelation;
 
 /* What a plan carries: the members of ForeignScan's fdw_private, in this order. */
