@@ -26,7 +26,6 @@
 struct WtLateStore
 {
 	Relation relation;
-	Relation foreign;
 	ResultRelInfo *target;
 	EState *estate;
 	AttrNumber
@@ -69,7 +68,7 @@ append_missing(StringInfo sql, StringInfo drop, Relation foreign, Form_pg_attrib
 					 name);
 }
 
-/* What the late table must be altered by, and then; empty: nothing. */
+/* What the late table must be altered by, and then. */
 static void
 find_differences(Relation foreign, Relation late, StringInfo sql, StringInfo drop)
 {
@@ -108,10 +107,41 @@ find_differences(Relation foreign, Relation late, StringInfo sql, StringInfo dro
 	}
 }
 
+/*
+ * Where the late table's columns come from: the partition's columns, by theirs; NULL: it has some
+ * that the table lacks, or that are of another type there.
+ */
+static AttrNumber *
+find_sources(Relation foreign, Relation late)
+{
+	TupleDesc theirs = RelationGetDescr(late);
+	TupleDesc ours = RelationGetDescr(foreign);
+	AttrNumber *sources = palloc0(sizeof(AttrNumber) * (size_t) Max(theirs->natts, 1));
+
+	for (int i = 0; i < ours->natts; i++)
+	{
+		Form_pg_attribute our = TupleDescAttr(ours, i);
+		Form_pg_attribute their;
+
+		if (our->attisdropped || our->attgenerated)
+			continue;
+		their = column_named(theirs, NameStr(our->attname));
+		if (!their || their->atttypid != our->atttypid ||
+			their->atttypmod != our->atttypmod)
+		{
+			pfree(sources);
+			return NULL;
+		}
+		sources[their->attnum - 1] = our->attnum;
+	}
+	return sources;
+}
+
 void
 wt_late_store_adopt(Relation foreign, Oid late)
 {
 	Relation relation;
+	AttrNumber *sources;
 	StringInfoData sql;
 	StringInfoData drop; /* of defaults that were for the rows that are there */
 	WtScope scope;
@@ -119,12 +149,16 @@ wt_late_store_adopt(Relation foreign, Oid late)
 	if (RecoveryInProgress() || XactReadOnly)
 		return;
 	relation = table_open(late, RowExclusiveLock);
+	sources = find_sources(foreign, relation);
+	if (sources || !wt_scope_enter(late, &scope))
+	{
+		table_close(relation, NoLock);
+		return;
+	}
 	initStringInfo(&sql);
 	initStringInfo(&drop);
 	find_differences(foreign, relation, &sql, &drop);
 	table_close(relation, NoLock);
-	if (sql.len == 0 || !wt_scope_enter(late, &scope))
-		return;
 	wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), sql.data), 0, NULL,
 				 NULL);
 	if (drop.len > 0)
@@ -133,48 +167,21 @@ wt_late_store_adopt(Relation foreign, Oid late)
 	wt_scope_leave(&scope);
 }
 
-/* Where the columns come from.  False: the partition has some that the table lacks. */
-static bool
-find_sources(WtLateStore *store)
-{
-	TupleDesc theirs = RelationGetDescr(store->relation);
-	TupleDesc ours = RelationGetDescr(store->foreign);
-	int n = 0;
-
-	store->sources = palloc0(sizeof(AttrNumber) * (size_t) Max(theirs->natts, 1));
-	for (int i = 0; i < ours->natts; i++)
-	{
-		Form_pg_attribute our = TupleDescAttr(ours, i);
-		Form_pg_attribute their;
-
-		if (our->attisdropped || our->attgenerated)
-			continue;
-		n++;
-		their = column_named(theirs, NameStr(our->attname));
-		if (their && their->atttypid == our->atttypid &&
-			their->atttypmod == our->atttypmod)
-		{
-			store->sources[their->attnum - 1] = our->attnum;
-			n--;
-		}
-	}
-	return n == 0;
-}
-
 WtLateStore *
 wt_late_store_open(Relation foreign, Oid late)
 {
 	WtLateStore *store = palloc0(sizeof(*store));
 
 	store->context = CurrentMemoryContext;
-	store->foreign = foreign;
 	store->relation = table_open(late, RowExclusiveLock);
-	if (!find_sources(store))
+	store->sources = find_sources(foreign, store->relation);
+	if (!store->sources)
 	{
 		table_close(store->relation, NoLock);
 		wt_late_store_adopt(foreign, late);
 		store->relation = table_open(late, RowExclusiveLock);
-		if (!find_sources(store))
+		store->sources = find_sources(foreign, store->relation);
+		if (!store->sources)
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 							errmsg("\"%s\" lacks columns of \"%s\"",
 								   RelationGetRelationName(store->relation),

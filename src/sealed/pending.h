@@ -41,7 +41,7 @@ extern bool wt_pending_set_status(WtPending *pending, int32 chunk, int row, int6
  */
 extern void wt_pending_apply(WtChunkScan *scan);
 
-/* Whether anything of a table of chunks is pending: other processes would not see it. */
-extern bool wt_pending_any(Oid chunks);
+/* Whether anything is pending, which other processes would not see. */
+extern bool wt_pending_any(void);
 
 #endif

@@ -19,6 +19,7 @@
 
 #include "base/compat.h"
 #include "sealed/links.h"
+#include "sealed/pending.h"
 #include "sealed/plan.h"
 #include "sealed/scan.h"
 
@@ -332,7 +333,7 @@ wt_sealed_end(ForeignScanState *node)
 bool
 wt_sealed_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
-	return true;
+	return !wt_pending_any();
 }
 
 Size
@@ -349,6 +350,12 @@ wt_sealed_share(ForeignScanState *node, ParallelContext *context, void *shared)
 {
 	WtScan *s = node->fdw_state;
 
+	/* A plan that was made before: the other processes would not see it. */
+	if (wt_pending_any())
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("\"%s\" cannot be read in parallel by what a command calls "
+							   "that changes a sealed partition",
+							   RelationGetRelationName(node->ss.ss_currentRelation))));
 	s->shared = shared;
 	pg_atomic_init_u32(&s->shared->next, 0);
 	for (int i = 0; i < (int) lengthof(s->shared->counts); i++)
