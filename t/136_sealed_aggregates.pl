@@ -100,7 +100,7 @@ my @others = (
 	"SELECT data->'json'->>'severity', count(*) FROM EVENTS WHERE data->'json'->>'severity' = 'error' GROUP BY 1",
 	"SELECT status, data->'json'->>'app', count(*) FROM EVENTS WHERE status = 1 GROUP BY 1, 2",
 	"SELECT DISTINCT data->'json'->>'app', status FROM EVENTS WHERE data->'json'->>'severity' <> 'info'",
-	"SELECT DISTINCT status FROM EVENTS ORDER BY 1 LIMIT 2", "SELECT DISTINCT ON (status) status, data->>'host' FROM EVENTS WHERE data->>'host' IS NOT NULL ORDER BY status",
+	"SELECT DISTINCT status FROM EVENTS ORDER BY 1 LIMIT 2", "SELECT DISTINCT ON (status) status, data->>'host' FROM EVENTS WHERE data->>'host' IS NOT NULL ORDER BY status, data->>'host'",
 	"SELECT data->'json'->>'app', status, count(*) FROM EVENTS GROUP BY ROLLUP (1, 2)", "SELECT status, count(*), sum(count(*)) OVER () FROM EVENTS GROUP BY status",
 	"SELECT data->'id', count(*) FROM EVENTS WHERE event_timestamp < '2026-10-25 02:00' GROUP BY 1", "SELECT event_timestamp, count(*) FROM EVENTS WHERE status = 2 GROUP BY 1 HAVING count(*) > 1",
 	"SELECT a.s, count(*) FROM (SELECT data->'json'->>'severity' AS s FROM EVENTS) a JOIN (VALUES ('error'), ('debug')) v (s) USING (s) GROUP BY 1",
@@ -197,7 +197,7 @@ like($error, qr/division by zero/, 'a key that fails, fails');
 # Rights and row security
 #
 query(q{CREATE ROLE reader; GRANT SELECT ON heap, sealed TO reader; ALTER TABLE heap ENABLE ROW LEVEL SECURITY; ALTER TABLE sealed ENABLE ROW LEVEL SECURITY;
-	CREATE POLICY some ON heap FOR SELECT TO reader USING (data->'json'->>'severity' = 'error'); CREATE POLICY some ON sealed FOR SELECT TO reader USING (data->'json'->>'severity' = 'error')});
+	CREATE POLICY errors ON heap FOR SELECT TO reader USING (data->'json'->>'severity' = 'error'); CREATE POLICY errors ON sealed FOR SELECT TO reader USING (data->'json'->>'severity' = 'error')});
 compare('under row security', 'ROLE reader', 'enable_partitionwise_aggregate = on');
 (undef, undef, $error) = $node->psql('postgres', 'SET ROLE reader; SELECT count(*) FROM sealed_1');
 like($error, qr/permission denied/, 'who may read the parent alone may not read the partition');

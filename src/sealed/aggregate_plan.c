@@ -55,6 +55,9 @@
 /* Integers of a column that lie so close to each other can be numbered as well. */
 #define MAX_SPREAD 1024
 
+/* A part of a chunk's rows that is as good as none: one in so many. */
+#define FEW_ROWS 16
+
 /* What is to be computed. */
 typedef struct Work
 {
@@ -348,8 +351,8 @@ typedef struct Estimate
 } Estimate;
 
 /*
- * Combinations of the values that are asked for, of a chunk that is open: of columns of one path
- * a row has one.
+ * Combinations of the values that are asked for, of a chunk that is open.  Of columns of one path
+ * a row has one; those that few rows have are not combined with all others.
  */
 static double
 combinations(const Work *work, WtChunkScan *scan)
@@ -357,7 +360,7 @@ combinations(const Work *work, WtChunkScan *scan)
 	const WtChunk *chunk = scan->chunk;
 	bool *needed = palloc0(chunk->n_columns * sizeof(bool));
 	double *of_path = palloc0(chunk->n_paths * sizeof(double));
-	double product = 1;
+	double product = 1, rare = 0;
 	int n_paths;
 	WtKeys *paths = wt_keys_of_paths(work->needs.paths, &n_paths);
 
@@ -368,9 +371,12 @@ combinations(const Work *work, WtChunkScan *scan)
 	{
 		const WtColumn *c = &chunk->columns[i];
 
-		if (needed[i])
-			of_path[c->path] +=
-				c->encoding == WT_ENCODING_NONE ? 1 : wt_column_spread(c, MAX_SPREAD);
+		if (!needed[i])
+			continue;
+		if (c->n_values < chunk->n_rows / FEW_ROWS)
+			rare += wt_column_spread(c, MAX_SPREAD);
+		else
+			of_path[c->path] += wt_column_spread(c, MAX_SPREAD);
 	}
 	for (int i = 0; i < chunk->n_paths; i++)
 		product *= Max(of_path[i], 1);
@@ -378,10 +384,10 @@ combinations(const Work *work, WtChunkScan *scan)
 	{
 		int column = i == work->data ? -1 : wt_chunk_scan_extra(scan, i);
 
-		if (column >= 0 && chunk->columns[column].n_values > 0)
+		if (column >= 0)
 			product *= wt_column_spread(&chunk->columns[column], MAX_SPREAD);
 	}
-	return Min(product, chunk->n_rows);
+	return Min(product + rare, chunk->n_rows);
 }
 
 /* Looks at a chunk in the middle: statistics know nothing of what is in documents. */

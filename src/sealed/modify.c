@@ -183,10 +183,10 @@ late_of(WtModify *m)
 }
 
 static WtPending *
-pending_of(WtModify *m, EState *estate)
+pending_of(WtModify *m)
 {
 	if (m->pending == NULL)
-		m->pending = wt_pending_begin(m->links.chunks, m->command, estate->es_snapshot);
+		m->pending = wt_pending_begin(m->links.chunks, m->command);
 	return m->pending;
 }
 
@@ -334,21 +334,21 @@ integer_of(Oid type, Datum value)
 
 /* Gives a row of a chunk another status.  False: the command has changed it already. */
 static bool
-set_status(WtModify *m, EState *estate, ItemPointer place, TupleTableSlot *slot)
+set_status(WtModify *m, ItemPointer place, TupleTableSlot *slot)
 {
 	bool is_null = slot->tts_isnull[m->status - 1];
 	Oid type = TupleDescAttr(RelationGetDescr(m->relation), m->status - 1)->atttypid;
 	int64 value = is_null ? 0 : integer_of(type, slot->tts_values[m->status - 1]);
 
 	return wt_pending_set_status(
-		pending_of(m, estate), (int32) ItemPointerGetBlockNumberNoCheck(place),
+		pending_of(m), (int32) ItemPointerGetBlockNumberNoCheck(place),
 		ItemPointerGetOffsetNumberNoCheck(place) - 1, value, is_null);
 }
 
 static bool
-delete_in_chunk(WtModify *m, EState *estate, ItemPointer place, bool moved)
+delete_in_chunk(WtModify *m, ItemPointer place, bool moved)
 {
-	return wt_pending_delete(pending_of(m, estate),
+	return wt_pending_delete(pending_of(m),
 							 (int32) ItemPointerGetBlockNumberNoCheck(place),
 							 ItemPointerGetOffsetNumberNoCheck(place) - 1, moved);
 }
@@ -386,12 +386,12 @@ update_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 		done = wt_late_store_update(late_of(m), &place, slot, m->command);
 	else if (difference == OTHERS || m->status == InvalidAttrNumber)
 	{
-		done = delete_in_chunk(m, estate, &place, true);
+		done = delete_in_chunk(m, &place, true);
 		if (done)
 			wt_late_store_insert(late_of(m), &slot, 1, m->command);
 	}
 	else
-		done = set_status(m, estate, &place, slot);
+		done = set_status(m, &place, slot);
 	return done ? slot : NULL;
 }
 
@@ -406,7 +406,7 @@ delete_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	if (is_late(m, plan_slot, &place))
 		done = wt_late_store_delete(late_of(m), &place, m->command);
 	else
-		done = delete_in_chunk(m, estate, &place, false);
+		done = delete_in_chunk(m, &place, false);
 	if (!done)
 		return NULL;
 	/* For RETURNING; where there is none, nobody looks at what the slot holds. */

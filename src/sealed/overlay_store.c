@@ -156,12 +156,8 @@ find_rows(WtOverlayStore *store, int32 chunk, Snapshot snapshot, bool bodies,
 	index_endscan(scan);
 }
 
-/*
- * A snapshot of now, to which this transaction's commands look as they do to another one.
- * To be unregistered.
- */
-static Snapshot
-snapshot_of_now(Snapshot snapshot)
+Snapshot
+wt_overlay_store_now(Snapshot snapshot)
 {
 	Snapshot now = RegisterSnapshot(GetLatestSnapshot());
 
@@ -180,8 +176,8 @@ same_rows(const Row *a, const Row *b)
 	return true;
 }
 
-/* Locks the row of a directory; false: it is to be skipped. */
-static bool
+/* Locks the row of a directory. */
+static TM_Result
 lock_directory(WtOverlayStore *store, const Row *directory, Snapshot snapshot,
 			   CommandId command, LockTupleMode mode, LockWaitPolicy policy)
 {
@@ -191,18 +187,12 @@ lock_directory(WtOverlayStore *store, const Row *directory, Snapshot snapshot,
 										command, mode, policy, 0, &failure);
 
 	ExecClearTuple(store->found);
-	if (result == TM_WouldBlock)
-		return false;
-	/* The chunk was rewritten meanwhile: its rows have other numbers, or are no more. */
-	if (result != TM_Ok)
-		wt_overlay_store_conflict();
-	return true;
+	return result;
 }
 
-bool
+WtChunkLock
 wt_overlay_store_lock(WtOverlayStore *store, int32 chunk, Snapshot snapshot,
-					  CommandId command, LockTupleMode mode, LockWaitPolicy policy,
-					  bool *changed)
+					  CommandId command, LockTupleMode mode, LockWaitPolicy policy)
 {
 	Row then[N_ROWS];
 	Row now[N_ROWS];
@@ -211,16 +201,91 @@ wt_overlay_store_lock(WtOverlayStore *store, int32 chunk, Snapshot snapshot,
 	find_rows(store, chunk, snapshot, false, then);
 	if (!ROW_OF(then, WT_PART_DIRECTORY)->exists)
 		wt_overlay_store_conflict();
-	if (!lock_directory(store, ROW_OF(then, WT_PART_DIRECTORY), snapshot, command, mode,
-						policy))
-		return false;
-	if (changed == NULL)
-		return true;
-	latest = snapshot_of_now(snapshot);
+	switch (lock_directory(store, ROW_OF(then, WT_PART_DIRECTORY), snapshot, command,
+						   mode, policy))
+	{
+		case TM_Ok:
+			break;
+		case TM_WouldBlock:
+			return WT_CHUNK_BUSY;
+		case TM_Deleted:
+			return WT_CHUNK_REWRITTEN;
+		default:
+			wt_overlay_store_conflict();
+	}
+	latest = wt_overlay_store_now(snapshot);
 	find_rows(store, chunk, latest, false, now);
 	UnregisterSnapshot(latest);
-	*changed = !same_rows(then, now);
-	return true;
+	return same_rows(then, now) ? WT_CHUNK_SAME : WT_CHUNK_CHANGED;
+}
+
+void
+wt_overlay_store_lock_now(WtOverlayStore *store, int32 chunk, CommandId command)
+{
+	Snapshot latest = RegisterSnapshot(GetLatestSnapshot());
+	Row rows[N_ROWS];
+
+	find_rows(store, chunk, latest, false, rows);
+	if (!ROW_OF(rows, WT_PART_DIRECTORY)->exists ||
+		lock_directory(store, ROW_OF(rows, WT_PART_DIRECTORY), latest, command,
+					   LockTupleExclusive, LockWaitBlock) != TM_Ok)
+		wt_overlay_store_conflict();
+	UnregisterSnapshot(latest);
+}
+
+int
+wt_overlay_store_chunks(WtOverlayStore *store, Snapshot snapshot, int32 from, int32 to,
+						int32 **numbers)
+{
+	IndexScanDesc scan = wt_index_beginscan(store->relation, store->index, snapshot, 3);
+	ScanKeyData keys[3];
+	int n = 0;
+	int room = 16;
+
+	*numbers = palloc(sizeof(int32) * (size_t) room);
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(from));
+	ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_INT4LT, Int32GetDatum(to));
+	ScanKeyInit(&keys[2], 2, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(WT_PART_DIRECTORY));
+	index_rescan(scan, keys, 3, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, store->found))
+	{
+		bool is_null;
+
+		if (n == room)
+		{
+			room *= 2;
+			*numbers = repalloc(*numbers, sizeof(int32) * (size_t) room);
+		}
+		(*numbers)[n++] = DatumGetInt32(slot_getattr(store->found, 1, &is_null));
+	}
+	ExecClearTuple(store->found);
+	index_endscan(scan);
+	return n;
+}
+
+bool
+wt_overlay_store_has_moved(WtOverlayStore *store, int32 chunk, Snapshot snapshot)
+{
+	IndexScanDesc scan =
+		wt_index_beginscan(store->relation, store->index, SnapshotAny, 2);
+	ScanKeyData keys[2];
+	Row then[N_ROWS];
+	const Row *seen = ROW_OF(then, WT_PART_MOVED);
+	bool found = false;
+
+	/* What was written since the snapshot is still there, if it is dead: the snapshot keeps it. */
+	find_rows(store, chunk, snapshot, false, then);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(chunk));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(WT_PART_MOVED));
+	index_rescan(scan, keys, 2, NULL, 0);
+	while (!found && index_getnext_slot(scan, ForwardScanDirection, store->found))
+		found = !seen->exists ||
+				!ItemPointerEquals((ItemPointer) &seen->place, &store->found->tts_tid);
+	ExecClearTuple(store->found);
+	index_endscan(scan);
+	return found;
 }
 
 static void
@@ -260,7 +325,7 @@ void
 wt_overlay_store_read(WtOverlayStore *store, int32 chunk, int n_rows, Snapshot snapshot,
 					  WtArena *arena, WtChanges *changes)
 {
-	Snapshot latest = snapshot_of_now(snapshot);
+	Snapshot latest = wt_overlay_store_now(snapshot);
 	Row rows[N_ROWS];
 
 	find_rows(store, chunk, latest, true, rows);

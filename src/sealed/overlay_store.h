@@ -37,15 +37,42 @@ typedef struct WtChanges
 extern WtOverlayStore *wt_overlay_store_open(Oid chunks);
 extern void wt_overlay_store_close(WtOverlayStore *store);
 
+typedef enum WtChunkLock
+{
+	WT_CHUNK_SAME,		/* it is as the snapshot sees it */
+	WT_CHUNK_CHANGED,	/* others have changed rows of it since */
+	WT_CHUNK_REWRITTEN, /* it is no more: its rows are in others now; nothing is locked */
+	WT_CHUNK_BUSY		/* somebody else has locked it, and the policy was to skip it */
+} WtChunkLock;
+
 /*
- * Locks a chunk that the snapshot sees, to the end of the (sub)transaction.  changed: whether
- * others have changed it since the snapshot, of whose transaction this is a command; may be NULL.  False: it
- * is locked by somebody else, and the policy was to skip it.  Raises by the policy, and where
- * the chunk is no more.
+ * Locks a chunk that the snapshot sees, to the end of the (sub)transaction, for a command.
+ * Raises by the policy.
  */
-extern bool wt_overlay_store_lock(WtOverlayStore *store, int32 chunk, Snapshot snapshot,
-								  CommandId command, LockTupleMode mode,
-								  LockWaitPolicy policy, bool *changed);
+extern WtChunkLock wt_overlay_store_lock(WtOverlayStore *store, int32 chunk,
+										 Snapshot snapshot, CommandId command,
+										 LockTupleMode mode, LockWaitPolicy policy);
+
+/* Locks a chunk that there is now, for who has looked at it as it is, and will change it. */
+extern void wt_overlay_store_lock_now(WtOverlayStore *store, int32 chunk,
+									  CommandId command);
+
+/*
+ * The chunks that a snapshot sees from one number to before another, ascending, in the current
+ * memory context.
+ */
+extern int wt_overlay_store_chunks(WtOverlayStore *store, Snapshot snapshot, int32 from,
+								   int32 to, int32 **numbers);
+
+/* Whether rows of a chunk may have moved to the late table that the snapshot has not seen move. */
+extern bool wt_overlay_store_has_moved(WtOverlayStore *store, int32 chunk,
+									   Snapshot snapshot);
+
+/*
+ * A snapshot of now, to which this transaction's commands look as they do to another one, for
+ * who must look again.  To be unregistered.
+ */
+extern Snapshot wt_overlay_store_now(Snapshot snapshot);
 
 /*
  * What was changed of a locked chunk of n_rows rows: as of now, but for what this transaction did

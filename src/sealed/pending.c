@@ -57,7 +57,6 @@ struct WtPending
 	struct WtPending *outer; /* begun before */
 	Oid chunks;
 	CommandId command;
-	Snapshot snapshot; /* the command's */
 	SubTransactionId subtransaction;
 	int users;
 	MemoryContext context;
@@ -178,7 +177,7 @@ end_transaction(XactEvent event, void *arg)
 }
 
 WtPending *
-wt_pending_begin(Oid chunks, CommandId command, Snapshot snapshot)
+wt_pending_begin(Oid chunks, CommandId command)
 {
 	static bool registered;
 	MemoryContext context;
@@ -206,7 +205,6 @@ wt_pending_begin(Oid chunks, CommandId command, Snapshot snapshot)
 	p->context = context;
 	p->chunks = chunks;
 	p->command = command;
-	p->snapshot = snapshot;
 	p->subtransaction = GetCurrentSubTransactionId();
 	p->users = 1;
 	p->store = wt_overlay_store_open(chunks);
@@ -378,8 +376,7 @@ chunk_of(WtPending *p, int32 number)
 		memset((char *) chunk + sizeof(int32), 0, sizeof(Chunk) - sizeof(int32));
 	/* The scan has done so, and looked at what was changed. */
 	if (chunk->touched.size == 0)
-		wt_overlay_store_lock(p->store, number, p->snapshot, p->command,
-							  LockTupleExclusive, LockWaitBlock, NULL);
+		wt_overlay_store_lock_now(p->store, number, p->command);
 	p->last = chunk;
 	return chunk;
 }

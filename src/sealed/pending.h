@@ -16,10 +16,10 @@
 typedef struct WtPending WtPending;
 
 /*
- * The changes of a command to a table of chunks; all who carry it out share them.  snapshot:
- * the command's.  To be ended by each.
+ * The changes of a command to a table of chunks; all who carry it out share them.  To be ended
+ * by each.
  */
-extern WtPending *wt_pending_begin(Oid chunks, CommandId command, Snapshot snapshot);
+extern WtPending *wt_pending_begin(Oid chunks, CommandId command);
 
 /* The last one writes them. */
 extern void wt_pending_end(WtPending *pending);
@@ -27,7 +27,7 @@ extern void wt_pending_end(WtPending *pending);
 /*
  * Deletes a row; moved: it lives on in the late table.  False: the command has changed it
  * already.  Raises where something that the command called has done so, and where the chunk
- * is not to be locked.
+ * is no more.
  */
 extern bool wt_pending_delete(WtPending *pending, int32 chunk, int row, bool moved);
 

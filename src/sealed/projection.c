@@ -376,8 +376,9 @@ wt_column_spread(const WtColumn *column, int most)
 /* What a column adds to the number of a combination. */
 typedef struct Digit
 {
-	int n;				   /* different ones, one more where rows lack it; 0: too many */
-	bool lacking;		   /* some rows lack it */
+	int n;		  /* different ones, one more where rows lack it; 0: too many */
+	bool lacking; /* some rows lack it */
+	int n_values;
 	const uint16_t *codes; /* by row; NULL: they are integers, or of one value */
 	const int64_t *integers;
 	const int32_t *ranks;
@@ -389,7 +390,9 @@ static Digit
 digit_of(const WtColumn *column, const uint16_t *codes, const int64_t *integers,
 		 const int32_t *ranks, int n_rows)
 {
-	Digit d = {.lacking = column->n_values < n_rows, .ranks = ranks};
+	Digit d = {.lacking = column->n_values < n_rows,
+			   .n_values = column->n_values,
+			   .ranks = ranks};
 
 	if (column->encoding == WT_ENCODING_NONE || column->n_values == 0)
 		d.n = 1;
@@ -466,9 +469,16 @@ add_digit(WtProjection *p, const Digit *d, int32 *numbers, int32 weight)
 			numbers[row] += (d->ranks[row] < 0 ? d->n : 0) * weight;
 }
 
+static int
+by_n_values(const void *a, const void *b)
+{
+	return ((const Digit *) b)->n_values - ((const Digit *) a)->n_values;
+}
+
 /*
  * The number of the combination of each row: of its document's columns, and with attributes of
- * those, too: a number of several digits, one a column.  Rows that have a value in a column that
+ * those, too: a number of several digits, one a column; those that most rows have come first, as
+ * there may be no room for all.  Rows that have a value in a column that
  * gets no digit have -1.  NULL: all would.
  */
 static int32 *
@@ -493,6 +503,7 @@ number_rows(WtProjection *p, bool attributes, int64 limit, int *n_numbers)
 	for (int i = 0; attributes && i < p->n_attributes; i++)
 		if (p->attributes[i].column >= 0)
 			digits[n_columns++] = digit_of_attribute(p, &p->attributes[i]);
+	qsort(digits, n_columns, sizeof(Digit), by_n_values);
 	for (int i = 0; i < n_columns; i++)
 	{
 		Digit *d = &digits[i];

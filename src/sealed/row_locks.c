@@ -154,13 +154,24 @@ lock_chunk(WtRowLocks *locks, int32 chunk, LockTupleMode mode, LockWaitPolicy po
 	locks->has_now = false;
 	if (locks->store == NULL)
 		locks->store = wt_overlay_store_open(locks->links.chunks);
-	if (!wt_overlay_store_lock(locks->store, chunk, locks->snapshot, locks->command, mode,
-							   policy, &locks->changed))
-		return false;
+	switch (wt_overlay_store_lock(locks->store, chunk, locks->snapshot, locks->command,
+								  mode, policy))
+	{
+		case WT_CHUNK_SAME:
+			locks->changed = false;
+			break;
+		case WT_CHUNK_CHANGED:
+			locks->changed = true;
+			if (IsolationUsesXactSnapshot())
+				wt_overlay_store_conflict();
+			break;
+		case WT_CHUNK_REWRITTEN:
+			wt_overlay_store_conflict();
+		case WT_CHUNK_BUSY:
+			return false;
+	}
 	locks->locked = chunk;
 	locks->locked_in = GetCurrentSubTransactionId();
-	if (locks->changed && IsolationUsesXactSnapshot())
-		wt_overlay_store_conflict();
 	return true;
 }
 

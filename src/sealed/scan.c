@@ -106,6 +106,18 @@ start(ForeignScanState *node)
 	MemoryContextSwitchTo(old);
 }
 
+/* Whether the chunk that has been opened may have rows to return; then it is begun with. */
+static bool
+begin_chunk(WtScan *s)
+{
+	if (!wt_filters_chunk(s->filters))
+		return false;
+	s->counts.read++;
+	s->times = s->direction != 0 ? wt_chunk_scan_integers(s->chunks, 0) : NULL;
+	s->row = s->direction < 0 ? s->chunks->chunk->n_rows : -1;
+	return true;
+}
+
 /* The next chunk that may have rows to return; false: there are no more. */
 static bool
 next_chunk(ForeignScanState *node)
@@ -113,6 +125,9 @@ next_chunk(ForeignScanState *node)
 	WtScan *s = node->fdw_state;
 	WtChunkScan *chunks = s->chunks;
 
+	while (s->target && wt_target_open_instead(s->target, chunks, s->direction))
+		if (begin_chunk(s))
+			return true;
 	for (;;)
 	{
 		uint32 n =
@@ -151,12 +166,8 @@ next_chunk(ForeignScanState *node)
 			s->own_next = units;
 			continue;
 		}
-		if (!wt_filters_chunk(s->filters))
-			continue;
-		s->counts.read++;
-		s->times = s->direction != 0 ? wt_chunk_scan_integers(chunks, 0) : NULL;
-		s->row = s->direction < 0 ? chunks->chunk->n_rows : -1;
-		return true;
+		if (begin_chunk(s))
+			return true;
 	}
 }
 
@@ -172,6 +183,8 @@ find_row(ForeignScanState *node)
 			return false;
 		for (;;)
 		{
+			WtLocked locked;
+
 			s->row = s->direction < 0 ? wt_chunk_scan_previous(s->chunks, s->row)
 									  : wt_chunk_scan_next(s->chunks, s->row);
 			if (s->row < 0)
@@ -179,15 +192,15 @@ find_row(ForeignScanState *node)
 			CHECK_FOR_INTERRUPTS();
 			if (!wt_filters_row(s->filters, s->row))
 				continue;
-			if (s->target == NULL)
-				return true;
-			if (!wt_target_lock_chunk(s->target, s->chunks))
+			locked = s->target ? wt_target_lock_chunk(s->target, s->chunks) : WT_LOCKED;
+			if (locked == WT_LOCKED)
 			{
-				wt_target_check_row(s->target, s->row);
+				if (s->target)
+					wt_target_check_row(s->target, s->row);
 				return true;
 			}
-			/* It was changed meanwhile: this row, and the others, are looked at once more. */
-			if (!wt_filters_chunk(s->filters))
+			/* Changed meanwhile, this row, and the others, are looked at once more. */
+			if (locked == WT_LOCKED_GONE || !wt_filters_chunk(s->filters))
 				break;
 			s->row += s->direction < 0 ? 1 : -1;
 		}
@@ -305,6 +318,8 @@ wt_sealed_rescan(ForeignScanState *node)
 		return;
 	end_late(s);
 	wt_chunk_scan_close_chunk(s->chunks);
+	if (s->target)
+		wt_target_rescan(s->target, s->chunks);
 	s->started = false;
 	s->row_waits = false;
 	s->row = -1;

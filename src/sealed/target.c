@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "nodes/plannodes.h"
+#include "utils/snapmgr.h"
 #include "utils/memutils.h"
 
 #include "base/compat.h"
@@ -23,6 +24,12 @@ struct WtTarget
 	CommandId command;
 	uint64 serial; /* of the chunk that is locked */
 	WtDeleted moved;
+
+	/* What there is instead of a chunk that was rewritten, and a snapshot that sees it. */
+	Snapshot now; /* NULL: no chunk was */
+	int n_instead;
+	int next;
+	int32 *instead;
 };
 
 WtTarget *
@@ -50,6 +57,8 @@ wt_target_end(WtTarget *target)
 {
 	if (target->store)
 		wt_overlay_store_close(target->store);
+	if (target->now)
+		UnregisterSnapshot(target->now);
 	pfree(target);
 }
 
@@ -85,28 +94,94 @@ look_again(WtTarget *target, WtChunkScan *scan)
 	scan->serial++;
 }
 
-bool
+/* The chunk that is open was rewritten: finds what there is instead. */
+static void
+find_instead(WtTarget *target, const WtChunkScan *scan)
+{
+	int32 number = scan->chunk->number;
+	int32 *later;
+	int n;
+
+	if (IsolationUsesXactSnapshot() || target->now != NULL ||
+		wt_overlay_store_has_moved(target->store, number, target->snapshot))
+		wt_overlay_store_conflict();
+	/* They were given numbers below that of the next one. */
+	n = wt_overlay_store_chunks(target->store, target->snapshot, number + 1, PG_INT32_MAX,
+								&later);
+	target->now = wt_overlay_store_now(target->snapshot);
+	target->n_instead =
+		wt_overlay_store_chunks(target->store, target->now, number,
+								n > 0 ? later[0] : PG_INT32_MAX, &target->instead);
+	target->next = 0;
+	pfree(later);
+}
+
+WtLocked
 wt_target_lock_chunk(WtTarget *target, WtChunkScan *scan)
 {
 	MemoryContext old;
-	bool changed;
+	WtChunkLock result;
 
 	if (target->serial == scan->serial)
-		return false;
+		return WT_LOCKED;
 	old = MemoryContextSwitchTo(target->context);
 	if (target->store == NULL)
 		target->store = wt_overlay_store_open(target->chunks);
-	MemoryContextSwitchTo(old);
 	memset(&target->moved, 0, sizeof(target->moved));
-	(void) wt_overlay_store_lock(target->store, scan->chunk->number, target->snapshot,
-								 target->command, LockTupleExclusive, LockWaitBlock,
-								 &changed);
-	if (changed && IsolationUsesXactSnapshot())
-		wt_overlay_store_conflict();
-	if (changed)
+	result = wt_overlay_store_lock(target->store, scan->chunk->number,
+								   target->now ? target->now : target->snapshot,
+								   target->command, LockTupleExclusive, LockWaitBlock);
+	if (result == WT_CHUNK_REWRITTEN)
+		find_instead(target, scan);
+	MemoryContextSwitchTo(old);
+	if (result == WT_CHUNK_REWRITTEN)
+		return WT_LOCKED_GONE;
+	if (result == WT_CHUNK_CHANGED)
+	{
+		if (IsolationUsesXactSnapshot())
+			wt_overlay_store_conflict();
 		look_again(target, scan);
+	}
 	target->serial = scan->serial;
-	return changed;
+	return result == WT_CHUNK_CHANGED ? WT_LOCKED_CHANGED : WT_LOCKED;
+}
+
+/* What there was instead of a chunk is read. */
+static void
+end_instead(WtTarget *target, WtChunkScan *scan)
+{
+	wt_chunk_scan_close_chunk(scan);
+	wt_chunk_table_snapshot(scan->table, target->snapshot);
+	UnregisterSnapshot(target->now);
+	target->now = NULL;
+	pfree(target->instead);
+}
+
+bool
+wt_target_open_instead(WtTarget *target, WtChunkScan *scan, int direction)
+{
+	if (target->now == NULL)
+		return false;
+	wt_chunk_scan_close_chunk(scan);
+	if (target->next == 0)
+		wt_chunk_table_snapshot(scan->table, target->now);
+	while (target->next < target->n_instead)
+	{
+		int i = target->next++;
+
+		if (wt_chunk_scan_open(
+				scan, target->instead[direction < 0 ? target->n_instead - 1 - i : i]))
+			return true;
+	}
+	end_instead(target, scan);
+	return false;
+}
+
+void
+wt_target_rescan(WtTarget *target, WtChunkScan *scan)
+{
+	if (target->now)
+		end_instead(target, scan);
 }
 
 void

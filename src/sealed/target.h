@@ -20,24 +20,40 @@ typedef struct WtTarget WtTarget;
 extern WtTarget *wt_target_begin(ForeignScanState *node, Oid chunks);
 extern void wt_target_end(WtTarget *target);
 
+typedef enum WtLocked
+{
+	WT_LOCKED,
+	WT_LOCKED_CHANGED,
+	WT_LOCKED_GONE
+} WtLocked;
+
 /*
- * Locks the chunk that is open, unless it is locked.  True: it was changed since the scan's
- * snapshot; its overlays, and which rows are selected, are now as they are by now, and all
- * conditions are to be looked at again.  Raises where the transaction cannot have that.
+ * Locks the chunk that is open, unless it is locked.  Raises where the transaction cannot
+ * have that.
+ *
+ * LOCKED: it is as the scan sees it.  CHANGED: it was changed since the scan's snapshot; its
+ * overlays, and which rows are selected, are now as they are by now, and all conditions are
+ * to be looked at again.  GONE: it was rewritten; what there is instead is to be looked at,
+ * see the next function.
  */
-extern bool wt_target_lock_chunk(WtTarget *target, WtChunkScan *scan);
+extern WtLocked wt_target_lock_chunk(WtTarget *target, WtChunkScan *scan);
+
+/*
+ * Opens the next one of the chunks that were written instead of the one that was gone; false:
+ * there are no more, and the scan goes on by its own snapshot.
+ */
+extern bool wt_target_open_instead(WtTarget *target, WtChunkScan *scan, int direction);
+
+/* The scan begins anew. */
+extern void wt_target_rescan(WtTarget *target, WtChunkScan *scan);
 
 /* Raises where a row of the locked chunk has meanwhile moved to the late table. */
 extern void wt_target_check_row(const WtTarget *target, int row);
 
-typedef enum WtLocked
-{
-	WT_LOCKED,		   /* and it is what the snapshot sees */
-	WT_LOCKED_CHANGED, /* it was changed, and is now in the slot as it is by now */
-	WT_LOCKED_GONE	   /* it was deleted meanwhile */
-} WtLocked;
-
-/* Locks the late row that a scan stands on; slot: where it has been put, as by the scan. */
+/*
+ * Locks the late row that a scan stands on; slot: where it has been put, as by the scan.
+ * CHANGED: it was changed, and is in the slot as it is by now; GONE: it was deleted.
+ */
 extern WtLocked wt_target_lock_late(WtTarget *target, WtLateScan *late,
 									TupleTableSlot *slot);
 

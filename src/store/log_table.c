@@ -142,7 +142,8 @@ wt_partition_name(const RangeVar *table, TimestampTz from, TimestampTz to)
 		j2date((int) (wt_day_of(from) / USECS_PER_DAY) + POSTGRES_EPOCH_JDATE, &year,
 			   &month, &mday);
 		suffix = psprintf("%04d%02d%02d", year, month, mday);
-		if (to != DT_NOEND && to - from < USECS_PER_DAY)
+		if (wt_partition_width < HOURS_PER_DAY &&
+			to == from + wt_partition_width * USECS_PER_HOUR)
 			suffix = psprintf("%s_%02d", suffix,
 							  (int) ((from - wt_day_of(from)) / USECS_PER_HOUR));
 	}
