@@ -87,7 +87,7 @@ $before = digest();
 		query("INSERT INTO log SELECT event_timestamp, '{}', 0, 200000, 'after' FROM log WHERE n = 1; UPDATE log SET status = 9 WHERE n < 100", $copy);
 		is(query('SELECT count(*) FROM log WHERE status = 9', $copy), query('SELECT count(*) FROM log WHERE n < 100'), "and can be changed, $format");
 		query("SELECT count(*) FROM windtrap.upkeep(now() - interval '5 days')", $copy);
-		query("DROP TABLE log_$days[0]", $copy);
+		query("DROP FOREIGN TABLE log_$days[0]", $copy);
 		is(chunk_tables($copy), 2, "a partition that is dropped takes its chunks along, $format");
 		query('DROP TABLE log CASCADE', $copy);
 		is(chunk_tables($copy), 0, "and so does the log, $format");
@@ -259,7 +259,7 @@ is(chunk_tables(), 0, 'and nothing is left');
 query("SELECT windtrap.seal('log_$days[0]')");
 query('TRUNCATE log');
 is(query('SELECT count(*) FROM log'), 0, 'TRUNCATE empties what is sealed');
-query("DROP TABLE log_$days[0]");
+query("DROP FOREIGN TABLE log_$days[0]");
 is(chunk_tables(), 0, 'DROP leaves nothing behind');
 
 $node->stop;
