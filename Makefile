@@ -139,6 +139,7 @@ OBJS = \
 	src/sealed/links.o \
 	src/sealed/members.o \
 	src/sealed/merge.o \
+	src/sealed/missing.o \
 	src/sealed/modify.o \
 	src/sealed/needs.o \
 	src/sealed/overlay_store.o \
@@ -226,7 +227,7 @@ OBJS = \
 	src/worker/launcher.o \
 	src/worker/worker.o
 
-REGRESS = extension settings log_table privileges tokens events search upkeep sealed
+REGRESS = extension settings log_table privileges tokens events search upkeep sealed sealed_read
 ISOLATION = create_log_table sealed_write
 TAP_TESTS = 1
 
