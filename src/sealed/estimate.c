@@ -109,23 +109,24 @@ try_on_chunk(WtChunkScan *scan, List *tests, bool *skips)
 static double
 try_middle(Oid relid, Oid chunks, const WtTable *table, List *conditions, bool *skips)
 {
-	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "sealed estimate", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "sealed estimate",
+												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Relation relation = table_open(relid, NoLock);
 	WtChunkScan *scan = wt_chunk_scan_create(relation, chunks, GetActiveSnapshot());
 	ExprContext *expressions = CreateStandaloneExprContext();
 	double fraction = 1;
 
-	if (scan->n_numbers > 0 && wt_chunk_scan_open(scan, scan->numbers[scan->n_numbers / 2]))
+	if (scan->n_numbers > 0 &&
+		wt_chunk_scan_open(scan, scan->numbers[scan->n_numbers / 2]))
 	{
 		List *tests = NIL;
 		ListCell *lc;
 
 		foreach (lc, conditions)
 		{
-			WtTest *test =
-				wt_test_of(scan, table, (Node *) ((RestrictInfo *) lfirst(lc))->clause, NULL);
+			WtTest *test = wt_test_of(
+				scan, table, (Node *) ((RestrictInfo *) lfirst(lc))->clause, NULL);
 
 			wt_test_bind(test, expressions);
 			tests = lappend(tests, test);
@@ -143,7 +144,7 @@ try_middle(Oid relid, Oid chunks, const WtTable *table, List *conditions, bool *
 /* What is found by trying; found once for a table of a query. */
 static const Tried *
 find_fraction(PlannerInfo *root, Index top, Oid relid, Oid chunks, const WtTable *table,
-			List *conditions)
+			  List *conditions)
 {
 	MemoryContextCallback *callback;
 	Tried *tried;
@@ -163,8 +164,8 @@ find_fraction(PlannerInfo *root, Index top, Oid relid, Oid chunks, const WtTable
 }
 
 void
-wt_estimate(PlannerInfo *root, RelOptInfo *rel, Oid relid, Oid chunks, const WtTable *table,
-			WtEstimate *estimate)
+wt_estimate(PlannerInfo *root, RelOptInfo *rel, Oid relid, Oid chunks,
+			const WtTable *table, WtEstimate *estimate)
 {
 	Index top = rel->relid;
 	List *times = NIL, *tried = NIL, *others = NIL;
@@ -199,8 +200,8 @@ wt_estimate(PlannerInfo *root, RelOptInfo *rel, Oid relid, Oid chunks, const WtT
 			others = lappend(others, condition);
 	}
 	estimate->looked_at = clauselist_selectivity(root, times, 0, JOIN_INNER, NULL);
-	estimate->passing = estimate->looked_at *
-						clauselist_selectivity(root, others, 0, JOIN_INNER, NULL);
+	estimate->passing =
+		estimate->looked_at * clauselist_selectivity(root, others, 0, JOIN_INNER, NULL);
 	estimate->skips = false;
 	if (tried != NIL)
 	{

@@ -127,18 +127,19 @@ wt_sealed_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	if (!sealed->estimate.skips)
 		run += rows * COST_OF_LOOK * list_length(rel->baserestrictinfo) +
 			   rows * sealed->estimate.of_a_row;
-	add_path(rel, (Path *) wt_foreignscan_path(root, rel, rel->rows, startup,
-											   startup + run, NIL, rel->lateral_relids,
-											   NIL));
+	add_path(rel,
+			 (Path *) wt_foreignscan_path(root, rel, rel->rows, startup, startup + run,
+										  NIL, rel->lateral_relids, NIL));
 	direction = useful_order(root, rel, sealed, &pathkeys);
 	if (direction != 0)
-		add_path(rel, (Path *) wt_foreignscan_path(
-						  root, rel, rel->rows, startup + run / chunks, startup + run * 1.01,
-						  pathkeys, rel->lateral_relids, list_make1_int(direction)));
+		add_path(rel,
+				 (Path *) wt_foreignscan_path(
+					 root, rel, rel->rows, startup + run / chunks, startup + run * 1.01,
+					 pathkeys, rel->lateral_relids, list_make1_int(direction)));
 	if (rel->consider_parallel && rel->lateral_relids == NULL)
 	{
-		int workers = compute_parallel_worker(rel, sealed->n_pages * PAGES_FOR_WORKERS, -1,
-											  max_parallel_workers_per_gather);
+		int workers = compute_parallel_worker(rel, sealed->n_pages * PAGES_FOR_WORKERS,
+											  -1, max_parallel_workers_per_gather);
 
 		workers = Min(workers, (int) chunks - 1);
 		if (workers > 0)
@@ -226,7 +227,8 @@ add_members(PlannerInfo *root, RelOptInfo *rel, const WtSealedRelation *sealed,
 	rest.jointree = makeFromExpr(NIL, NULL);
 	wt_needs_add_query(&above, sealed->table, root, &rest);
 	foreach (lc, rel->joininfo)
-		wt_needs_add(&above, sealed->table, (Node *) lfirst_node(RestrictInfo, lc)->clause);
+		wt_needs_add(&above, sealed->table,
+					 (Node *) lfirst_node(RestrictInfo, lc)->clause);
 	foreach (lc, root->eq_classes)
 	{
 		EquivalenceClass *ec = lfirst(lc);
@@ -282,7 +284,8 @@ wt_sealed_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 	share_conditions(sealed, clauses, &scans, &executors);
 	find_needs(root, rel, sealed, relid, executors, &needs);
 	/* The same conditions again: for rows that the executor brings, to be checked anew. */
-	return make_foreignscan(tlist, executors, rel->relid, scans,
-							list_make2(wt_needs_to_list(&needs), list_make1_int(direction)),
-							NIL, scans, outer);
+	return make_foreignscan(
+		tlist, executors, rel->relid, scans,
+		list_make2(wt_needs_to_list(&needs), list_make1_int(direction)), NIL, scans,
+		outer);
 }
