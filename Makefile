@@ -225,7 +225,7 @@ OBJS = \
 	src/worker/launcher.o \
 	src/worker/worker.o
 
-REGRESS = extension settings log_table privileges tokens events search upkeep sealed
+REGRESS = extension settings log_table privileges tokens events search upkeep sealed sealed_read
 ISOLATION = create_log_table sealed_write
 TAP_TESTS = 1
 

@@ -26,6 +26,7 @@
 #include "sealed/changes.h"
 #include "sealed/chunk_store.h"
 #include "sealed/gone.h"
+#include "sealed/late_store.h"
 #include "sealed/links.h"
 #include "sealed/merge.h"
 #include "sealed/progress.h"
@@ -287,6 +288,8 @@ exchange(Merging *m, const char *name, TimestampTz from, TimestampTz to)
 static void
 open_part(Part *part)
 {
+	Relation foreign;
+
 	LockRelationOid(part->partition, ShareUpdateExclusiveLock);
 	part->is_sealed = wt_is_sealed(part->partition);
 	if (!part->is_sealed)
@@ -294,6 +297,9 @@ open_part(Part *part)
 	wt_links_read(part->partition, &part->links);
 	LockRelationOid(part->links.chunks, ShareUpdateExclusiveLock);
 	LockRelationOid(part->links.late, ShareUpdateExclusiveLock);
+	foreign = table_open(part->partition, AccessShareLock);
+	wt_late_store_adopt(foreign, part->links.late);
+	table_close(foreign, NoLock);
 	part->chunks = table_open(part->links.chunks, AccessShareLock);
 	part->late = table_open(part->links.late, AccessShareLock);
 	wt_moment_take(part->links.chunks, &part->chunks_moment);

@@ -97,7 +97,7 @@ extern void wt_overlay_store_write(WtOverlayStore *store, int32 chunk,
 								   CommandId command);
 
 /* Raises: what this command was to change was changed by others since its snapshot. */
-extern void wt_overlay_store_conflict(void) pg_attribute_noreturn();
+extern void wt_overlay_store_conflict(void);
 
 /* An arena that ends with the current memory context. */
 extern WtArena *wt_overlay_arena(void);

@@ -35,6 +35,7 @@
 #include "sealed/chunk_store.h"
 #include "sealed/gone.h"
 #include "sealed/late.h"
+#include "sealed/late_store.h"
 #include "sealed/links.h"
 #include "sealed/packer.h"
 #include "sealed/progress.h"
@@ -189,7 +190,10 @@ give_back(Rewriting *r)
 							   RelationGetRelationName(r->foreign))));
 }
 
-/* Takes the next late row away from its table; false: somebody else is changing it. */
+/*
+ * Takes the next late row away from its table; false: somebody else is changing it.  Who wants to
+ * change it now is told that it was moved, not that it is gone.
+ */
 static bool
 delete_late(Rewriting *r)
 {
@@ -198,7 +202,7 @@ delete_late(Rewriting *r)
 
 	return table_tuple_delete(r->late, &row->tts_tid, GetCurrentCommandId(true),
 							  r->snapshot, InvalidSnapshot, false, &failure,
-							  false) == TM_Ok;
+							  true) == TM_Ok;
 }
 
 /* Adds the late rows that come before a time. */
@@ -311,6 +315,7 @@ open_tables(Rewriting *r, Oid partition, bool take_in)
 	int natts;
 
 	r->foreign = table_open(partition, AccessShareLock);
+	wt_late_store_adopt(r->foreign, r->links.late);
 	r->late = table_open(r->links.late, RowExclusiveLock);
 	r->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	r->time = get_attnum(partition, "event_timestamp");

@@ -288,8 +288,7 @@ plan_part(WtPlan *plan, WtPlanPart part, const WtSpans *table, const WtScope *sc
 				plan_drops(plan, table, today, oldest, scope->caller);
 			break;
 		case WT_PLAN_SEALED:
-			if (plan->seal)
-				wt_plan_sealed(plan, table, scope);
+			wt_plan_sealed(plan, table, scope);
 			break;
 		case WT_N_PLAN_PARTS:
 			break;

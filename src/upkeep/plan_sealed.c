@@ -215,6 +215,7 @@ mend(const WtLinks *links)
 	mend_name(links->partition, "late", links->late);
 }
 
+/* Mends sealed partitions, and plans what their chunks need. */
 static void
 plan_rewrites(WtPlan *plan, const WtSpans *table)
 {
@@ -233,6 +234,8 @@ plan_rewrites(WtPlan *plan, const WtSpans *table)
 			continue;
 		}
 		mend(&links);
+		if (!plan->seal)
+			continue;
 		/* Both are looked at: the one remembers what it has seen. */
 		due = are_late_due(&links);
 		if (has_deleted(&links) || due)
@@ -283,7 +286,7 @@ wt_plan_sealed(WtPlan *plan, const WtSpans *table, const WtScope *scope)
 {
 	MemoryContext spi_context = MemoryContextSwitchTo(scope->caller);
 
-	if (wt_seal_after() && plan->believed)
+	if (plan->seal && wt_seal_after() && plan->believed)
 	{
 		plan_seals(plan, table);
 		plan_merges(plan, table);

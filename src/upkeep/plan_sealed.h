@@ -10,11 +10,11 @@
 #include "upkeep/upkeep.h"
 
 /*
- * Adds tasks to the plan: partitions whose time is over for windtrap.seal_after are sealed, a few
- * in a round, and not while the clock is doubted; sealed ones of parts of a day are merged when
- * all of the day's are; chunks with deleted rows are rewritten, and late rows taken in once no more
- * come.  On the way mends what ties a sealed partition to its tables, where a dump could not keep
- * it.  What cannot be sealed is said in the log, once.
+ * Mends what ties a sealed partition to its tables, where a dump could not keep it.  Where the plan
+ * is to seal, adds its tasks: partitions whose time is over for windtrap.seal_after are sealed,
+ * and sealed ones of parts of a day merged when all of the day's are, both not while the clock is
+ * doubted; chunks with deleted rows are rewritten, and late rows taken in once no more come.
+ * What cannot be sealed is said in the log, once.
  */
 extern void wt_plan_sealed(WtPlan *plan, const WtSpans *table, const WtScope *scope);
 

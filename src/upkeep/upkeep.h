@@ -60,7 +60,7 @@ typedef enum WtPlanPart
 	WT_PLAN_CLOCK,	 /* whether time may make anything old */
 	WT_PLAN_DEFAULT, /* what the default partition's rows need */
 	WT_PLAN_OLD,	 /* what is to be dropped */
-	WT_PLAN_SEALED, /* what is to be sealed, and what sealed partitions need; where it is asked for */
+	WT_PLAN_SEALED,	 /* what sealed partitions need, and what is to be sealed */
 	WT_N_PLAN_PARTS
 } WtPlanPart;
 
@@ -69,7 +69,7 @@ typedef struct WtPlan
 	Oid relation;
 	TimestampTz as_of;
 	bool by_clock;	  /* as_of is what the clock says, which may be wrong */
-	bool seal;		  /* partitions are sealed, too */
+	bool seal;		  /* partitions are sealed and merged, chunks rewritten, too */
 	bool force;		  /* all that is old may go, whatever the clock, at once */
 	WtGlance *glance; /* NULL: the default partition is looked at in any case */
 	WtClock clock;	  /* what is known of the clock; WT_PLAN_CLOCK adds to it */

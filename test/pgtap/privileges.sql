@@ -30,7 +30,8 @@ GRANT EXECUTE ON FUNCTION windtrap.start, windtrap.stop, windtrap.create_token,
 GRANT SELECT ON windtrap.tokens, windtrap.status TO windtrap_test_deploy;
 GRANT pg_monitor TO windtrap_test_keeper;
 GRANT EXECUTE ON FUNCTION windtrap.reset_stats, windtrap.redeliver, windtrap.upkeep,
-	windtrap.adopt_partitions, windtrap.retry_quarantined(text[]),
+	windtrap.adopt_partitions, windtrap.seal, windtrap.unseal, windtrap.erase,
+	windtrap.retry_quarantined(text[]),
 	windtrap.retry_quarantined(text, text), windtrap.discard_quarantined TO windtrap_test_keeper;
 GRANT SELECT, UPDATE (next_try, tries) ON windtrap.dead_letter TO windtrap_test_keeper;
 GRANT SELECT ON windtrap.outbox_position TO windtrap_test_keeper;
@@ -109,6 +110,12 @@ INSERT INTO expected VALUES
 	('windtrap.upkeep(timestamp with time zone,text,boolean)', '{keeper}'),
 	('windtrap.upkeep_failed()', '{dashboard,keeper,monitor}'),
 	('windtrap.adopt_partitions()', '{keeper}'),
+	('windtrap.seal(regclass)', '{keeper}'),
+	('windtrap.unseal(regclass)', '{keeper}'),
+	('windtrap.erase(regclass)', '{keeper}'),
+	('windtrap.unsealable(regclass)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.sealed_handler()', '{}'),
+	('windtrap.sealed_validator(text[],oid)', '{}'),
 	('windtrap.redeliver(text,text[])', '{keeper}'),
 	('windtrap.retry_quarantined(text[])', '{keeper}'),
 	('windtrap.retry_quarantined(text,text)', '{keeper}'),
