@@ -23,13 +23,14 @@
 
 #include "base/compat.h"
 #include "sealed/late.h"
+#include "sealed/late_columns.h"
 #include "sealed/late_store.h"
 #include "sealed/links.h"
 #include "sealed/modify.h"
 #include "sealed/pending.h"
 
 /* Late rows that are inserted at once. */
-#define BATCH_ROWS 256
+#define BATCH_ROWS 64
 
 /* What the plan's rows carry besides. */
 #define ROW_ID "ctid"
@@ -76,7 +77,7 @@ plan_modify(PlannerInfo *root, ModifyTable *plan, Index varno, int subplan)
 		WtLinks links;
 
 		wt_links_read(RelationGetRelid(relation), &links);
-		wt_late_store_adopt(relation, links.late);
+		wt_late_columns_adopt(relation, links.late);
 		table_close(relation, NoLock);
 	}
 	return NIL;
