@@ -8,14 +8,17 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "foreign/foreign.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
+#include "sealed/chunk_scan.h"
 #include "sealed/late_store.h"
 #include "sealed/links.h"
 #include "sealed/sealable.h"
@@ -196,6 +199,41 @@ mend_name(Oid partition, const char *option, Oid table)
 }
 
 /*
+ * Notes what columns that were added later have in sealed rows, as long as the ordinary
+ * partitions know it.
+ */
+static void
+note_missing(Oid partition)
+{
+	Relation foreign = table_open(partition, AccessShareLock);
+	TupleDesc columns = RelationGetDescr(foreign);
+	List *statements = NIL;
+	ListCell *lc;
+
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Form_pg_attribute a = TupleDescAttr(columns, i);
+		Datum value;
+		bool is_null, is_varlena;
+		Oid output;
+
+		if (a->attisdropped || GetForeignColumnOptions(partition, a->attnum) != NIL ||
+			!wt_missing_in_siblings(foreign, a->attnum, &value, &is_null) || is_null)
+			continue;
+		getTypeOutputInfo(a->atttypid, &output, &is_varlena);
+		statements = lappend(
+			statements,
+			psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (ADD missing %s)",
+					 wt_scope_name(partition), quote_identifier(NameStr(a->attname)),
+					 quote_literal_cstr(OidOutputFunctionCall(output, value))));
+	}
+	/* What is open cannot be altered. */
+	table_close(foreign, NoLock);
+	foreach (lc, statements)
+		wt_scope_run(lfirst(lc), 0, NULL, NULL);
+}
+
+/*
  * A dump keeps names and no dependencies: each is made to fit the other.  And a column that the
  * table has got is one of the late rows, too.
  */
@@ -208,6 +246,7 @@ mend(const WtLinks *links)
 		wt_links_record(links);
 	wt_late_store_adopt(foreign, links->late);
 	table_close(foreign, NoLock);
+	note_missing(links->partition);
 	if (get_rel_namespace(links->chunks) != get_rel_namespace(links->partition) ||
 		get_rel_namespace(links->late) != get_rel_namespace(links->partition))
 		return;
