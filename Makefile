@@ -138,6 +138,7 @@ OBJS = \
 	src/sealed/links.o \
 	src/sealed/members.o \
 	src/sealed/merge.o \
+	src/sealed/missing.o \
 	src/sealed/modify.o \
 	src/sealed/needs.o \
 	src/sealed/overlay_store.o \

@@ -356,10 +356,14 @@ calls_functions_of_users(Node *node, void *context)
 		   expression_tree_walker(node, calls_functions_of_users, context);
 }
 
-bool
-wt_missing_in_siblings(Relation foreign, AttrNumber number, Datum *value, bool *is_null)
+/*
+ * What PostgreSQL has noted in the ordinary partitions when the column was added: there its default
+ * is no part of the old rows, either, and a later default is another matter.  A rewrite forgets
+ * it.  False: there is none that knows.
+ */
+static bool
+missing_in_siblings(Relation foreign, Form_pg_attribute column, Datum *value, bool *is_null)
 {
-	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(foreign), number - 1);
 	Oid parent = foreign->rd_rel->relispartition
 					 ? get_partition_parent(RelationGetRelid(foreign), true)
 					 : InvalidOid;
@@ -427,7 +431,7 @@ wt_missing_value(Relation foreign, AttrNumber column, bool *is_null)
 										a->atttypmod);
 		}
 	}
-	if (wt_missing_in_siblings(foreign, column, &value, is_null))
+	if (missing_in_siblings(foreign, a, &value, is_null))
 		return value;
 	expression = a->atthasdef ? build_column_default(foreign, column) : NULL;
 	if (expression != NULL && !IsA(expression, Const) &&

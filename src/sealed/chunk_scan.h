@@ -123,14 +123,6 @@ extern void wt_chunk_scan_damaged(const WtChunkScan *scan, const char *how);
  */
 extern Datum wt_missing_value(Relation foreign, AttrNumber column, bool *is_null);
 
-/*
- * What PostgreSQL has noted of a column in the ordinary partitions when it was added: there its default
- * is no part of the old rows, either, and a later default is another matter.  A rewrite forgets
- * it.  False: there is none that knows.  In the current memory context.
- */
-extern bool wt_missing_in_siblings(Relation foreign, AttrNumber number, Datum *value,
-								   bool *is_null);
-
 /* The chunk's extra column for a column of the table; -1: it was sealed before there was it. */
 extern int wt_chunk_scan_extra(const WtChunkScan *scan, AttrNumber column);
 

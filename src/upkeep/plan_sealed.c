@@ -8,19 +8,18 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "foreign/foreign.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
-#include "sealed/chunk_scan.h"
+#include "base/transact.h"
 #include "sealed/late_store.h"
 #include "sealed/links.h"
+#include "sealed/missing.h"
 #include "sealed/sealable.h"
 #include "store/log_table.h"
 #include "upkeep/partition.h"
@@ -198,39 +197,21 @@ mend_name(Oid partition, const char *option, Oid table)
 					 0, NULL, NULL);
 }
 
-/*
- * Notes what columns that were added later have in sealed rows, as long as the ordinary
- * partitions know it.
- */
 static void
-note_missing(Oid partition)
+record_missing(void *links)
 {
-	Relation foreign = table_open(partition, AccessShareLock);
-	TupleDesc columns = RelationGetDescr(foreign);
-	List *statements = NIL;
-	ListCell *lc;
+	wt_scope_pin_texts();
+	wt_missing_record(links);
+}
 
-	for (int i = 0; i < columns->natts; i++)
-	{
-		Form_pg_attribute a = TupleDescAttr(columns, i);
-		Datum value;
-		bool is_null, is_varlena;
-		Oid output;
+/* One that is not known is said where the column is read. */
+static void
+note_missing(WtLinks *links)
+{
+	ErrorData *error = wt_attempt(record_missing, links);
 
-		if (a->attisdropped || GetForeignColumnOptions(partition, a->attnum) != NIL ||
-			!wt_missing_in_siblings(foreign, a->attnum, &value, &is_null) || is_null)
-			continue;
-		getTypeOutputInfo(a->atttypid, &output, &is_varlena);
-		statements = lappend(
-			statements,
-			psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s OPTIONS (ADD missing %s)",
-					 wt_scope_name(partition), quote_identifier(NameStr(a->attname)),
-					 quote_literal_cstr(OidOutputFunctionCall(output, value))));
-	}
-	/* What is open cannot be altered. */
-	table_close(foreign, NoLock);
-	foreach (lc, statements)
-		wt_scope_run(lfirst(lc), 0, NULL, NULL);
+	if (error)
+		FreeErrorData(error);
 }
 
 /*
@@ -238,15 +219,16 @@ note_missing(Oid partition)
  * table has got is one of the late rows, too.
  */
 static void
-mend(const WtLinks *links)
+mend(WtLinks *links)
 {
-	Relation foreign = table_open(links->partition, AccessShareLock);
+	Relation foreign;
 
+	note_missing(links);
+	foreign = table_open(links->partition, AccessShareLock);
 	if (!links->recorded)
 		wt_links_record(links);
 	wt_late_store_adopt(foreign, links->late);
 	table_close(foreign, NoLock);
-	note_missing(links->partition);
 	if (get_rel_namespace(links->chunks) != get_rel_namespace(links->partition) ||
 		get_rel_namespace(links->late) != get_rel_namespace(links->partition))
 		return;
