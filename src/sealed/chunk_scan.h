@@ -27,6 +27,7 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
+#include "base/compat.h"
 #include "column/chunk_reader.h"
 #include "column/overlay.h"
 #include "sealed/chunk_table.h"
@@ -113,7 +114,7 @@ extern int wt_chunk_scan_previous(const WtChunkScan *scan, int row);
 extern int wt_chunk_scan_count(WtChunkScan *scan);
 
 /* Raises: this chunk is damaged, and how. */
-extern void wt_chunk_scan_damaged(const WtChunkScan *scan, const char *how);
+wt_noreturn extern void wt_chunk_scan_damaged(const WtChunkScan *scan, const char *how);
 
 /*
  * The value of a column of the table in rows that were sealed before there was it: the

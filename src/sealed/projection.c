@@ -718,6 +718,10 @@ make(WtProjection *p, WtKind kind, WtText text)
 	{
 		Jsonb *jsonb = parse(p, text);
 
+		/* A scalar is kept as a value of its own kind, and what is within has another form. */
+		if (kind == WT_KIND_JSON && JB_ROOT_IS_SCALAR(jsonb))
+			wt_chunk_scan_damaged(p->scan,
+								  "a scalar is where an array or object should be");
 		made.bytes = VARDATA(jsonb);
 		made.length = VARSIZE(jsonb) - VARHDRSZ;
 	}

@@ -812,12 +812,24 @@ decide_text(const WtTest *test, WtText text)
 	return test->null_in_array ? WT_NULL : WT_FALSE;
 }
 
+/* What NULL makes of a comparison: NULL, but where it is with each of an empty array. */
+static WtVerdict
+decide_null(const WtTest *test)
+{
+	bool is_empty = test->is_array && !test->null_in_array && test->n_texts == 0 &&
+					test->n_integers == 0;
+
+	return is_empty ? WT_FALSE : WT_NULL;
+}
+
 /* What a row has that lacks the member. */
 static WtVerdict
 decide_absent(const WtTest *test)
 {
 	switch (test->operation)
 	{
+		case TEXT_EQUALS:
+			return decide_null(test);
 		case TEXT_IS_NULL:
 		case IS_ABSENT:
 			return WT_TRUE;
@@ -843,7 +855,7 @@ decide_kind(const WtTest *test, WtKind kind, bool *look)
 		case TEXT_EQUALS:
 		case TEXT_LIKE:
 			*look = scalar || kind == WT_KIND_JSON;
-			return kind == WT_KIND_NULL ? WT_NULL : WT_UNKNOWN;
+			return kind == WT_KIND_NULL ? decide_null(test) : WT_UNKNOWN;
 		case TEXT_IS_NULL:
 			return kind == WT_KIND_NULL ? WT_TRUE : WT_FALSE;
 		case IS_ABSENT:
@@ -930,10 +942,25 @@ text_in_range(const WtColumn *c, const char *text, size_t length)
 	return true;
 }
 
+/* The integer above or below a number, between which and it the cast of JSON rounds. */
+static WtDecimal
+rounded(WtDecimal d, bool up)
+{
+	for (; d.decimals > 0; d.decimals--)
+	{
+		int64 digit = d.value % 10;
+
+		d.value = d.value / 10 + (up && digit > 0) - (!up && digit < 0);
+	}
+	return d;
+}
+
 /* Whether the directory says that no value of a column can pass. */
 static bool
 out_of_range(const WtTest *test, const WtColumn *c)
 {
+	WtDecimal min = c->min, max = c->max;
+
 	switch (test->operation)
 	{
 		case TEXT_EQUALS:
@@ -952,19 +979,24 @@ out_of_range(const WtTest *test, const WtColumn *c)
 		case NUMBER_COMPARES:
 			if (!c->has_range || test->number_type == AS_FLOAT)
 				return false;
+			if (test->number_type == AS_INTEGER)
+			{
+				min = rounded(min, false);
+				max = rounded(max, true);
+			}
 			switch (test->strategy)
 			{
 				case BTLessStrategyNumber:
-					return compare_decimals(c->min, test->decimal) >= 0;
+					return compare_decimals(min, test->decimal) >= 0;
 				case BTLessEqualStrategyNumber:
-					return compare_decimals(c->min, test->decimal) > 0;
+					return compare_decimals(min, test->decimal) > 0;
 				case BTEqualStrategyNumber:
-					return compare_decimals(test->decimal, c->min) < 0 ||
-						   compare_decimals(test->decimal, c->max) > 0;
+					return compare_decimals(test->decimal, min) < 0 ||
+						   compare_decimals(test->decimal, max) > 0;
 				case BTGreaterEqualStrategyNumber:
-					return compare_decimals(c->max, test->decimal) < 0;
+					return compare_decimals(max, test->decimal) < 0;
 				default:
-					return compare_decimals(c->max, test->decimal) <= 0;
+					return compare_decimals(max, test->decimal) <= 0;
 			}
 		default:
 			return false;
@@ -1292,13 +1324,14 @@ decide_table_column(const WtTest *test, WtChunkScan *scan, uint8 *verdicts)
 	{
 		int value = ranks ? ranks[row] : row;
 
-		verdicts[row] = value < 0 ? WT_NULL : decide_integer(test, integers[value]);
+		verdicts[row] =
+			value < 0 ? decide_null(test) : decide_integer(test, integers[value]);
 	}
 	if (scan->has_statuses && test->column == scan->status_column)
 		for (int row = 0; row < n; row++)
 			if (wt_overlay_bit(scan->statuses.changed, row))
 				verdicts[row] = wt_overlay_bit(scan->statuses.null, row)
-									? WT_NULL
+									? decide_null(test)
 									: decide_integer(test, scan->statuses.values[row]);
 }
 
