@@ -358,8 +358,8 @@ calls_functions_of_users(Node *node, void *context)
 
 /*
  * What PostgreSQL has noted in the ordinary partitions when the column was added: there its default
- * is no part of the old rows, either, and a later default is another matter.  False: there is
- * none that knows.
+ * is no part of the old rows, either, and a later default is another matter.  A rewrite forgets
+ * it.  False: there is none that knows.
  */
 static bool
 missing_in_siblings(Relation foreign, Form_pg_attribute column, Datum *value,
