@@ -362,7 +362,8 @@ calls_functions_of_users(Node *node, void *context)
  * it.  False: there is none that knows.
  */
 static bool
-missing_in_siblings(Relation foreign, Form_pg_attribute column, Datum *value, bool *is_null)
+missing_in_siblings(Relation foreign, Form_pg_attribute column, Datum *value,
+					bool *is_null)
 {
 	Oid parent = foreign->rd_rel->relispartition
 					 ? get_partition_parent(RelationGetRelid(foreign), true)
@@ -385,15 +386,16 @@ missing_in_siblings(Relation foreign, Form_pg_attribute column, Datum *value, bo
 		{
 			int first = 1;
 			bool has_none;
-			Datum values = SysCacheGetAttr(ATTNAME, tuple, Anum_pg_attribute_attmissingval,
-										   &has_none);
+			Datum values = SysCacheGetAttr(ATTNAME, tuple,
+										   Anum_pg_attribute_attmissingval, &has_none);
 
 			if (!has_none)
 			{
 				Datum element = array_get_element(values, 1, &first, -1, a->attlen,
 												  a->attbyval, a->attalign, is_null);
 
-				*value = *is_null ? (Datum) 0 : datumCopy(element, a->attbyval, a->attlen);
+				*value =
+					*is_null ? (Datum) 0 : datumCopy(element, a->attbyval, a->attlen);
 				ReleaseSysCache(tuple);
 				return true;
 			}
