@@ -212,11 +212,14 @@ add_late(Rewriting *r, WtPacker *packer, TimestampTz before)
 	for (; r->has_late && time_of(r, r->late_row) < before; next_late(r))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!wt_packer_takes(packer, r->late_row) || !delete_late(r))
+		if (!wt_packer_takes(packer, r->late_row))
 		{
 			r->result->left++;
 			continue;
 		}
+		/* It is there the next time. */
+		if (!delete_late(r))
+			continue;
 		(void) wt_packer_add(packer, r->late_row);
 		r->result->taken_in++;
 	}
