@@ -134,6 +134,7 @@ OBJS = \
 	src/sealed/gone.o \
 	src/sealed/groups.o \
 	src/sealed/late.o \
+	src/sealed/late_columns.o \
 	src/sealed/late_store.o \
 	src/sealed/links.o \
 	src/sealed/members.o \

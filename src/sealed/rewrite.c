@@ -35,7 +35,7 @@
 #include "sealed/chunk_store.h"
 #include "sealed/gone.h"
 #include "sealed/late.h"
-#include "sealed/late_store.h"
+#include "sealed/late_columns.h"
 #include "sealed/links.h"
 #include "sealed/packer.h"
 #include "sealed/progress.h"
@@ -318,7 +318,7 @@ open_tables(Rewriting *r, Oid partition, bool take_in)
 	int natts;
 
 	r->foreign = table_open(partition, AccessShareLock);
-	wt_late_store_adopt(r->foreign, r->links.late);
+	wt_late_columns_adopt(r->foreign, r->links.late);
 	r->late = table_open(r->links.late, RowExclusiveLock);
 	r->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	r->time = get_attnum(partition, "event_timestamp");

@@ -16,8 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
-#include "base/transact.h"
-#include "sealed/late_store.h"
+#include "sealed/late_columns.h"
 #include "sealed/links.h"
 #include "sealed/missing.h"
 #include "sealed/sealable.h"
@@ -227,7 +226,7 @@ mend(WtLinks *links)
 	foreign = table_open(links->partition, AccessShareLock);
 	if (!links->recorded)
 		wt_links_record(links);
-	wt_late_store_adopt(foreign, links->late);
+	wt_late_columns_adopt(foreign, links->late);
 	table_close(foreign, NoLock);
 	if (get_rel_namespace(links->chunks) != get_rel_namespace(links->partition) ||
 		get_rel_namespace(links->late) != get_rel_namespace(links->partition))
