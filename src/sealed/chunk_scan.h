@@ -118,9 +118,8 @@ wt_noreturn extern void wt_chunk_scan_damaged(const WtChunkScan *scan, const cha
 
 /*
  * The value of a column of the table in rows that were sealed before there was it: the
- * foreign table's option "missing" of that column; else what PostgreSQL has noted in the
- * ordinary partitions beside it; else its default, where that is the same at all times.  In
- * the current memory context.
+ * foreign table's option "missing" of that column, where upkeep has noted it; else its
+ * default, where that is the same at all times.  In the current memory context.
  */
 extern Datum wt_missing_value(Relation foreign, AttrNumber column, bool *is_null);
 
