@@ -43,7 +43,7 @@ wt_chunk_store_create(Oid schema, const char *name, Oid tablespace)
 
 	wt_scope_run(
 		psprintf("CREATE TABLE %s (chunk integer NOT NULL, part integer NOT NULL, "
-				 "body bytea NOT NULL, PRIMARY KEY (chunk, part))%s%s",
+				 "body bytea NOT NULL, PRIMARY KEY (chunk, part)) USING heap%s%s",
 				 quoted, OidIsValid(tablespace) ? " TABLESPACE " : "",
 				 OidIsValid(tablespace)
 					 ? quote_identifier(get_tablespace_name(tablespace))

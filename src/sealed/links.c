@@ -9,6 +9,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/pg_am_d.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
@@ -33,28 +34,53 @@ wt_is_sealed(Oid relation)
 	return strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, WT_SEALED_SERVER) == 0;
 }
 
-static bool
-has_column(Oid relation, const char *name, Oid type)
+static AttrNumber
+column_of_type(Oid relation, const char *name, Oid type)
 {
 	AttrNumber number = get_attnum(relation, name);
 
-	return number != InvalidAttrNumber && get_atttype(relation, number) == type;
+	return number != InvalidAttrNumber && get_atttype(relation, number) == type
+			   ? number
+			   : InvalidAttrNumber;
 }
 
+/* Whether it is a table as we write them; *n_columns: of it, also dropped ones. */
+static bool
+is_heap(Oid relation, int *n_columns)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Form_pg_class form;
+	bool fits;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	*n_columns = form->relnatts;
+	fits = form->relkind == RELKIND_RELATION && form->relam == HEAP_TABLE_AM_OID;
+	ReleaseSysCache(tuple);
+	return fits;
+}
+
+/* These three columns and no other: rows are made of them by their numbers. */
 static bool
 is_chunks(Oid relation)
 {
-	return get_rel_relkind(relation) == RELKIND_RELATION &&
-		   has_column(relation, "chunk", INT4OID) &&
-		   has_column(relation, "part", INT4OID) &&
-		   has_column(relation, "body", BYTEAOID);
+	int n_columns;
+
+	return is_heap(relation, &n_columns) && n_columns == 3 &&
+		   column_of_type(relation, "chunk", INT4OID) == 1 &&
+		   column_of_type(relation, "part", INT4OID) == 2 &&
+		   column_of_type(relation, "body", BYTEAOID) == 3;
 }
 
 static bool
 is_late(Oid relation)
 {
-	return get_rel_relkind(relation) == RELKIND_RELATION &&
-		   has_column(relation, "event_timestamp", TIMESTAMPTZOID);
+	int n_columns;
+
+	return is_heap(relation, &n_columns) &&
+		   column_of_type(relation, "event_timestamp", TIMESTAMPTZOID) !=
+			   InvalidAttrNumber;
 }
 
 /* Finds the tables that depend on the partition; each stays InvalidOid where there is none. */
