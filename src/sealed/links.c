@@ -44,31 +44,25 @@ column_of_type(Oid relation, const char *name, Oid type)
 			   : InvalidAttrNumber;
 }
 
-/* Whether it is a table as we write them; *n_columns: of it, also dropped ones. */
+/* Whether it is a table as we write them. */
 static bool
-is_heap(Oid relation, int *n_columns)
+is_heap(Oid relation)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Form_pg_class form;
 	bool fits;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	form = (Form_pg_class) GETSTRUCT(tuple);
-	*n_columns = form->relnatts;
-	fits = form->relkind == RELKIND_RELATION && form->relam == HEAP_TABLE_AM_OID;
+	fits = ((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_RELATION &&
+		   ((Form_pg_class) GETSTRUCT(tuple))->relam == HEAP_TABLE_AM_OID;
 	ReleaseSysCache(tuple);
 	return fits;
 }
 
-/* These three columns and no other: rows are made of them by their numbers. */
 static bool
 is_chunks(Oid relation)
 {
-	int n_columns;
-
-	return is_heap(relation, &n_columns) && n_columns == 3 &&
-		   column_of_type(relation, "chunk", INT4OID) == 1 &&
+	return is_heap(relation) && column_of_type(relation, "chunk", INT4OID) == 1 &&
 		   column_of_type(relation, "part", INT4OID) == 2 &&
 		   column_of_type(relation, "body", BYTEAOID) == 3;
 }
@@ -76,9 +70,7 @@ is_chunks(Oid relation)
 static bool
 is_late(Oid relation)
 {
-	int n_columns;
-
-	return is_heap(relation, &n_columns) &&
+	return is_heap(relation) &&
 		   column_of_type(relation, "event_timestamp", TIMESTAMPTZOID) !=
 			   InvalidAttrNumber;
 }
