@@ -151,6 +151,17 @@ check_table(const WtLinks *links, Oid table, bool fits, const char *what)
 	return NULL;
 }
 
+/* Why a partition's own columns cannot be read; NULL: they can.  Chunks have them as these types. */
+static const char *
+check_columns(Oid partition)
+{
+	if (column_of_type(partition, "event_timestamp", TIMESTAMPTZOID) == InvalidAttrNumber)
+		return "it has no column event_timestamp of type timestamp with time zone";
+	if (column_of_type(partition, "data", JSONBOID) == InvalidAttrNumber)
+		return "it has no column data of type jsonb";
+	return NULL;
+}
+
 bool
 wt_links_find(Oid partition, WtLinks *links, const char **problem)
 {
@@ -161,6 +172,9 @@ wt_links_find(Oid partition, WtLinks *links, const char **problem)
 		*problem = "it is no sealed partition";
 		return false;
 	}
+	*problem = check_columns(partition);
+	if (*problem)
+		return false;
 	find_dependents(partition, links);
 	links->recorded = OidIsValid(links->chunks) && OidIsValid(links->late);
 	if (!OidIsValid(links->chunks))
