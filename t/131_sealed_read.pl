@@ -277,6 +277,12 @@ SELECT status FROM %T WHERE (data->'json'->>'app')::int = 5
 SELECT status FROM %T WHERE jsonb_typeof(data->'json'->'n') = 'number' AND (data->'json'->'n')::numeric < 10
 SELECT status FROM %T WHERE data->'json'->>'app' = 'sshd' AND (data->'json'->>'n')::numeric < 100
 SELECT status FROM %T WHERE CASE WHEN data->'json'->>'app' = '5' THEN 1 / (status - status) END = 1
+SELECT status FROM %T WHERE jsonb_typeof(data->'json'->'float') = 'number' AND (data->'json'->'float')::int = 3
+SELECT status FROM %T WHERE (data->'json'->'float')::int > 12 OR (data->'json'->'float')::int = 0
+SELECT status FROM %T WHERE data->'json'->>'app' <> ALL ('{}')
+SELECT status FROM %T WHERE data->'json'->>'app' = ANY ('{}') OR NOT data->'json'->>'app' = ANY ('{}')
+SELECT status FROM %T WHERE status <> ALL ('{}'::int[]) AND status <> ALL ('{3,4}'::int[])
+SELECT status FROM %T WHERE data->'json'->>'app' <> ALL (NULL::text[])
 SELECT status FROM %T WHERE status = 3
 SELECT status FROM %T WHERE status IN (3, 5, 150)
 SELECT status FROM %T WHERE status NOT IN (0, 1, 2)
