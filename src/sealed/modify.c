@@ -103,6 +103,17 @@ sets_others(const List *columns, AttrNumber status)
 	return false;
 }
 
+/* Whether something that this session has begun reads a table: it cannot be altered then. */
+static bool
+is_in_use(Oid table)
+{
+	Relation relation = table_open(table, AccessShareLock);
+	bool in_use = relation->rd_refcnt > 1;
+
+	table_close(relation, NoLock);
+	return in_use;
+}
+
 static List *
 plan_modify(PlannerInfo *root, ModifyTable *plan, Index varno, int subplan)
 {
@@ -115,7 +126,8 @@ plan_modify(PlannerInfo *root, ModifyTable *plan, Index varno, int subplan)
 	relation = table_open(planner_rt_fetch(varno, root)->relid, NoLock);
 	wt_links_read(RelationGetRelid(relation), &links);
 	if (sets_others(list_nth(plan->updateColnosLists, subplan),
-					status_column(RelationGetDescr(relation))))
+					status_column(RelationGetDescr(relation))) ||
+		!is_in_use(links.late))
 		wt_late_columns_adopt(relation, links.late);
 	table_close(relation, NoLock);
 	return NIL;
