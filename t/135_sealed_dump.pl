@@ -231,12 +231,12 @@ is(query("SELECT count(*), min(weight::text) FROM log WHERE tenant = 'other'"), 
 query(q{INSERT INTO log (event_timestamp, data, status, n, tenant) SELECT event_timestamp, '{}', 0, 600000, 'late' FROM log WHERE n = 1});
 is(query('SELECT tenant FROM log WHERE n = 600000'), 'late', 'also of what comes late');
 query('DELETE FROM log WHERE n = 600000');
-query("ALTER TABLE log ALTER COLUMN tenant SET DEFAULT 'changed'");
-is(query("SELECT string_agg(DISTINCT tenant, ' ') FROM log"), 'main other', 'another default is that of later rows');
+# Which the upkeep notes, before PostgreSQL forgets it.
+query('SELECT count(*) FROM windtrap.upkeep()');
+query("ALTER TABLE log ALTER COLUMN tenant SET DEFAULT 'changed', ALTER COLUMN weight SET DEFAULT 7");
+is(query("SELECT string_agg(DISTINCT coalesce(tenant, '-'), ' '), string_agg(DISTINCT coalesce(weight::text, '-'), ' ') FROM log"), 'main other|- 1.50',
+	'another default is that of later rows');
 is(digest(), $before, 'the others are as they were');
-query('ALTER TABLE log RENAME COLUMN note TO remark');
-is(query(q{SELECT count(*) || ' ' || md5(string_agg(row(event_timestamp, data, status, n, remark)::text, ',' ORDER BY n, status)) FROM log}), $before, 'a column may be renamed');
-query('ALTER TABLE log RENAME COLUMN remark TO note');
 query('ALTER TABLE log ALTER COLUMN status TYPE bigint');
 is(digest(), $before, 'and given a wider type');
 query('ALTER TABLE log DROP COLUMN weight');
@@ -254,7 +254,7 @@ is(digest(), $before, 'or be dropped');
 }
 query("SELECT windtrap.unseal('log_$_')") for @days;
 is(digest(), $before, 'unsealed, it is the same');
-is(query("SELECT count(*) FROM log WHERE tenant = 'main'"), query("SELECT count(*) FROM log WHERE n % 40 > 0"), 'with the later columns');
+is(query("SELECT string_agg(DISTINCT tenant, ' ') FROM log WHERE n % 40 > 0"), 'main', 'with the later columns');
 is(chunk_tables(), 0, 'and nothing is left');
 query("SELECT windtrap.seal('log_$days[0]')");
 query('TRUNCATE log');

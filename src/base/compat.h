@@ -19,6 +19,12 @@
 #include "varatt.h"
 #endif
 
+/* Since 18 commands/explain.h does not bring what a scan's lines are written with. */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
 /* Since 16 what a check hook gives as "extra" is the GUC machinery's to free. */
 #if PG_VERSION_NUM >= 160000
 #define wt_guc_malloc(size) guc_malloc(LOG, size)
@@ -97,13 +103,6 @@
 #define wt_transam_variables TransamVariables
 #else
 #define wt_transam_variables ShmemVariableCache
-#endif
-
-/* 18 spells otherwise, and in another place, that a function does not return. */
-#if PG_VERSION_NUM >= 180000
-#define wt_noreturn pg_noreturn
-#else
-#define wt_noreturn pg_attribute_noreturn()
 #endif
 
 /* 18 has headers of their own for what EXPLAIN writes with.  For those who include commands/explain.h. */

@@ -8,7 +8,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/partition.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
@@ -18,10 +20,13 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "base/compat.h"
 #include "sealed/chunk_scan.h"
@@ -351,11 +356,67 @@ calls_functions_of_users(Node *node, void *context)
 		   expression_tree_walker(node, calls_functions_of_users, context);
 }
 
+/*
+ * What PostgreSQL has noted in the ordinary partitions when the column was added: there its default
+ * is no part of the old rows, either, and a later default is another matter.  False: there is
+ * none that knows.
+ */
+static bool
+missing_in_siblings(Relation foreign, Form_pg_attribute column, Datum *value,
+					bool *is_null)
+{
+	Oid parent = foreign->rd_rel->relispartition
+					 ? get_partition_parent(RelationGetRelid(foreign), true)
+					 : InvalidOid;
+	Oid catch_all = OidIsValid(parent) ? get_default_partition_oid(parent) : InvalidOid;
+	bool is_known = false;
+	ListCell *lc;
+
+	if (!OidIsValid(parent))
+		return false;
+	foreach (lc, find_inheritance_children(parent, NoLock))
+	{
+		HeapTuple tuple = SearchSysCacheAttName(lfirst_oid(lc), NameStr(column->attname));
+		Form_pg_attribute a;
+
+		if (tuple == NULL)
+			continue;
+		a = (Form_pg_attribute) GETSTRUCT(tuple);
+		if (a->atthasmissing && a->atttypid == column->atttypid)
+		{
+			int first = 1;
+			bool has_none;
+			Datum values = SysCacheGetAttr(ATTNAME, tuple,
+										   Anum_pg_attribute_attmissingval, &has_none);
+
+			if (!has_none)
+			{
+				Datum element = array_get_element(values, 1, &first, -1, a->attlen,
+												  a->attbyval, a->attalign, is_null);
+
+				*value =
+					*is_null ? (Datum) 0 : datumCopy(element, a->attbyval, a->attlen);
+				ReleaseSysCache(tuple);
+				return true;
+			}
+		}
+		/* The default partition has been there from the beginning: so there was no default. */
+		if (lfirst_oid(lc) == catch_all &&
+			get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
+			is_known = true;
+		ReleaseSysCache(tuple);
+	}
+	*is_null = true;
+	*value = (Datum) 0;
+	return is_known;
+}
+
 Datum
 wt_missing_value(Relation foreign, AttrNumber column, bool *is_null)
 {
 	Form_pg_attribute a = TupleDescAttr(RelationGetDescr(foreign), column - 1);
 	Node *expression;
+	Datum value;
 	ListCell *lc;
 
 	*is_null = false;
@@ -372,6 +433,8 @@ wt_missing_value(Relation foreign, AttrNumber column, bool *is_null)
 										a->atttypmod);
 		}
 	}
+	if (missing_in_siblings(foreign, a, &value, is_null))
+		return value;
 	expression = a->atthasdef ? build_column_default(foreign, column) : NULL;
 	if (expression != NULL && !IsA(expression, Const) &&
 		(contain_mutable_functions(expression) ||

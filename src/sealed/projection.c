@@ -824,6 +824,7 @@ write_value(WtProjection *p, Source *s, int row)
 		default:
 			wt_chunk_scan_damaged(p->scan,
 								  "a document has a column that is none of its own");
+			return 0; /* not reached */
 	}
 }
 

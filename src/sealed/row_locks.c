@@ -167,6 +167,7 @@ lock_chunk(WtRowLocks *locks, int32 chunk, LockTupleMode mode, LockWaitPolicy po
 			break;
 		case WT_CHUNK_REWRITTEN:
 			wt_overlay_store_conflict();
+			return false; /* not reached */
 		case WT_CHUNK_BUSY:
 			return false;
 	}
@@ -300,6 +301,7 @@ lock_late(WtRowLocks *locks, ItemPointer place, LockTupleMode mode, bool *update
 			break;
 	}
 	wt_overlay_store_conflict();
+	return false; /* not reached */
 }
 
 static void

@@ -8,8 +8,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/parallel.h"
 #include "access/sysattr.h"
+#include "access/transam.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
@@ -259,6 +261,42 @@ late_is_first(const WtScan *s)
 	return s->direction < 0 ? late > row : late < row;
 }
 
+/*
+ * Gives a row the system columns that only a heap's row has: who inserted it, which of a chunk's
+ * rows is forgotten.
+ */
+static void
+add_system_columns(TupleTableSlot *slot, TransactionId xmin)
+{
+	HeapTuple tuple;
+	bool should_free;
+
+	ExecMaterializeSlot(slot);
+	tuple = ExecFetchSlotHeapTuple(slot, true, &should_free);
+	Assert(!should_free);
+	tuple->t_tableOid = slot->tts_tableOid;
+	HeapTupleHeaderSetXmin(tuple->t_data, xmin);
+	HeapTupleHeaderSetXmax(tuple->t_data, InvalidTransactionId);
+	HeapTupleHeaderSetCmin(tuple->t_data, FirstCommandId);
+}
+
+/* The late row that waits, in a slot that has room for system columns. */
+static TupleTableSlot *
+late_row_with_system_columns(WtScan *s, TupleTableSlot *slot)
+{
+	bool is_null;
+	TransactionId xmin = DatumGetTransactionId(slot_getsysattr(
+		wt_late_scan_row(s->late), MinTransactionIdAttributeNumber, &is_null));
+	int n = slot->tts_tupleDescriptor->natts;
+
+	memcpy(slot->tts_values, s->late_slot->tts_values, n * sizeof(Datum));
+	memcpy(slot->tts_isnull, s->late_slot->tts_isnull, n * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tid = s->late_slot->tts_tid;
+	add_system_columns(slot, xmin);
+	return slot;
+}
+
 TupleTableSlot *
 wt_sealed_iterate(ForeignScanState *node)
 {
@@ -284,7 +322,7 @@ wt_sealed_iterate(ForeignScanState *node)
 	if (s->late_waits && late_is_first(s))
 	{
 		s->late_waits = false;
-		return s->late_slot;
+		return s->needs->system ? late_row_with_system_columns(s, slot) : s->late_slot;
 	}
 	if (!s->row_waits)
 		return slot;
@@ -293,6 +331,8 @@ wt_sealed_iterate(ForeignScanState *node)
 		wt_projection_fill(s->projection, s->row, slot->tts_values, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
 	ItemPointerSet(&slot->tts_tid, s->chunks->chunk->number, s->row + 1);
+	if (s->needs->system)
+		add_system_columns(slot, FrozenTransactionId);
 	return slot;
 }
 

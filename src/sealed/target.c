@@ -223,4 +223,5 @@ wt_target_lock_late(WtTarget *target, WtLateScan *late, TupleTableSlot *slot)
 			break;
 	}
 	wt_overlay_store_conflict();
+	return WT_LOCKED_GONE; /* not reached */
 }

@@ -55,6 +55,7 @@
 #include "search/search.h"
 #include "search/search_sql.h"
 #include "search/tail.h"
+#include "sealed/links.h"
 
 PG_FUNCTION_INFO_V1(windtrap_tail);
 PG_FUNCTION_INFO_V1(windtrap_tail_row);
@@ -194,8 +195,10 @@ check_heap(Oid relation)
 	kind = ((Form_pg_class) GETSTRUCT(tuple))->relkind;
 	method = ((Form_pg_class) GETSTRUCT(tuple))->relam;
 	ReleaseSysCache(tuple);
+	/* A sealed partition says of late rows when they came; of all others that they are old. */
 	if (kind == RELKIND_PARTITIONED_TABLE ||
-		(kind == RELKIND_RELATION && method == HEAP_TABLE_AM_OID))
+		(kind == RELKIND_RELATION && method == HEAP_TABLE_AM_OID) ||
+		wt_is_sealed(relation))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
