@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "catalog/partition.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -356,6 +357,21 @@ calls_functions_of_users(Node *node, void *context)
 		   expression_tree_walker(node, calls_functions_of_users, context);
 }
 
+/* Whether a table still has the file that it was made with: a new one notes no missing values. */
+static bool
+was_never_rewritten(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	bool is_first;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	is_first = ((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_RELATION &&
+			   ((Form_pg_class) GETSTRUCT(tuple))->relfilenode == relation;
+	ReleaseSysCache(tuple);
+	return is_first;
+}
+
 /*
  * What PostgreSQL has noted in the ordinary partitions when the column was added: there its default
  * is no part of the old rows, either, and a later default is another matter.  False: there is
@@ -401,8 +417,7 @@ missing_in_siblings(Relation foreign, Form_pg_attribute column, Datum *value,
 			}
 		}
 		/* The default partition has been there from the beginning: so there was no default. */
-		if (lfirst_oid(lc) == catch_all &&
-			get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
+		if (lfirst_oid(lc) == catch_all && was_never_rewritten(catch_all))
 			is_known = true;
 		ReleaseSysCache(tuple);
 	}
@@ -428,17 +443,24 @@ wt_missing_value(Relation foreign, AttrNumber column, bool *is_null)
 		{
 			Oid input, parameter;
 
-			getTypeInputInfo(a->atttypid, &input, &parameter);
-			return OidInputFunctionCall(input, defGetString(option), parameter,
-										a->atttypmod);
+			int32 modifier = a->atttypmod;
+
+			/* What is beneath a domain, whose checks are functions of anybody's. */
+			getTypeInputInfo(getBaseTypeAndTypmod(a->atttypid, &modifier), &input,
+							 &parameter);
+			return OidInputFunctionCall(input, defGetString(option), parameter, modifier);
 		}
 	}
 	if (missing_in_siblings(foreign, a, &value, is_null))
 		return value;
 	expression = a->atthasdef ? build_column_default(foreign, column) : NULL;
-	if (expression != NULL && !IsA(expression, Const) &&
-		(contain_mutable_functions(expression) ||
-		 calls_functions_of_users(expression, NULL)))
+	if (expression != NULL && !contain_mutable_functions(expression) &&
+		!calls_functions_of_users(expression, NULL))
+		expression = eval_const_expressions(NULL, expression);
+	/* Whoever added the column has had it checked. */
+	while (expression != NULL && IsA(expression, CoerceToDomain))
+		expression = (Node *) ((CoerceToDomain *) expression)->arg;
+	if (expression != NULL && !IsA(expression, Const))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("what column \"%s\" is in rows that were sealed before it "
 							   "was added is not known",
@@ -446,9 +468,6 @@ wt_missing_value(Relation foreign, AttrNumber column, bool *is_null)
 						errhint("Say it: ALTER FOREIGN TABLE \"%s\" ALTER COLUMN \"%s\" "
 								"OPTIONS (ADD missing '...').",
 								RelationGetRelationName(foreign), NameStr(a->attname))));
-	if (expression != NULL)
-		expression = eval_const_expressions(NULL, expression);
-	*is_null = expression == NULL || !IsA(expression, Const) ||
-			   ((Const *) expression)->constisnull;
+	*is_null = expression == NULL || ((Const *) expression)->constisnull;
 	return *is_null ? (Datum) 0 : ((Const *) expression)->constvalue;
 }

@@ -43,7 +43,7 @@ wt_chunk_store_create(Oid schema, const char *name, Oid tablespace)
 
 	wt_scope_run(
 		psprintf("CREATE TABLE %s (chunk integer NOT NULL, part integer NOT NULL, "
-				 "body bytea NOT NULL, PRIMARY KEY (chunk, part))%s%s",
+				 "body bytea NOT NULL, PRIMARY KEY (chunk, part)) USING heap%s%s",
 				 quoted, OidIsValid(tablespace) ? " TABLESPACE " : "",
 				 OidIsValid(tablespace)
 					 ? quote_identifier(get_tablespace_name(tablespace))
@@ -98,7 +98,10 @@ wt_chunk_store_put(WtChunkStore *store, int32 chunk, int32 part, const char *byt
 	SET_VARSIZE(body, length + VARHDRSZ);
 	memcpy(VARDATA(body), bytes, length);
 	ExecClearTuple(slot);
-	memset(slot->tts_isnull, 0, sizeof(bool) * 3);
+	/* Columns that somebody has added to the table stay empty. */
+	memset(slot->tts_isnull, true,
+		   sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
+	memset(slot->tts_isnull, false, sizeof(bool) * 3);
 	slot->tts_values[0] = Int32GetDatum(chunk);
 	slot->tts_values[1] = Int32GetDatum(part);
 	slot->tts_values[2] = PointerGetDatum(body);

@@ -18,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/predicate.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -193,9 +194,14 @@ wt_late_scan_begin(Relation foreign, Oid late, Snapshot snapshot, const Bitmapse
 	scan->direction = direction;
 	scan->first = first;
 	scan->last = last;
-	/* Most have none, and then nothing more is asked. */
-	if (first > last || RelationGetNumberOfBlocks(scan->relation) == 0)
+	if (first > last)
 		return scan;
+	/* Most have none, and then nothing more is asked; a serializable transaction has read that. */
+	if (RelationGetNumberOfBlocks(scan->relation) == 0)
+	{
+		PredicateLockRelation(scan->relation, snapshot);
+		return scan;
+	}
 	scan->row_context =
 		AllocSetContextCreate(CurrentMemoryContext, "late row", ALLOCSET_SMALL_SIZES);
 	scan->row = table_slot_create(scan->relation, NULL);

@@ -9,6 +9,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/pg_am_d.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
@@ -33,28 +34,45 @@ wt_is_sealed(Oid relation)
 	return strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, WT_SEALED_SERVER) == 0;
 }
 
-static bool
-has_column(Oid relation, const char *name, Oid type)
+static AttrNumber
+column_of_type(Oid relation, const char *name, Oid type)
 {
 	AttrNumber number = get_attnum(relation, name);
 
-	return number != InvalidAttrNumber && get_atttype(relation, number) == type;
+	return number != InvalidAttrNumber && get_atttype(relation, number) == type
+			   ? number
+			   : InvalidAttrNumber;
+}
+
+/* Whether it is a table as we write them. */
+static bool
+is_heap(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	bool fits;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	fits = ((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_RELATION &&
+		   ((Form_pg_class) GETSTRUCT(tuple))->relam == HEAP_TABLE_AM_OID;
+	ReleaseSysCache(tuple);
+	return fits;
 }
 
 static bool
 is_chunks(Oid relation)
 {
-	return get_rel_relkind(relation) == RELKIND_RELATION &&
-		   has_column(relation, "chunk", INT4OID) &&
-		   has_column(relation, "part", INT4OID) &&
-		   has_column(relation, "body", BYTEAOID);
+	return is_heap(relation) && column_of_type(relation, "chunk", INT4OID) == 1 &&
+		   column_of_type(relation, "part", INT4OID) == 2 &&
+		   column_of_type(relation, "body", BYTEAOID) == 3;
 }
 
 static bool
 is_late(Oid relation)
 {
-	return get_rel_relkind(relation) == RELKIND_RELATION &&
-		   has_column(relation, "event_timestamp", TIMESTAMPTZOID);
+	return is_heap(relation) &&
+		   column_of_type(relation, "event_timestamp", TIMESTAMPTZOID) !=
+			   InvalidAttrNumber;
 }
 
 /* Finds the tables that depend on the partition; each stays InvalidOid where there is none. */
@@ -133,6 +151,17 @@ check_table(const WtLinks *links, Oid table, bool fits, const char *what)
 	return NULL;
 }
 
+/* Why a partition's own columns cannot be read; NULL: they can.  Chunks have them as these types. */
+static const char *
+check_columns(Oid partition)
+{
+	if (column_of_type(partition, "event_timestamp", TIMESTAMPTZOID) == InvalidAttrNumber)
+		return "it has no column event_timestamp of type timestamp with time zone";
+	if (column_of_type(partition, "data", JSONBOID) == InvalidAttrNumber)
+		return "it has no column data of type jsonb";
+	return NULL;
+}
+
 bool
 wt_links_find(Oid partition, WtLinks *links, const char **problem)
 {
@@ -143,6 +172,9 @@ wt_links_find(Oid partition, WtLinks *links, const char **problem)
 		*problem = "it is no sealed partition";
 		return false;
 	}
+	*problem = check_columns(partition);
+	if (*problem)
+		return false;
 	find_dependents(partition, links);
 	links->recorded = OidIsValid(links->chunks) && OidIsValid(links->late);
 	if (!OidIsValid(links->chunks))

@@ -384,7 +384,10 @@ write_part(WtOverlayStore *store, int32 chunk, int part, const Row *old,
 	SET_VARSIZE(body, length + VARHDRSZ);
 	memcpy(VARDATA(body), bytes, length);
 	ExecClearTuple(slot);
-	memset(slot->tts_isnull, 0, sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
+	/* Columns that somebody has added to the table stay empty. */
+	memset(slot->tts_isnull, true,
+		   sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
+	memset(slot->tts_isnull, false, sizeof(bool) * 3);
 	slot->tts_values[0] = Int32GetDatum(chunk);
 	slot->tts_values[1] = Int32GetDatum(part);
 	slot->tts_values[2] = PointerGetDatum(body);

@@ -224,7 +224,7 @@ wt_swap_make_late(const WtPlace *place)
 	char *quoted = quote_qualified_identifier(get_namespace_name(place->schema), name);
 
 	wt_scope_run(psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING "
-						  "CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION)%s%s",
+						  "CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION) USING heap%s%s",
 						  quoted, wt_scope_name(place->partition),
 						  OidIsValid(place->tablespace) ? " TABLESPACE " : "",
 						  OidIsValid(place->tablespace)
@@ -301,7 +301,7 @@ wt_swap_make_heap(const WtPlace *place)
 	 */
 	wt_scope_run(psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING "
 						  "CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING "
-						  "COMPRESSION INCLUDING INDEXES)%s%s",
+						  "COMPRESSION INCLUDING INDEXES) USING heap%s%s",
 						  quoted, name_of(place->parent),
 						  OidIsValid(place->tablespace) ? " TABLESPACE " : "",
 						  OidIsValid(place->tablespace)

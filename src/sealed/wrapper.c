@@ -10,6 +10,7 @@
 #include "commands/defrem.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
+#include "utils/builtins.h"
 
 #include "base/compat.h"
 #include "sealed/aggregates.h"
@@ -118,9 +119,17 @@ windtrap_sealed_validator(PG_FUNCTION_ARGS)
 		const char *name = ((DefElem *) lfirst(lc))->defname;
 
 		if (catalog == ForeignTableRelationId &&
-			(strcmp(name, "chunks") == 0 || strcmp(name, "late") == 0 ||
-			 strcmp(name, "rows") == 0 || strcmp(name, "heap_bytes") == 0))
+			(strcmp(name, "chunks") == 0 || strcmp(name, "late") == 0))
 			continue;
+		/* windtrap.partitions and the upkeep read them as numbers. */
+		if (catalog == ForeignTableRelationId &&
+			(strcmp(name, "rows") == 0 || strcmp(name, "heap_bytes") == 0))
+		{
+			if (pg_strtoint64(defGetString((DefElem *) lfirst(lc))) < 0)
+				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+								errmsg("option \"%s\" must not be negative", name)));
+			continue;
+		}
 		if (catalog == AttributeRelationId && strcmp(name, "missing") == 0)
 			continue;
 		ereport(ERROR,
