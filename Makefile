@@ -134,10 +134,12 @@ OBJS = \
 	src/sealed/gone.o \
 	src/sealed/groups.o \
 	src/sealed/late.o \
+	src/sealed/late_columns.o \
 	src/sealed/late_store.o \
 	src/sealed/links.o \
 	src/sealed/members.o \
 	src/sealed/merge.o \
+	src/sealed/missing.o \
 	src/sealed/modify.o \
 	src/sealed/needs.o \
 	src/sealed/overlay_store.o \

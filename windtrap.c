@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "views/fields.h"
 #include "worker/launcher.h"
 #include "base/settings.h"
 #include "base/shared.h"
@@ -23,6 +24,7 @@ void
 _PG_init(void)
 {
 	wt_settings_define();
+	wt_fields_make_known();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	/* pg_upgrade: what is stored in either server now is thrown away, or is in the way. */

@@ -436,7 +436,5 @@ def section_s(server, events, names, rounds, seconds):
     print("\n" + text, flush=True)
     where = os.environ.get("WT_BENCH_RESULTS")
     if where:
-        with open(os.path.join(where, "sealed.md"), "w") as f:
-            f.write(text)
         with open(os.path.join(where, "sealed.svg"), "w") as f:
             f.write(plot(results[0]))

@@ -479,6 +479,13 @@ SQL
 is(query("SELECT count(*) FROM log WHERE event_timestamp < '2021-01-01'"),
 	query("SELECT count(*) FROM twin WHERE event_timestamp < '2021-01-01'"), 'no row is lost by that');
 
+query('ALTER TABLE log RENAME COLUMN note TO remark');
+query("INSERT INTO log VALUES ('2020-01-01 17:00', '{\"n\": 1000043}', 1, 'renamed')");
+like(query('SELECT DISTINCT remark FROM log_old_late'), qr/changed/, 'late rows keep what is in a column that is renamed');
+like(query("SELECT remark FROM log_old_late WHERE data->'n' = '1000043'"), qr/^renamed$/, 'and get more of it');
+query("DELETE FROM log_old_late WHERE data->'n' = '1000043'");
+query('ALTER TABLE log RENAME COLUMN remark TO note');
+
 # ---------------------------------------------------------------- TRUNCATE
 
 same('TRUNCATE is undone', <<'SQL');

@@ -67,6 +67,13 @@ WITH u AS (UPDATE log SET status = status + 1 WHERE (data->'n')::int = :n * 999 
 INSERT INTO did SELECT 'status', count(*) FROM u;
 COMMIT;
 SQL
+	queue => <<'SQL',
+\set n random(1, 4000)
+WITH u AS (UPDATE log SET status = status + 1 WHERE data->'n' IN
+		(SELECT data->'n' FROM log WHERE (data->'n')::int % 4000 >= :n ORDER BY event_timestamp
+			LIMIT 3 FOR UPDATE SKIP LOCKED) RETURNING 1)
+INSERT INTO did SELECT 'status', count(*) FROM u;
+SQL
 	savepoint => <<'SQL',
 \set n random(1, 40)
 BEGIN;

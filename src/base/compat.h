@@ -105,12 +105,6 @@
 #define wt_transam_variables ShmemVariableCache
 #endif
 
-/* 18 has headers of their own for what EXPLAIN writes with.  For those who include commands/explain.h. */
-#if PG_VERSION_NUM >= 180000 && defined(EXPLAIN_H)
-#include "commands/explain_format.h"
-#include "commands/explain_state.h"
-#endif
-
 /* 18 asks whether a deferrable primary key will do.  For those who include utils/rel.h. */
 #if PG_VERSION_NUM >= 180000
 #define wt_primary_key_index(relation) RelationGetPrimaryKeyIndex(relation, false)

@@ -60,6 +60,23 @@ column_named(TupleDesc columns, const char *name)
 	return InvalidAttrNumber;
 }
 
+/* What chunks hold as the time and as documents cannot be anything else in the table. */
+static void
+check_column(const WtChunkScan *scan, AttrNumber column, const char *name, Oid type)
+{
+	if (column == InvalidAttrNumber ||
+		getBaseType(TupleDescAttr(scan->columns, column - 1)->atttypid) != type)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("column \"%s\" of \"%s\" is not what it was when the partition was "
+					"sealed",
+					name, RelationGetRelationName(scan->foreign)),
+			 errhint(
+				 "Give it back its name and type, and unseal the partition before you "
+				 "change them.")));
+}
+
 WtChunkScan *
 wt_chunk_scan_create(Relation foreign, Oid chunks, Snapshot snapshot)
 {
@@ -71,6 +88,8 @@ wt_chunk_scan_create(Relation foreign, Oid chunks, Snapshot snapshot)
 	scan->time_column = column_named(scan->columns, "event_timestamp");
 	scan->data_column = column_named(scan->columns, "data");
 	scan->status_column = column_named(scan->columns, "status");
+	check_column(scan, scan->time_column, "event_timestamp", TIMESTAMPTZOID);
+	check_column(scan, scan->data_column, "data", JSONBOID);
 	scan->context = CurrentMemoryContext;
 	scan->chunk_context = AllocSetContextCreate(CurrentMemoryContext, "sealed chunk",
 												ALLOCSET_DEFAULT_SIZES);
@@ -374,8 +393,8 @@ was_never_rewritten(Oid relation)
 
 /*
  * What PostgreSQL has noted in the ordinary partitions when the column was added: there its default
- * is no part of the old rows, either, and a later default is another matter.  False: there is
- * none that knows.
+ * is no part of the old rows, either, and a later default is another matter.  A rewrite forgets
+ * it.  False: there is none that knows.
  */
 static bool
 missing_in_siblings(Relation foreign, Form_pg_attribute column, Datum *value,
@@ -451,6 +470,13 @@ wt_missing_value(Relation foreign, AttrNumber column, bool *is_null)
 			return OidInputFunctionCall(input, defGetString(option), parameter, modifier);
 		}
 	}
+	if (a->attgenerated != '\0')
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("column \"%s\" is generated, and was added after \"%s\" was sealed",
+					NameStr(a->attname), RelationGetRelationName(foreign)),
+			 errhint("Unseal the partition before you add a generated column.")));
 	if (missing_in_siblings(foreign, a, &value, is_null))
 		return value;
 	expression = a->atthasdef ? build_column_default(foreign, column) : NULL;

@@ -8,20 +8,13 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "executor/executor.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
 
 #include "base/compat.h"
-#include "sealed/chunk_scan.h"
+#include "sealed/late_columns.h"
 #include "sealed/late_store.h"
-#include "store/scope.h"
 
 struct WtLateStore
 {
@@ -35,138 +28,6 @@ struct WtLateStore
 	MemoryContext context;
 };
 
-/* The column of this name; NULL: there is none. */
-static Form_pg_attribute
-column_named(TupleDesc columns, const char *name)
-{
-	for (int i = 0; i < columns->natts; i++)
-	{
-		Form_pg_attribute a = TupleDescAttr(columns, i);
-
-		if (!a->attisdropped && strcmp(NameStr(a->attname), name) == 0)
-			return a;
-	}
-	return NULL;
-}
-
-/* What late rows have in a column that is added: as it was in rows that were sealed. */
-static void
-append_missing(StringInfo sql, StringInfo drop, Relation foreign, Form_pg_attribute a,
-			   const char *name)
-{
-	bool is_null;
-	Datum missing = wt_missing_value(foreign, a->attnum, &is_null);
-	Oid output;
-	bool is_varlena;
-
-	if (is_null)
-		return;
-	getTypeOutputInfo(a->atttypid, &output, &is_varlena);
-	appendStringInfo(sql, " DEFAULT %s",
-					 quote_literal_cstr(OidOutputFunctionCall(output, missing)));
-	appendStringInfo(drop, "%sALTER COLUMN %s DROP DEFAULT", drop->len > 0 ? ", " : "",
-					 name);
-}
-
-/* What the late table must be altered by, and then. */
-static void
-find_differences(Relation foreign, Relation late, StringInfo sql, StringInfo drop)
-{
-	TupleDesc ours = RelationGetDescr(foreign);
-
-	for (int i = 0; i < ours->natts; i++)
-	{
-		Form_pg_attribute our = TupleDescAttr(ours, i);
-		Form_pg_attribute their;
-		const char *name;
-		char *type;
-
-		if (our->attisdropped || our->attgenerated)
-			continue;
-		their = column_named(RelationGetDescr(late), NameStr(our->attname));
-		if (their && their->atttypid == our->atttypid &&
-			their->atttypmod == our->atttypmod)
-			continue;
-		name = quote_identifier(NameStr(our->attname));
-		type =
-			format_type_extended(our->atttypid, our->atttypmod,
-								 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
-		appendStringInfoString(sql, sql->len > 0 ? ", " : "");
-		if (their)
-			appendStringInfo(sql, "ALTER COLUMN %s TYPE %s USING %s::text::%s", name,
-							 type, name, type);
-		else
-		{
-			appendStringInfo(sql, "ADD COLUMN %s %s", name, type);
-			if (OidIsValid(our->attcollation) &&
-				our->attcollation != get_typcollation(our->atttypid))
-				appendStringInfo(sql, " COLLATE %s",
-								 generate_collation_name(our->attcollation));
-			append_missing(sql, drop, foreign, our, name);
-		}
-	}
-}
-
-/*
- * Where the late table's columns come from: the partition's columns, by theirs; NULL: it has some
- * that the table lacks, or that are of another type there.
- */
-static AttrNumber *
-find_sources(Relation foreign, Relation late)
-{
-	TupleDesc theirs = RelationGetDescr(late);
-	TupleDesc ours = RelationGetDescr(foreign);
-	AttrNumber *sources = palloc0(sizeof(AttrNumber) * (size_t) Max(theirs->natts, 1));
-
-	for (int i = 0; i < ours->natts; i++)
-	{
-		Form_pg_attribute our = TupleDescAttr(ours, i);
-		Form_pg_attribute their;
-
-		if (our->attisdropped || our->attgenerated)
-			continue;
-		their = column_named(theirs, NameStr(our->attname));
-		if (!their || their->atttypid != our->atttypid ||
-			their->atttypmod != our->atttypmod)
-		{
-			pfree(sources);
-			return NULL;
-		}
-		sources[their->attnum - 1] = our->attnum;
-	}
-	return sources;
-}
-
-void
-wt_late_store_adopt(Relation foreign, Oid late)
-{
-	Relation relation;
-	AttrNumber *sources;
-	StringInfoData sql;
-	StringInfoData drop; /* of defaults that were for the rows that are there */
-	WtScope scope;
-
-	if (RecoveryInProgress() || XactReadOnly)
-		return;
-	relation = table_open(late, RowExclusiveLock);
-	sources = find_sources(foreign, relation);
-	if (sources || !wt_scope_enter(late, &scope))
-	{
-		table_close(relation, NoLock);
-		return;
-	}
-	initStringInfo(&sql);
-	initStringInfo(&drop);
-	find_differences(foreign, relation, &sql, &drop);
-	table_close(relation, NoLock);
-	wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), sql.data), 0, NULL,
-				 NULL);
-	if (drop.len > 0)
-		wt_scope_run(psprintf("ALTER TABLE %s %s", wt_scope_name(late), drop.data), 0,
-					 NULL, NULL);
-	wt_scope_leave(&scope);
-}
-
 WtLateStore *
 wt_late_store_open(Relation foreign, Oid late)
 {
@@ -174,13 +35,13 @@ wt_late_store_open(Relation foreign, Oid late)
 
 	store->context = CurrentMemoryContext;
 	store->relation = table_open(late, RowExclusiveLock);
-	store->sources = find_sources(foreign, store->relation);
+	store->sources = wt_late_columns_find(foreign, store->relation);
 	if (!store->sources)
 	{
 		table_close(store->relation, NoLock);
-		wt_late_store_adopt(foreign, late);
+		wt_late_columns_adopt(foreign, late);
 		store->relation = table_open(late, RowExclusiveLock);
-		store->sources = find_sources(foreign, store->relation);
+		store->sources = wt_late_columns_find(foreign, store->relation);
 		if (!store->sources)
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 							errmsg("\"%s\" lacks columns of \"%s\"",

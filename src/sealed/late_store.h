@@ -11,12 +11,6 @@
 
 typedef struct WtLateStore WtLateStore;
 
-/*
- * Adds to the late table what columns the partition has more, or has with another type by
- * now: nobody else alters it along with its parent.  The caller's query must not have opened it.
- */
-extern void wt_late_store_adopt(Relation foreign, Oid late);
-
 /* Opens it, in the current memory context, with a lock to the end of the transaction. */
 extern WtLateStore *wt_late_store_open(Relation foreign, Oid late);
 extern void wt_late_store_close(WtLateStore *store);

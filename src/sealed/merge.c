@@ -26,7 +26,7 @@
 #include "sealed/changes.h"
 #include "sealed/chunk_store.h"
 #include "sealed/gone.h"
-#include "sealed/late_store.h"
+#include "sealed/late_columns.h"
 #include "sealed/links.h"
 #include "sealed/merge.h"
 #include "sealed/progress.h"
@@ -298,7 +298,7 @@ open_part(Part *part)
 	LockRelationOid(part->links.chunks, ShareUpdateExclusiveLock);
 	LockRelationOid(part->links.late, ShareUpdateExclusiveLock);
 	foreign = table_open(part->partition, AccessShareLock);
-	wt_late_store_adopt(foreign, part->links.late);
+	wt_late_columns_adopt(foreign, part->links.late);
 	table_close(foreign, NoLock);
 	part->chunks = table_open(part->links.chunks, AccessShareLock);
 	part->late = table_open(part->links.late, AccessShareLock);

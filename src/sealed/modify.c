@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
 #include "foreign/fdwapi.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/appendinfo.h"
@@ -23,13 +24,17 @@
 
 #include "base/compat.h"
 #include "sealed/late.h"
+#include "sealed/late_columns.h"
 #include "sealed/late_store.h"
 #include "sealed/links.h"
 #include "sealed/modify.h"
+#include "sealed/overlay_store.h"
 #include "sealed/pending.h"
+#include "sealed/row_locks.h"
+#include "sealed/target.h"
 
 /* Late rows that are inserted at once. */
-#define BATCH_ROWS 256
+#define BATCH_ROWS 64
 
 /* What the plan's rows carry besides. */
 #define ROW_ID "ctid"
@@ -45,8 +50,11 @@ typedef struct WtModify
 	AttrNumber row_id, old_row; /* columns of the plan's rows; 0: not there */
 	AttrNumber status;			/* column, if its values are what overlays hold; else 0 */
 	WtPending *pending;			/* NULL until a chunk is changed */
-	WtLateStore *late;			/* NULL until a late row is */
-	HeapTupleData old;			/* the old row, of the plan's row */
+	EPQState *recheck; /* how a row's conditions are looked at again; NULL: by the scan */
+	WtRowLocks *locks; /* then: of the rows that are changed; NULL: of none yet */
+	WtLateStore *late; /* NULL until a late row is */
+	TupleTableSlot *fresh; /* a row as it is by now */
+	HeapTupleData old;	   /* the old row, of the plan's row */
 	Datum *old_values;
 	bool *old_nulls;
 } WtModify;
@@ -76,7 +84,7 @@ plan_modify(PlannerInfo *root, ModifyTable *plan, Index varno, int subplan)
 		WtLinks links;
 
 		wt_links_read(RelationGetRelid(relation), &links);
-		wt_late_store_adopt(relation, links.late);
+		wt_late_columns_adopt(relation, links.late);
 		table_close(relation, NoLock);
 	}
 	return NIL;
@@ -140,6 +148,8 @@ begin_modify(ModifyTableState *state, ResultRelInfo *target, List *private, int 
 	m->old_row = ExecFindJunkAttributeInTlist(targets, WHOLE_ROW);
 	if (!AttributeNumberIsValid(m->row_id))
 		elog(ERROR, "the plan's rows do not say which rows to change");
+	if (!wt_target_is_direct(state->ps.state->es_plannedstmt, target->ri_RangeTableIndex))
+		m->recheck = &state->mt_epqstate;
 }
 
 static void
@@ -167,6 +177,11 @@ end(EState *estate, ResultRelInfo *target)
 		wt_pending_end(m->pending);
 	if (m->late)
 		wt_late_store_close(m->late);
+	if (m->locks)
+	{
+		wt_row_locks_end(m->locks);
+		ExecDropSingleTupleTableSlot(m->fresh);
+	}
 }
 
 static WtLateStore *
@@ -253,18 +268,24 @@ batch_size(ResultRelInfo *target)
 
 /* ---------------------------------------------------------------------- changing */
 
-/* Which row a row of the plan is of: of a chunk, or a late one. */
-static bool
-is_late(const WtModify *m, TupleTableSlot *plan_slot, ItemPointer place)
+/* Which row a row of the plan is of. */
+static void
+find_place(const WtModify *m, TupleTableSlot *plan_slot, ItemPointer place)
 {
 	bool is_null;
 	Datum value = ExecGetJunkAttribute(plan_slot, m->row_id, &is_null);
-	BlockNumber block;
 
 	if (is_null)
 		elog(ERROR, "the plan's row does not say which row to change");
 	*place = *(ItemPointer) DatumGetPointer(value);
-	block = ItemPointerGetBlockNumberNoCheck(place);
+}
+
+/* Whether it is a late one; then its place in the late table. */
+static bool
+is_late(ItemPointer place)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(place);
+
 	if (!(block & WT_LATE_BLOCK))
 		return false;
 	ItemPointerSet(place, block & ~WT_LATE_BLOCK,
@@ -369,16 +390,70 @@ check_bound(EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
 					errhint("Delete it, and insert it anew.")));
 }
 
+/*
+ * Locks the row that is to be changed, unless the scan has; false: it is not to be changed any
+ * more.  fresh: the row as it is by now, if it was changed since it was found: then the plan's row
+ * is made anew from it.
+ */
+static bool
+lock_row(WtModify *m, EState *estate, ResultRelInfo *target, bool has_triggers,
+		 ItemPointer place, TupleTableSlot **plan_slot, TupleTableSlot **fresh)
+{
+	TupleTableSlot *slot;
+	bool updated;
+
+	find_place(m, *plan_slot, place);
+	*fresh = NULL;
+	if (m->recheck == NULL)
+		return true;
+	if (m->locks == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(m->context);
+
+		m->locks =
+			wt_row_locks_create(m->relation, &m->links, estate->es_snapshot, m->command);
+		m->fresh =
+			MakeSingleTupleTableSlot(RelationGetDescr(m->relation), &TTSOpsHeapTuple);
+		MemoryContextSwitchTo(old);
+	}
+	slot = EvalPlanQualSlot(m->recheck, m->relation, target->ri_RangeTableIndex);
+	wt_row_locks_fetch(m->locks, place, slot, &updated);
+	if (TupIsNull(slot))
+		return false;
+	if (!updated)
+		return true;
+	/* They have seen the row as it was. */
+	if (has_triggers)
+		wt_overlay_store_conflict();
+	/* What looks at it clears its slot. */
+	ExecCopySlot(m->fresh, slot);
+	*fresh = m->fresh;
+	*plan_slot = EvalPlanQual(m->recheck, m->relation, target->ri_RangeTableIndex, slot);
+	return !TupIsNull(*plan_slot);
+}
+
 static TupleTableSlot *
 update_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 		   TupleTableSlot *plan_slot)
 {
 	WtModify *m = target->ri_FdwState;
+	const TriggerDesc *triggers = target->ri_TrigDesc;
+	TupleTableSlot *fresh;
 	ItemPointerData place;
-	bool late = is_late(m, plan_slot, &place);
-	Difference difference = compare_rows(m, plan_slot, slot);
+	Difference difference;
+	bool late;
 	bool done;
 
+	if (!lock_row(m, estate, target, triggers && triggers->trig_update_before_row, &place,
+				  &plan_slot, &fresh))
+		return NULL;
+	if (fresh)
+	{
+		ExecCopySlot(target->ri_oldTupleSlot, fresh);
+		slot = ExecGetUpdateNewTuple(target, plan_slot, target->ri_oldTupleSlot);
+	}
+	late = is_late(&place);
+	difference = compare_rows(m, plan_slot, slot);
 	check_new_row(estate, target, slot, WCO_RLS_UPDATE_CHECK);
 	if (difference == OTHERS)
 		check_bound(estate, target, slot);
@@ -400,17 +475,24 @@ delete_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 		   TupleTableSlot *plan_slot)
 {
 	WtModify *m = target->ri_FdwState;
+	const TriggerDesc *triggers = target->ri_TrigDesc;
+	TupleTableSlot *fresh;
 	ItemPointerData place;
 	bool done;
 
-	if (is_late(m, plan_slot, &place))
+	if (!lock_row(m, estate, target, triggers && triggers->trig_delete_before_row, &place,
+				  &plan_slot, &fresh))
+		return NULL;
+	if (is_late(&place))
 		done = wt_late_store_delete(late_of(m), &place, m->command);
 	else
 		done = delete_in_chunk(m, &place, false);
 	if (!done)
 		return NULL;
 	/* For RETURNING; where there is none, nobody looks at what the slot holds. */
-	if (find_old_row(m, plan_slot))
+	if (fresh)
+		ExecCopySlot(slot, fresh);
+	else if (find_old_row(m, plan_slot))
 		ExecForceStoreHeapTuple(&m->old, slot, false);
 	else
 		ExecStoreAllNullTuple(slot);

@@ -7,6 +7,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "miscadmin.h"
@@ -19,6 +23,7 @@
 #include "utils/fmgroids.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "base/compat.h"
 #include "sealed/needs.h"
@@ -235,6 +240,48 @@ wt_member(const WtTable *table, Node *node, WtMember *member)
 	return true;
 }
 
+/* Functions that are known, and what they look at. */
+#define MAX_KNOWN 8
+
+static struct
+{
+	PGFunction function;
+	List *(*members)(void);
+} functions[MAX_KNOWN];
+static int n_functions;
+
+void
+wt_needs_know(PGFunction function, List *(*members)(void) )
+{
+	Assert(n_functions < MAX_KNOWN);
+	functions[n_functions].function = function;
+	functions[n_functions++].members = members;
+}
+
+/* The members that a function looks at; NIL: it is not known. */
+static List *
+looked_at(Oid function)
+{
+	HeapTuple tuple;
+	FmgrInfo info;
+	bool in_c;
+
+	if (function < FirstGenbkiObjectId || n_functions == 0)
+		return NIL;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	in_c = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
+	ReleaseSysCache(tuple);
+	if (!in_c)
+		return NIL;
+	fmgr_info(function, &info);
+	for (int i = 0; i < n_functions; i++)
+		if (info.fn_addr == functions[i].function)
+			return functions[i].members();
+	return NIL;
+}
+
 typedef struct Walk
 {
 	WtNeeds *needs;
@@ -284,7 +331,7 @@ static bool
 add_members(Walk *walk, Node *node)
 {
 	WtMember member;
-	List *arguments;
+	List *arguments = NIL;
 	Oid function;
 	Const *right;
 
@@ -296,6 +343,16 @@ add_members(Walk *walk, Node *node)
 		return true;
 	}
 	function = called(node, &arguments);
+	if (list_length(arguments) == 1 && OidIsValid(function) &&
+		is_data(walk->table, linitial(arguments)))
+	{
+		List *members = looked_at(function);
+		ListCell *lc;
+
+		foreach (lc, members)
+			add_path(walk, lfirst(lc));
+		return members != NIL;
+	}
 	if ((function != F_JSONB_CONTAINS && function != F_JSONB_EXISTS) ||
 		list_length(arguments) != 2 ||
 		!wt_member(walk->table, linitial(arguments), &member) || member.steps ||

@@ -11,6 +11,7 @@
 #ifndef WT_NEEDS_H
 #define WT_NEEDS_H
 
+#include "fmgr.h"
 #include "nodes/bitmapset.h"
 #include "nodes/pathnodes.h"
 
@@ -59,6 +60,12 @@ extern AttrNumber wt_table_column(const WtTable *table, const Var *var, bool *ou
 
 /* Whether an expression is a member of data. */
 extern bool wt_member(const WtTable *table, Node *node, WtMember *member);
+
+/*
+ * Makes known a function, in C, of a document alone: it looks at no more of it than the members
+ * whose paths are given (lists of String nodes, in the current memory context).  For _PG_init().
+ */
+extern void wt_needs_know(PGFunction function, List *(*members)(void) );
 
 /* Adds what an expression uses. */
 extern void wt_needs_add(WtNeeds *needs, WtTable *table, Node *expression);

@@ -30,6 +30,9 @@
 /* Beyond so many combinations in a chunk numbering them is worth nothing. */
 #define MAX_COMBINATIONS 65536
 
+/* Members that EXPLAIN names. */
+#define MAX_TOLD 12
+
 /* Integers of a column that lie so close to each other are numbered. */
 #define MAX_DIGIT 4096
 
@@ -1227,6 +1230,11 @@ wt_needs_text(const WtNeeds *needs, AttrNumber data)
 	initStringInfo(&text);
 	foreach (lc, needs->paths)
 	{
+		if (foreach_current_index(lc) == MAX_TOLD)
+		{
+			appendStringInfo(&text, " and %d more", list_length(needs->paths) - MAX_TOLD);
+			break;
+		}
 		if (text.len > 0)
 			appendStringInfoString(&text, ", ");
 		foreach (key, (List *) lfirst(lc))

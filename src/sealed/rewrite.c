@@ -35,7 +35,7 @@
 #include "sealed/chunk_store.h"
 #include "sealed/gone.h"
 #include "sealed/late.h"
-#include "sealed/late_store.h"
+#include "sealed/late_columns.h"
 #include "sealed/links.h"
 #include "sealed/packer.h"
 #include "sealed/progress.h"
@@ -212,11 +212,14 @@ add_late(Rewriting *r, WtPacker *packer, TimestampTz before)
 	for (; r->has_late && time_of(r, r->late_row) < before; next_late(r))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!wt_packer_takes(packer, r->late_row) || !delete_late(r))
+		if (!wt_packer_takes(packer, r->late_row))
 		{
 			r->result->left++;
 			continue;
 		}
+		/* It is there the next time. */
+		if (!delete_late(r))
+			continue;
 		(void) wt_packer_add(packer, r->late_row);
 		r->result->taken_in++;
 	}
@@ -315,7 +318,7 @@ open_tables(Rewriting *r, Oid partition, bool take_in)
 	int natts;
 
 	r->foreign = table_open(partition, AccessShareLock);
-	wt_late_store_adopt(r->foreign, r->links.late);
+	wt_late_columns_adopt(r->foreign, r->links.late);
 	r->late = table_open(r->links.late, RowExclusiveLock);
 	r->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	r->time = get_attnum(partition, "event_timestamp");

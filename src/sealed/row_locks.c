@@ -12,6 +12,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -24,9 +25,17 @@
 #include "sealed/projection.h"
 #include "sealed/row_locks.h"
 
+/* A chunk that a command has locked. */
+typedef struct Known
+{
+	int32 chunk; /* key */
+	bool changed;
+} Known;
+
 struct WtRowLocks
 {
-	ExecRowMark *mark;
+	ExecRowMark *mark; /* NULL: not PostgreSQL locks the rows, but who changes them */
+	LockWaitPolicy policy;
 	Relation foreign;
 	WtLinks links;
 	Snapshot snapshot;
@@ -40,6 +49,7 @@ struct WtRowLocks
 	int32 locked;
 	SubTransactionId locked_in; /* InvalidSubTransactionId: none */
 	bool changed;				/* since the snapshot */
+	HTAB *known; /* of all chunks that were locked; NULL: only the last is kept */
 
 	/* Rows of chunks, if they are needed. */
 	WtChunkScan *scan;
@@ -79,6 +89,7 @@ wt_row_locks_begin(ForeignScanState *node, const WtLinks *links)
 		return NULL;
 	locks = palloc0(sizeof(*locks));
 	locks->mark = mark;
+	locks->policy = mark->waitPolicy;
 	locks->foreign = node->ss.ss_currentRelation;
 	locks->links = *links;
 	locks->snapshot = estate->es_snapshot;
@@ -89,10 +100,32 @@ wt_row_locks_begin(ForeignScanState *node, const WtLinks *links)
 	return locks;
 }
 
+WtRowLocks *
+wt_row_locks_create(Relation foreign, const WtLinks *links, Snapshot snapshot,
+					CommandId command)
+{
+	WtRowLocks *locks = palloc0(sizeof(*locks));
+	HASHCTL control = {.keysize = sizeof(int32),
+					   .entrysize = sizeof(Known),
+					   .hcxt = CurrentMemoryContext};
+
+	/* Rows come in any order, and all in the same subtransaction. */
+	locks->known =
+		hash_create("locked chunks", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	locks->policy = LockWaitBlock;
+	locks->foreign = foreign;
+	locks->links = *links;
+	locks->snapshot = snapshot;
+	locks->command = command;
+	locks->context = CurrentMemoryContext;
+	return locks;
+}
+
 void
 wt_row_locks_end(WtRowLocks *locks)
 {
-	locks->mark->ermExtra = NULL;
+	if (locks->mark)
+		locks->mark->ermExtra = NULL;
 	if (locks->store)
 		wt_overlay_store_close(locks->store);
 	if (locks->scan)
@@ -108,10 +141,12 @@ wt_row_locks_end(WtRowLocks *locks)
 static bool
 lock_mode(const ExecRowMark *mark, LockTupleMode *mode)
 {
+	*mode = LockTupleExclusive;
+	if (mark == NULL)
+		return true;
 	switch (mark->markType)
 	{
 		case ROW_MARK_EXCLUSIVE:
-			*mode = LockTupleExclusive;
 			return true;
 		case ROW_MARK_NOKEYEXCLUSIVE:
 			*mode = LockTupleNoKeyExclusive;
@@ -144,11 +179,30 @@ store_row(TupleTableSlot *slot, TupleTableSlot *row, ItemPointer place)
 
 /* ---------------------------------------------------------------------- of chunks */
 
+/* Whether a chunk is locked already. */
+static bool
+is_locked(WtRowLocks *locks, int32 chunk)
+{
+	const Known *known;
+
+	if (locks->locked_in != GetCurrentSubTransactionId())
+		return false;
+	if (locks->locked == chunk)
+		return true;
+	known = locks->known ? hash_search(locks->known, &chunk, HASH_FIND, NULL) : NULL;
+	if (known == NULL)
+		return false;
+	locks->locked = chunk;
+	locks->changed = known->changed;
+	locks->has_now = false;
+	return true;
+}
+
 /* Locks a chunk, unless it is; false: somebody else has it. */
 static bool
 lock_chunk(WtRowLocks *locks, int32 chunk, LockTupleMode mode, LockWaitPolicy policy)
 {
-	if (locks->locked_in == GetCurrentSubTransactionId() && locks->locked == chunk)
+	if (is_locked(locks, chunk))
 		return true;
 	locks->locked_in = InvalidSubTransactionId;
 	locks->has_now = false;
@@ -173,6 +227,9 @@ lock_chunk(WtRowLocks *locks, int32 chunk, LockTupleMode mode, LockWaitPolicy po
 	}
 	locks->locked = chunk;
 	locks->locked_in = GetCurrentSubTransactionId();
+	if (locks->known)
+		((Known *) hash_search(locks->known, &chunk, HASH_ENTER, NULL))->changed =
+			locks->changed;
 	return true;
 }
 
@@ -247,7 +304,7 @@ refetch_of_chunk(WtRowLocks *locks, ItemPointer place, TupleTableSlot *slot,
 	LockTupleMode mode;
 	bool locked = lock_mode(locks->mark, &mode);
 
-	if (locked && !lock_chunk(locks, chunk, mode, locks->mark->waitPolicy))
+	if (locked && !lock_chunk(locks, chunk, mode, locks->policy))
 		return;
 	if (locked && !locks->changed && !locks->always_filled)
 	{
@@ -282,7 +339,7 @@ lock_late(WtRowLocks *locks, ItemPointer place, LockTupleMode mode, bool *update
 	TM_FailureData failure;
 	TM_Result result = table_tuple_lock(
 		wt_late_scan_relation(locks->late), place, locks->snapshot,
-		wt_late_scan_row(locks->late), locks->command, mode, locks->mark->waitPolicy,
+		wt_late_scan_row(locks->late), locks->command, mode, locks->policy,
 		fixed ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 
 	switch (result)
@@ -290,8 +347,10 @@ lock_late(WtRowLocks *locks, ItemPointer place, LockTupleMode mode, bool *update
 		case TM_Ok:
 			*updated = failure.traversed;
 			return true;
-		case TM_WouldBlock:
 		case TM_SelfModified:
+			/* By this command, or by what it has called: who changes it will notice. */
+			return locks->mark == NULL;
+		case TM_WouldBlock:
 			return false;
 		case TM_Deleted:
 			if (!fixed)
@@ -328,26 +387,32 @@ refetch_late(WtRowLocks *locks, ItemPointer place, TupleTableSlot *slot, bool *u
 	store_row(slot, locks->row, place);
 }
 
-static void
-refetch(EState *estate, ExecRowMark *mark, Datum id, TupleTableSlot *slot, bool *updated)
+void
+wt_row_locks_fetch(WtRowLocks *locks, ItemPointer place, TupleTableSlot *slot,
+				   bool *updated)
 {
-	WtRowLocks *locks = mark->ermExtra;
-	ItemPointerData place = *(ItemPointer) DatumGetPointer(id);
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(locks->context);
 
-	if (locks == NULL)
-		elog(ERROR, "the scan whose row is asked for is over");
 	*updated = false;
 	ExecClearTuple(slot);
-	old = MemoryContextSwitchTo(locks->context);
 	if (locks->row == NULL)
 		locks->row =
 			MakeSingleTupleTableSlot(RelationGetDescr(locks->foreign), &TTSOpsVirtual);
-	if (ItemPointerGetBlockNumberNoCheck(&place) & WT_LATE_BLOCK)
-		refetch_late(locks, &place, slot, updated);
+	if (ItemPointerGetBlockNumberNoCheck(place) & WT_LATE_BLOCK)
+		refetch_late(locks, place, slot, updated);
 	else
-		refetch_of_chunk(locks, &place, slot, updated);
+		refetch_of_chunk(locks, place, slot, updated);
 	MemoryContextSwitchTo(old);
+}
+
+static void
+refetch(EState *estate, ExecRowMark *mark, Datum id, TupleTableSlot *slot, bool *updated)
+{
+	ItemPointerData place = *(ItemPointer) DatumGetPointer(id);
+
+	if (mark->ermExtra == NULL)
+		elog(ERROR, "the scan whose row is asked for is over");
+	wt_row_locks_fetch(mark->ermExtra, &place, slot, updated);
 }
 
 static RowMarkType

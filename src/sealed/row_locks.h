@@ -22,6 +22,22 @@ typedef struct WtRowLocks WtRowLocks;
 extern WtRowLocks *wt_row_locks_begin(ForeignScanState *node, const WtLinks *links);
 extern void wt_row_locks_end(WtRowLocks *locks);
 
+/*
+ * For rows that are to be changed, which a scan has found without locking them: as long as the
+ * command runs.  In the current memory context.
+ */
+extern WtRowLocks *wt_row_locks_create(Relation foreign, const WtLinks *links,
+									   Snapshot snapshot, CommandId command);
+
+/*
+ * Locks such a row, by its place as the scan had it, in a slot of the table's columns.  Empty: it
+ * is no more.  updated: it was changed since the snapshot, place and slot are those of what it
+ * is now; else what is in the slot is nobody's business.  Raises where the transaction cannot have
+ * that.
+ */
+extern void wt_row_locks_fetch(WtRowLocks *locks, ItemPointer place, TupleTableSlot *slot,
+							   bool *updated);
+
 /* Sets the callbacks. */
 extern void wt_sealed_set_row_locks(FdwRoutine *routine);
 

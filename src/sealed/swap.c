@@ -260,6 +260,12 @@ wt_swap_make_foreign(const WtPlace *place, Oid chunks, Oid late)
 
 	links.partition = get_relname_relid(name, place->schema);
 	copy_defaults_and_checks(place->partition, links.partition);
+	/* Of a sealed one: what a column is in chunks that lack it, see missing.h. */
+	run_each("SELECT format('ALTER FOREIGN TABLE %s ALTER %I OPTIONS (ADD missing %L)', "
+			 "$2::regclass, attname, option_value) FROM pg_attribute, "
+			 "pg_options_to_table(attfdwoptions) WHERE attrelid = $1 "
+			 "AND NOT attisdropped AND option_name = 'missing'",
+			 place->partition, links.partition);
 	copy_what_is_said(place->partition, links.partition);
 	copy_statistics(place->partition, links.partition);
 	wt_links_record(&links);

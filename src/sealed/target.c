@@ -32,17 +32,55 @@ struct WtTarget
 	int32 *instead;
 };
 
+/* Whether a plan is the scan of a relation, with all conditions, or appends it to others. */
+static bool
+is_scan_of(const Plan *plan, Index varno)
+{
+	ListCell *lc;
+
+	if (IsA(plan, ForeignScan))
+		return ((const Scan *) plan)->scanrelid == varno && plan->qual == NIL;
+	if (IsA(plan, Append))
+		foreach (lc, ((const Append *) plan)->appendplans)
+			if (is_scan_of(lfirst(lc), varno))
+				return true;
+	return false;
+}
+
+static bool
+changes_directly(const Plan *plan, Index varno)
+{
+	return plan && IsA(plan, ModifyTable) &&
+		   list_member_int(((const ModifyTable *) plan)->resultRelations, (int) varno) &&
+		   is_scan_of(outerPlan(plan), varno);
+}
+
+bool
+wt_target_is_direct(const PlannedStmt *statement, Index varno)
+{
+	ListCell *lc;
+
+	if (changes_directly(statement->planTree, varno))
+		return true;
+	/* Those of WITH. */
+	foreach (lc, statement->subplans)
+		if (changes_directly(lfirst(lc), varno))
+			return true;
+	return false;
+}
+
 WtTarget *
 wt_target_begin(ForeignScanState *node, Oid chunks)
 {
 	const EState *estate = node->ss.ps.state;
 	const PlannedStmt *statement = estate->es_plannedstmt;
-	int varno = (int) ((Scan *) node->ss.ps.plan)->scanrelid;
+	Index varno = ((Scan *) node->ss.ps.plan)->scanrelid;
 	WtTarget *target;
 
 	/* A statement with data-modifying WITH is a SELECT, but has such relations. */
 	if (statement == NULL || estate->es_epq_active != NULL ||
-		!list_member_int(statement->resultRelations, varno))
+		!list_member_int(statement->resultRelations, (int) varno) ||
+		!wt_target_is_direct(statement, varno))
 		return NULL;
 	target = palloc0(sizeof(*target));
 	target->chunks = chunks;

@@ -4,7 +4,8 @@
  *
  * PostgreSQL looks at a row again that another transaction has changed meanwhile, before it
  * changes it; of a foreign table's rows it does not.  So they are locked when they are found, which
- * is before anything is computed from them: a chunk at its first row, late rows each.
+ * is before anything is computed from them: a chunk at its first row, late rows each.  But rows that
+ * are found and then not changed must not be locked: see modify.c for those statements.
  */
 #ifndef WT_TARGET_H
 #define WT_TARGET_H
@@ -16,7 +17,16 @@
 
 typedef struct WtTarget WtTarget;
 
-/* For the rows of a scan, in the current memory context.  NULL: they are only read. */
+/*
+ * Whether a statement changes all rows of a relation that its scan returns.  Where it does not,
+ * since there are conditions that the scan knows nothing of, what changes a row locks it.
+ */
+extern bool wt_target_is_direct(const PlannedStmt *statement, Index varno);
+
+/*
+ * For the rows of a scan, in the current memory context.  NULL: they are only read, or it is not
+ * the scan that locks them.
+ */
 extern WtTarget *wt_target_begin(ForeignScanState *node, Oid chunks);
 extern void wt_target_end(WtTarget *target);
 

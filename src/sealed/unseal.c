@@ -23,7 +23,7 @@
 #include "sealed/changes.h"
 #include "sealed/chunk_scan.h"
 #include "sealed/gone.h"
-#include "sealed/late_store.h"
+#include "sealed/late_columns.h"
 #include "sealed/links.h"
 #include "sealed/packer.h"
 #include "sealed/progress.h"
@@ -217,7 +217,7 @@ wt_unseal(Oid partition)
 	wt_place_read(partition, &u->place);
 	u->place.tablespace = get_rel_tablespace(u->links.chunks);
 	u->foreign = table_open(partition, AccessShareLock);
-	wt_late_store_adopt(u->foreign, u->links.late);
+	wt_late_columns_adopt(u->foreign, u->links.late);
 	u->chunks = table_open(u->links.chunks, AccessShareLock);
 	u->late = table_open(u->links.late, AccessShareLock);
 	wt_moment_take(u->links.chunks, &u->moment);

@@ -32,6 +32,9 @@ wt_search_enter(void)
 
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* What is not known of documents makes costs look so high that all would be compiled. */
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
 	/* So that what is counted is counted where sealed partitions have it, not a row at a time. */
 	(void) set_config_option("enable_partitionwise_aggregate", "on", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);

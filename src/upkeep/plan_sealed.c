@@ -16,8 +16,11 @@
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
+#include "base/transact.h"
 #include "sealed/late_store.h"
+#include "sealed/late_columns.h"
 #include "sealed/links.h"
+#include "sealed/missing.h"
 #include "sealed/sealable.h"
 #include "store/log_table.h"
 #include "upkeep/partition.h"
@@ -195,18 +198,37 @@ mend_name(Oid partition, const char *option, Oid table)
 					 0, NULL, NULL);
 }
 
+static void
+record_missing(void *links)
+{
+	wt_scope_pin_texts();
+	wt_missing_record(links);
+}
+
+/* One that is not known is said where the column is read. */
+static void
+note_missing(WtLinks *links)
+{
+	ErrorData *error = wt_attempt(record_missing, links);
+
+	if (error)
+		FreeErrorData(error);
+}
+
 /*
  * A dump keeps names and no dependencies: each is made to fit the other.  And a column that the
  * table has got is one of the late rows, too.
  */
 static void
-mend(const WtLinks *links)
+mend(WtLinks *links)
 {
-	Relation foreign = table_open(links->partition, AccessShareLock);
+	Relation foreign;
 
+	note_missing(links);
+	foreign = table_open(links->partition, AccessShareLock);
 	if (!links->recorded)
 		wt_links_record(links);
-	wt_late_store_adopt(foreign, links->late);
+	wt_late_columns_adopt(foreign, links->late);
 	table_close(foreign, NoLock);
 	if (get_rel_namespace(links->chunks) != get_rel_namespace(links->partition) ||
 		get_rel_namespace(links->late) != get_rel_namespace(links->partition))

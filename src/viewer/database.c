@@ -52,6 +52,7 @@ static const char *const settings[][2] = {
 	{"work_mem", "4MB"},
 	{"max_parallel_workers_per_gather", "0"},
 	{"jit", "off"},
+	{"enable_partitionwise_aggregate", "on"},
 };
 
 static bool reading_parameters;

@@ -11,9 +11,11 @@
 
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "nodes/value.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
+#include "sealed/needs.h"
 #include "views/fields.h"
 
 PG_FUNCTION_INFO_V1(windtrap_message);
@@ -402,4 +404,80 @@ windtrap_sender_host(PG_FUNCTION_ARGS)
 		!FIRST_TEXT(event.object, hosts, &value) && !own_text(&event, "ip", &value))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(as_label(&value));
+}
+
+/*
+ * What is looked at
+ *
+ * Whoever has a function look at a member more has to name it here: documents of sealed
+ * partitions are made without the others.  windtrap.message() may look at all of an event.
+ */
+
+List *
+wt_add_path(List *paths, const char *above, const char *name)
+{
+	List *path = NIL;
+
+	while (*above != '\0')
+	{
+		int length = (int) strcspn(above, " ");
+
+		path = lappend(path, makeString(pnstrdup(above, length)));
+		above += length + (above[length] == ' ');
+	}
+	return lappend(paths, lappend(path, makeString(pstrdup(name))));
+}
+
+List *
+wt_add_names(List *paths, const char *above, const WtName *added, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		paths = wt_add_path(paths, above, added[i].text);
+		if (added[i].dot > 0)
+			paths = wt_add_path(paths,
+								psprintf("%s%s%.*s", above, *above ? " " : "",
+										 added[i].dot, added[i].text),
+								added[i].text + added[i].dot + 1);
+	}
+	return paths;
+}
+
+#define ADD_NAMES(paths, above, names) wt_add_names(paths, above, names, lengthof(names))
+
+static List *
+app_members(void)
+{
+	List *paths = wt_add_path(NIL, "", "protocol");
+
+	paths = ADD_NAMES(paths, "otlp resource attributes", resource_apps);
+	paths = ADD_NAMES(paths, "loki labels", label_apps);
+	paths = ADD_NAMES(paths, "json", apps);
+	paths = wt_add_path(paths, "json", "facility");
+	paths = wt_add_path(paths, "json", "name");
+	paths = ADD_NAMES(paths, "json", of_loggers);
+	paths = ADD_NAMES(paths, "json", loggers);
+	paths = ADD_NAMES(paths, "hec", hec_sources);
+	paths = ADD_NAMES(paths, "json", tags);
+	paths = wt_add_path(paths, "cloudevents", "source");
+	return wt_add_path(paths, "", "source");
+}
+
+static List *
+host_members(void)
+{
+	List *paths = ADD_NAMES(NIL, "otlp resource attributes", resource_hosts);
+
+	paths = ADD_NAMES(paths, "loki labels", label_hosts);
+	paths = ADD_NAMES(paths, "hec", hec_hosts);
+	paths = ADD_NAMES(paths, "json", hosts);
+	return wt_add_path(paths, "", "ip");
+}
+
+void
+wt_fields_make_known(void)
+{
+	wt_needs_know(windtrap_severity, wt_severity_members);
+	wt_needs_know(windtrap_app, app_members);
+	wt_needs_know(windtrap_sender_host, host_members);
 }

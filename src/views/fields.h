@@ -7,6 +7,8 @@
 #ifndef WT_FIELDS_H
 #define WT_FIELDS_H
 
+#include "fmgr.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 /* A name that is known beforehand; one with a dot is also that of a member of a member. */
@@ -48,6 +50,20 @@ extern bool wt_field_of(JsonbContainer *object, const char *name, JsonbValue *va
 
 /* The member, if it is an object; else NULL. */
 extern JsonbContainer *wt_field_object(JsonbContainer *object, const char *name);
+
+/*
+ * For the lists of what functions look at: adds the paths of members, beneath a path of keys
+ * (which are separated by blanks; empty: of the document).
+ */
+extern List *wt_add_path(List *paths, const char *above, const char *name);
+extern List *wt_add_names(List *paths, const char *above, const WtName *names, int n);
+
+/* What windtrap.severity() looks at. */
+extern List *wt_severity_members(void);
+extern Datum windtrap_severity(PG_FUNCTION_ARGS);
+
+/* Makes known to readers of sealed partitions what the functions of events look at. */
+extern void wt_fields_make_known(void);
 
 /* A value as an object; NULL: it is none. */
 static inline JsonbContainer *

@@ -410,10 +410,11 @@ of_record(JsonbContainer *record)
 	return of_object(wt_field_object(record, "body"), false);
 }
 
+static const char *const labelled[] = {"level", "severity", "detected_level"};
+
 static Severity
 of_labels(JsonbContainer *labels)
 {
-	static const char *const labelled[] = {"level", "severity", "detected_level"};
 	Severity severity;
 	JsonbValue value;
 
@@ -458,4 +459,43 @@ windtrap_severity(PG_FUNCTION_ARGS)
 	if (severity == UNSAID)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(names[severity]));
+}
+
+/*
+ * What is looked at: see fields.c
+ */
+
+/* By of_object(). */
+static List *
+add_object(List *paths, const char *above)
+{
+	static const char *const beside[] = {
+		"levelno",	"msg", "pid", "time", "short_message",
+		"facility", "@t",  "@mt", "@m",	  "@l"};
+
+	for (size_t i = 0; i < lengthof(members); i++)
+		paths = wt_add_names(paths, above, &members[i].name, 1);
+	for (size_t i = 0; i < lengthof(beside); i++)
+		paths = wt_add_path(paths, above, beside[i]);
+	return paths;
+}
+
+List *
+wt_severity_members(void)
+{
+	List *paths = wt_add_path(NIL, "", "protocol");
+
+	paths = add_object(paths, "json");
+	paths = wt_add_path(paths, "json", "severity_number");
+	paths = wt_add_path(paths, "json", "severity_text");
+	paths = add_object(paths, "json attributes");
+	paths = add_object(paths, "json body");
+	paths = add_object(paths, "json line");
+	paths = add_object(paths, "json record");
+	for (size_t i = 0; i < lengthof(labelled); i++)
+	{
+		paths = wt_add_path(paths, "loki labels", labelled[i]);
+		paths = wt_add_path(paths, "loki metadata", labelled[i]);
+	}
+	return paths;
 }
