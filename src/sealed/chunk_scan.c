@@ -60,23 +60,6 @@ column_named(TupleDesc columns, const char *name)
 	return InvalidAttrNumber;
 }
 
-/* What chunks hold as the time and as documents cannot be anything else in the table. */
-static void
-check_column(const WtChunkScan *scan, AttrNumber column, const char *name, Oid type)
-{
-	if (column == InvalidAttrNumber ||
-		getBaseType(TupleDescAttr(scan->columns, column - 1)->atttypid) != type)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("column \"%s\" of \"%s\" is not what it was when the partition was "
-					"sealed",
-					name, RelationGetRelationName(scan->foreign)),
-			 errhint(
-				 "Give it back its name and type, and unseal the partition before you "
-				 "change them.")));
-}
-
 WtChunkScan *
 wt_chunk_scan_create(Relation foreign, Oid chunks, Snapshot snapshot)
 {
@@ -88,8 +71,6 @@ wt_chunk_scan_create(Relation foreign, Oid chunks, Snapshot snapshot)
 	scan->time_column = column_named(scan->columns, "event_timestamp");
 	scan->data_column = column_named(scan->columns, "data");
 	scan->status_column = column_named(scan->columns, "status");
-	check_column(scan, scan->time_column, "event_timestamp", TIMESTAMPTZOID);
-	check_column(scan, scan->data_column, "data", JSONBOID);
 	scan->context = CurrentMemoryContext;
 	scan->chunk_context = AllocSetContextCreate(CurrentMemoryContext, "sealed chunk",
 												ALLOCSET_DEFAULT_SIZES);
