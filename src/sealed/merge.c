@@ -377,7 +377,7 @@ wt_merge(const Oid *partitions, int n, const char *name, TimestampTz from, Times
 		m->last = m->largest;
 	}
 	note(m);
-	XLogFlush(GetXLogInsertRecPtr());
+	XLogFlush(XactLastRecEnd);
 	for (int tries = 0; !exchange(m, name, from, to); tries++)
 	{
 		if (tries == TRIES)

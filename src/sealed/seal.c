@@ -315,7 +315,7 @@ static void
 exchange_patiently(Sealing *s)
 {
 	/* Or the commit would write all of it to disk while it holds its locks. */
-	XLogFlush(GetXLogInsertRecPtr());
+	XLogFlush(XactLastRecEnd);
 	for (int tries = 0; !(tries < QUIET_TRIES ? exchange_quietly(s) : exchange_anyway(s));
 		 tries++)
 	{

@@ -232,7 +232,7 @@ wt_unseal(Oid partition)
 	wt_row_store_close(u->rows);
 	copy_late(u);
 
-	XLogFlush(GetXLogInsertRecPtr());
+	XLogFlush(XactLastRecEnd);
 	for (int tries = 0; !exchange(u); tries++)
 	{
 		if (tries == TRIES)

@@ -17,7 +17,6 @@
 
 #include "base/settings.h"
 #include "base/transact.h"
-#include "sealed/late_store.h"
 #include "sealed/late_columns.h"
 #include "sealed/links.h"
 #include "sealed/missing.h"
