@@ -74,30 +74,6 @@ add_targets(PlannerInfo *root, Index varno, RangeTblEntry *rte, Relation relatio
 			WHOLE_ROW);
 }
 
-static List *
-plan_modify(PlannerInfo *root, ModifyTable *plan, Index varno, int subplan)
-{
-	/* While nothing of the statement has been opened yet. */
-	if (plan->operation != CMD_DELETE)
-	{
-		Relation relation = table_open(planner_rt_fetch(varno, root)->relid, NoLock);
-		WtLinks links;
-
-		wt_links_read(RelationGetRelid(relation), &links);
-		wt_late_columns_adopt(relation, links.late);
-		table_close(relation, NoLock);
-	}
-	return NIL;
-}
-
-static int
-is_updatable(Relation relation)
-{
-	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
-}
-
-/* ---------------------------------------------------------------------- beginning, ending */
-
 /* The status, if it is a number that an overlay can hold. */
 static AttrNumber
 status_column(TupleDesc columns)
@@ -114,6 +90,44 @@ status_column(TupleDesc columns)
 	}
 	return InvalidAttrNumber;
 }
+
+/* Whether an UPDATE sets more than what overlays hold: then there will be late rows. */
+static bool
+sets_others(const List *columns, AttrNumber status)
+{
+	ListCell *lc;
+
+	foreach (lc, columns)
+		if (lfirst_int(lc) != status)
+			return true;
+	return false;
+}
+
+static List *
+plan_modify(PlannerInfo *root, ModifyTable *plan, Index varno, int subplan)
+{
+	Relation relation;
+	WtLinks links;
+
+	/* Before the statement opens the late table to read it: then it cannot be altered. */
+	if (plan->operation != CMD_UPDATE)
+		return NIL;
+	relation = table_open(planner_rt_fetch(varno, root)->relid, NoLock);
+	wt_links_read(RelationGetRelid(relation), &links);
+	if (sets_others(list_nth(plan->updateColnosLists, subplan),
+					status_column(RelationGetDescr(relation))))
+		wt_late_columns_adopt(relation, links.late);
+	table_close(relation, NoLock);
+	return NIL;
+}
+
+static int
+is_updatable(Relation relation)
+{
+	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
+}
+
+/* ---------------------------------------------------------------------- beginning, ending */
 
 static WtModify *
 begin(ResultRelInfo *target, CommandId command)
