@@ -128,6 +128,7 @@ OBJS = \
 	src/sealed/chunk_store.o \
 	src/sealed/chunk_table.o \
 	src/sealed/decimal.o \
+	src/sealed/distinct_rows.o \
 	src/sealed/estimate.o \
 	src/sealed/explain.o \
 	src/sealed/filters.o \

@@ -86,7 +86,7 @@ query(q{INSERT INTO log SELECT '2026-11-10'::timestamptz + n * interval '7 secon
 FROM generate_series(0, 30000) n});
 my @searches = (
 	(map { "SELECT * FROM windtrap.search($_, '2026-11-10', '2026-11-13', 50)" } ("''", "'timeout'", "'severity:error app:mail'", "'order.total:>4000'", "'status:1 n:<20'", "'\"order 777 of\"'", "'\@headers.user-agent:curl/3 -severity:info'", "'host:10.0.0.1'", "'id:i' || md5('500')")),
-	(map { "SELECT * FROM windtrap.histogram('', '2026-11-10', '2026-11-13', 9, $_)" } ('NULL', "'severity'", "'app'", "'order.total'", "'status'")),
+	(map { "SELECT * FROM windtrap.histogram('', '2026-11-10', '2026-11-13', 9, $_)" } ('NULL', "'severity'", "'app'", "'status'", "'\@headers.user-agent'")),
 	"SELECT * FROM windtrap.histogram('severity:error', '2026-11-10 05:00', '2026-11-12 03:00', 7)",
 	(map { "SELECT * FROM windtrap.top_values('', $_, '2026-11-10', '2026-11-13')" } ("'severity'", "'app'", "'host'", "'status'", "'\@headers.user-agent'", "'n'")),
 	"SELECT * FROM windtrap.top_values('timeout', 'app', '2026-11-10', '2026-11-13')", "SELECT name, type FROM windtrap.fields('', '2026-11-10', '2026-11-13')",

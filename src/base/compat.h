@@ -105,19 +105,6 @@
 #define wt_transam_variables ShmemVariableCache
 #endif
 
-/* 18 spells otherwise, and in another place, that a function does not return. */
-#if PG_VERSION_NUM >= 180000
-#define wt_noreturn pg_noreturn
-#else
-#define wt_noreturn pg_attribute_noreturn()
-#endif
-
-/* 18 has headers of their own for what EXPLAIN writes with.  For those who include commands/explain.h. */
-#if PG_VERSION_NUM >= 180000 && defined(EXPLAIN_H)
-#include "commands/explain_format.h"
-#include "commands/explain_state.h"
-#endif
-
 /* 18 asks whether a deferrable primary key will do.  For those who include utils/rel.h. */
 #if PG_VERSION_NUM >= 180000
 #define wt_primary_key_index(relation) RelationGetPrimaryKeyIndex(relation, false)

@@ -451,6 +451,13 @@ wt_missing_value(Relation foreign, AttrNumber column, bool *is_null)
 			return OidInputFunctionCall(input, defGetString(option), parameter, modifier);
 		}
 	}
+	if (a->attgenerated != '\0')
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("column \"%s\" is generated, and was added after \"%s\" was sealed",
+					NameStr(a->attname), RelationGetRelationName(foreign)),
+			 errhint("Unseal the partition before you add a generated column.")));
 	if (missing_in_siblings(foreign, a, &value, is_null))
 		return value;
 	expression = a->atthasdef ? build_column_default(foreign, column) : NULL;

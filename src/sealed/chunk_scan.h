@@ -27,7 +27,6 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
-#include "base/compat.h"
 #include "column/chunk_reader.h"
 #include "column/overlay.h"
 #include "sealed/chunk_table.h"
@@ -114,12 +113,13 @@ extern int wt_chunk_scan_previous(const WtChunkScan *scan, int row);
 extern int wt_chunk_scan_count(WtChunkScan *scan);
 
 /* Raises: this chunk is damaged, and how. */
-wt_noreturn extern void wt_chunk_scan_damaged(const WtChunkScan *scan, const char *how);
+extern void wt_chunk_scan_damaged(const WtChunkScan *scan, const char *how);
 
 /*
  * The value of a column of the table in rows that were sealed before there was it: the
- * foreign table's option "missing" of that column, where upkeep has noted it; else its
- * default, where that is the same at all times.  In the current memory context.
+ * foreign table's option "missing" of that column; else what PostgreSQL has noted in the
+ * ordinary partitions beside it; else its default, where that is the same at all times.  In
+ * the current memory context.
  */
 extern Datum wt_missing_value(Relation foreign, AttrNumber column, bool *is_null);
 

@@ -156,6 +156,11 @@ wt_chunk_table_numbers(WtChunkTable *t, int32 **numbers)
 		}
 		key.sk_argument =
 			index_getattr(t->numbers->xs_itup, 1, t->numbers->xs_itupdesc, &is_null);
+		/* A row's place has its chunk's number, without the bit that tells late rows. */
+		if (DatumGetInt32(key.sk_argument) < 0)
+			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+							errmsg("\"%s\" has a chunk of a negative number",
+								   wt_chunk_table_name(t))));
 		list[n++] = DatumGetInt32(key.sk_argument);
 	}
 	MemoryContextSwitchTo(ours);

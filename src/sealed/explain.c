@@ -45,6 +45,8 @@ wt_sealed_explain(ForeignScanState *node, ExplainState *es)
 	ExplainPropertyText(
 		"Documents",
 		wt_needs_text(s->needs, get_attnum(RelationGetRelid(relation), "data")), es);
+	if (s->distinct)
+		ExplainPropertyText("Rows", "different ones of a chunk", es);
 	if (s->direction != 0)
 		ExplainPropertyText("Order", s->direction > 0 ? "time" : "time, from the last",
 							es);

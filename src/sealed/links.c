@@ -70,9 +70,8 @@ is_chunks(Oid relation)
 static bool
 is_late(Oid relation)
 {
-	return is_heap(relation) &&
-		   column_of_type(relation, "event_timestamp", TIMESTAMPTZOID) !=
-			   InvalidAttrNumber;
+	return is_heap(relation) && column_of_type(relation, "event_timestamp",
+											   TIMESTAMPTZOID) != InvalidAttrNumber;
 }
 
 /* Finds the tables that depend on the partition; each stays InvalidOid where there is none. */

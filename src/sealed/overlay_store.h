@@ -14,7 +14,6 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
-#include "base/compat.h"
 #include "column/arena.h"
 #include "column/overlay.h"
 
@@ -98,7 +97,7 @@ extern void wt_overlay_store_write(WtOverlayStore *store, int32 chunk,
 								   CommandId command);
 
 /* Raises: what this command was to change was changed by others since its snapshot. */
-wt_noreturn extern void wt_overlay_store_conflict(void);
+extern void wt_overlay_store_conflict(void);
 
 /* An arena that ends with the current memory context. */
 extern WtArena *wt_overlay_arena(void);

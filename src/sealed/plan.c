@@ -31,6 +31,7 @@
 
 #include "base/compat.h"
 #include "sealed/estimate.h"
+#include "sealed/distinct_rows.h"
 #include "sealed/links.h"
 #include "sealed/plan.h"
 
@@ -280,12 +281,16 @@ wt_sealed_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 	int direction = path->fdw_private ? linitial_int(path->fdw_private) : 0;
 	List *scans = NIL, *executors = NIL;
 	WtNeeds needs = {0};
+	bool distinct;
 
 	share_conditions(sealed, clauses, &scans, &executors);
 	find_needs(root, rel, sealed, relid, executors, &needs);
+	distinct =
+		sealed->table != NULL && executors == NIL && wt_only_distinct(root, rel, &needs);
 	/* The same conditions again: for rows that the executor brings, to be checked anew. */
-	return make_foreignscan(
-		tlist, executors, rel->relid, scans,
-		list_make2(wt_needs_to_list(&needs), list_make1_int(direction)), NIL, scans,
-		outer);
+	return make_foreignscan(tlist, executors, rel->relid, scans,
+							list_make3(wt_needs_to_list(&needs),
+									   list_make1_int(direction),
+									   list_make1_int(distinct)),
+							NIL, scans, outer);
 }

@@ -30,6 +30,7 @@ enum
 {
 	WT_PLAN_NEEDS, /* of wt_needs_to_list() */
 	WT_PLAN_DIRECTION, /* a list of one integer: 0 in any order, 1 by time, -1 from the last */
+	WT_PLAN_DISTINCT, /* a list of one integer: 1 where only different rows are asked for */
 	WT_PLAN_MEMBERS
 };
 

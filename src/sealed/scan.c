@@ -52,6 +52,7 @@ wt_sealed_begin(ForeignScanState *node, int eflags)
 	node->fdw_state = s;
 	s->needs = wt_needs_of_list(list_nth(plan->fdw_private, WT_PLAN_NEEDS));
 	s->direction = linitial_int(list_nth(plan->fdw_private, WT_PLAN_DIRECTION));
+	s->distinct = linitial_int(list_nth(plan->fdw_private, WT_PLAN_DISTINCT)) != 0;
 	s->clauses = plan->fdw_exprs;
 	s->row = -1;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
@@ -193,6 +194,9 @@ find_row(ForeignScanState *node)
 				break;
 			CHECK_FOR_INTERRUPTS();
 			if (!wt_filters_row(s->filters, s->row))
+				continue;
+			if (s->distinct &&
+				!wt_distinct_row_is_new(&s->rows_given, s->chunks, s->projection, s->row))
 				continue;
 			locked = s->target ? wt_target_lock_chunk(s->target, s->chunks) : WT_LOCKED;
 			if (locked == WT_LOCKED)

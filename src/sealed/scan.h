@@ -9,6 +9,7 @@
 #include "nodes/execnodes.h"
 
 #include "sealed/chunk_scan.h"
+#include "sealed/distinct_rows.h"
 #include "sealed/filters.h"
 #include "sealed/late.h"
 #include "sealed/needs.h"
@@ -39,6 +40,7 @@ typedef struct WtScan
 {
 	WtNeeds *needs;
 	int direction; /* 0 in any order, 1 by time, -1 by time from the last */
+	bool distinct; /* only different rows are asked for */
 	List *clauses; /* that the scan evaluates */
 
 	/* What follows is not there while a plan is only explained. */
@@ -59,7 +61,8 @@ typedef struct WtScan
 	int64 first, last; /* times */
 	int from,
 		to; /* of chunks->numbers, those that may hold such times; to is not among them */
-	uint32 own_next; /* unit of work, where nothing is shared */
+	WtDistinctRows rows_given; /* where only different ones are */
+	uint32 own_next;		   /* unit of work, where nothing is shared */
 	WtSharedScan *shared;
 	const int64 *times; /* of the chunk that is open, where rows come by time */
 	int row;			/* of it, that was found last; -1: none is open */

@@ -223,14 +223,15 @@ wt_swap_make_late(const WtPlace *place)
 	char *name = wt_place_name_beside(place, WT_LATE_SUFFIX);
 	char *quoted = quote_qualified_identifier(get_namespace_name(place->schema), name);
 
-	wt_scope_run(psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING "
-						  "CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION) USING heap%s%s",
-						  quoted, wt_scope_name(place->partition),
-						  OidIsValid(place->tablespace) ? " TABLESPACE " : "",
-						  OidIsValid(place->tablespace)
-							  ? quote_identifier(get_tablespace_name(place->tablespace))
-							  : ""),
-				 0, NULL, NULL);
+	wt_scope_run(
+		psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING "
+				 "CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION) USING heap%s%s",
+				 quoted, wt_scope_name(place->partition),
+				 OidIsValid(place->tablespace) ? " TABLESPACE " : "",
+				 OidIsValid(place->tablespace)
+					 ? quote_identifier(get_tablespace_name(place->tablespace))
+					 : ""),
+		0, NULL, NULL);
 	wt_scope_run(psprintf("CREATE INDEX ON %s (event_timestamp)", quoted), 0, NULL, NULL);
 	return get_relname_relid(name, place->schema);
 }

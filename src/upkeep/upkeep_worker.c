@@ -224,6 +224,13 @@ forget_keys(Round *round)
 	return true;
 }
 
+static char *
+pretty_size(int64 bytes)
+{
+	return text_to_cstring(
+		DatumGetTextPP(DirectFunctionCall1(pg_size_pretty, Int64GetDatum(bytes))));
+}
+
 static void
 log_task(const WtTask *task)
 {
@@ -240,8 +247,7 @@ log_task(const WtTask *task)
 			break;
 		case WT_TASK_DROP:
 		{
-			char *size = text_to_cstring(DatumGetTextPP(
-				DirectFunctionCall1(pg_size_pretty, Int64GetDatum(task->bytes))));
+			char *size = pretty_size(task->bytes);
 
 			ereport(
 				LOG,
@@ -255,9 +261,9 @@ log_task(const WtTask *task)
 		}
 		case WT_TASK_SEAL:
 			ereport(LOG, (errmsg("windtrap: sealed partition %s: " INT64_FORMAT
-								 " rows, " INT64_FORMAT " MB became " INT64_FORMAT " MB",
-								 task->done_to, task->rows, task->bytes >> 20,
-								 task->bytes_after >> 20)));
+								 " rows, %s became %s",
+								 task->done_to, task->rows, pretty_size(task->bytes),
+								 pretty_size(task->bytes_after))));
 			break;
 		case WT_TASK_REWRITE:
 			ereport(DEBUG1, (errmsg("windtrap: rewrote chunks of %s", task->done_to)));
