@@ -101,6 +101,8 @@ my @others = (
 	"SELECT status, data->'json'->>'app', count(*) FROM EVENTS WHERE status = 1 GROUP BY 1, 2",
 	"SELECT DISTINCT data->'json'->>'app', status FROM EVENTS WHERE data->'json'->>'severity' <> 'info'",
 	"SELECT DISTINCT status FROM EVENTS ORDER BY 1 LIMIT 2", "SELECT DISTINCT ON (status) status, data->>'host' FROM EVENTS WHERE data->>'host' IS NOT NULL ORDER BY status, data->>'host'",
+	"SELECT DISTINCT tableoid::regclass::text LIKE '%_1', status FROM EVENTS", "SELECT DISTINCT s FROM (SELECT data->'json'->>'severity' AS s, status FROM EVENTS) x WHERE status > 0",
+	"SELECT DISTINCT a.status, v.x FROM EVENTS a JOIN (VALUES (1), (2)) v (x) ON a.status = v.x", "SELECT DISTINCT status, random() < 2 FROM EVENTS",
 	"SELECT data->'json'->>'app', status, count(*) FROM EVENTS GROUP BY ROLLUP (1, 2)", "SELECT status, count(*), sum(count(*)) OVER () FROM EVENTS GROUP BY status",
 	"SELECT data->'id', count(*) FROM EVENTS WHERE event_timestamp < '2026-10-25 02:00' GROUP BY 1", "SELECT event_timestamp, count(*) FROM EVENTS WHERE status = 2 GROUP BY 1 HAVING count(*) > 1",
 	"SELECT a.s, count(*) FROM (SELECT data->'json'->>'severity' AS s FROM EVENTS) a JOIN (VALUES ('error'), ('debug')) v (s) USING (s) GROUP BY 1",
@@ -157,8 +159,7 @@ compare('sorted, in another zone', 'enable_partitionwise_aggregate = on', 'enabl
 compare('by several processes', 'enable_partitionwise_aggregate = on', 'parallel_setup_cost = 0', 'parallel_tuple_cost = 0', 'min_parallel_table_scan_size = 0');
 
 # A partition by itself: there is no need of the setting.
-my @of_parent = @queries;
-@queries = map { s/EVENTS/EVENTS_1/gr } @queries;
+@queries = map { s/EVENTS/EVENTS_1/gr } @all;
 compare('a partition by itself', 'enable_partitionwise_aggregate = off');
 @queries = @all;
 

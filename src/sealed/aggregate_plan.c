@@ -43,10 +43,10 @@
 #include "sealed/projection.h"
 
 /* To open a chunk, to count a row of it, to make a row and look for its group. */
-#define COST_OF_CHUNK 15
+#define COST_OF_CHUNK 5
 #define COST_OF_DIRECTORY 2
 #define COST_OF_COUNT 0.001
-#define COST_OF_LOOK 0.002
+#define COST_OF_LOOK 0.0015
 #define COST_OF_ROW 0.05
 
 /* So many groups are numbered in a chunk; where there are more, they are looked for by row. */
@@ -450,9 +450,10 @@ path_of(Work *work, PlannerInfo *root, RelOptInfo *output, PathTarget *target)
 	if (work->keys != NIL || work->needs.columns != NULL)
 		estimate(work, &groups);
 	given = work->keys == NIL ? 1 : clamp_row_est(Min(groups.in_all, work->input->rows));
-	cost = chunks * (counts ? COST_OF_DIRECTORY : COST_OF_CHUNK) +
-		   rows * COST_OF_LOOK * n_conditions +
-		   rows * work->input->baserestrictcost.per_tuple * 0.2;
+	/* Conditions cost what they cost a scan of rows. */
+	cost = chunks * (counts ? COST_OF_DIRECTORY : COST_OF_CHUNK);
+	if (!sealed->estimate.skips)
+		cost += rows * COST_OF_LOOK * n_conditions + rows * sealed->estimate.of_a_row;
 	if (!counts)
 		cost += work->input->rows * (groups.numbered ? COST_OF_COUNT : COST_OF_ROW) +
 				Min(chunks * groups.in_chunk, work->input->rows) * COST_OF_ROW;
