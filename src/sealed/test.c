@@ -211,8 +211,11 @@ jsonb_test(const Context *c, Oid function, Node *left, Node *right, bool beneath
 	if ((function != F_JSONB_CONTAINS && function != F_JSONB_EXISTS) ||
 		!is_member(c, left, false, &member))
 		return NULL;
-	/* Of a member that is not there it is NULL, which the leaves cannot tell from false. */
-	if (member.keys != NIL && (beneath_not || function == F_JSONB_EXISTS))
+	/*
+	 * Of a member that is not there, or of no document at all, it is NULL, which the leaves cannot
+	 * tell from false.
+	 */
+	if (beneath_not || (member.keys != NIL && function == F_JSONB_EXISTS))
 		return NULL;
 	test = new_test(function == F_JSONB_CONTAINS ? CONTAINS : EXISTS);
 	test->member = wt_keys_of_path(member.keys);
