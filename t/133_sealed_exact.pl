@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use WindTrap;
 use OddDocuments;
 
-my $documents = $ENV{WT_SEALED_DOCUMENTS} || 40_000;
+my $documents = $ENV{WT_SEALED_DOCUMENTS} || 20_000;
 my $seed = $ENV{WT_SEALED_SEED} || 20261126;
 my $generator = OddDocuments->new($seed);
 my $node = wt_node('sealed_exact', conf => "windtrap.seal_after = ''\nfsync = off\nmax_wal_size = 8GB\n");
