@@ -597,8 +597,12 @@ keys_with(const WtKeys *keys, const char *key, size_t length)
 	result.n = keys->n + 1;
 	result.keys = palloc(result.n * sizeof(char *));
 	result.lengths = palloc(result.n * sizeof(size_t));
-	memcpy(result.keys, keys->keys, keys->n * sizeof(char *));
-	memcpy(result.lengths, keys->lengths, keys->n * sizeof(size_t));
+	/* Of none there are no arrays, which memcpy() is not to be told of. */
+	if (keys->n > 0)
+	{
+		memcpy(result.keys, keys->keys, keys->n * sizeof(char *));
+		memcpy(result.lengths, keys->lengths, keys->n * sizeof(size_t));
+	}
 	result.keys[keys->n] = pnstrdup(key, length);
 	result.lengths[keys->n] = length;
 	return result;
