@@ -16,6 +16,7 @@ OBJS = \
 	src/base/buffer.o \
 	src/base/cidr.o \
 	src/base/counters.o \
+	src/base/give_way.o \
 	src/base/identity.o \
 	src/base/list.o \
 	src/base/origins.o \
@@ -200,7 +201,6 @@ OBJS = \
 	src/viewer/event_json.o \
 	src/viewer/export.o \
 	src/viewer/fields_call.o \
-	src/viewer/give_way.o \
 	src/viewer/job.o \
 	src/viewer/overview.o \
 	src/viewer/rows_json.o \

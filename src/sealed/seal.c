@@ -35,6 +35,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "base/give_way.h"
 #include "sealed/changes.h"
 #include "sealed/chunk_store.h"
 #include "sealed/gone.h"
@@ -369,7 +370,16 @@ wt_seal(Oid partition, WtSealed *sealed)
 	s->heap = table_open(partition, AccessShareLock);
 	prepare(s);
 	s->verifier = wt_verifier_create(s->foreign, s->chunks, s->moment.snapshot);
-	sealed->rows = write_chunks(s);
+	wt_give_way_in_step(true);
+	PG_TRY();
+	{
+		sealed->rows = write_chunks(s);
+	}
+	PG_FINALLY();
+	{
+		wt_give_way_in_step(false);
+	}
+	PG_END_TRY();
 	wt_verifier_destroy(s->verifier);
 	foreign = RelationGetRelid(s->foreign);
 	/* Nothing can be altered that is open. */

@@ -29,7 +29,7 @@
 #include "store/log_table.h"
 #include "store/restoring.h"
 #include "viewer/database.h"
-#include "viewer/give_way.h"
+#include "base/give_way.h"
 
 /* Between two looks whether the client is still there, ms. */
 #define CLIENT_POLL 100

@@ -30,7 +30,7 @@
 #include "serving/tokens.h"
 #include "store/restoring.h"
 #include "viewer/calls.h"
-#include "viewer/give_way.h"
+#include "base/give_way.h"
 #include "viewer/job.h"
 #include "viewer/viewer_worker.h"
 

@@ -1,8 +1,8 @@
 /*
  * give_way.c
- *		How a viewer leaves the CPUs to those who store events.
+ *		How whatever else runs leaves the CPUs to those who store events.
  *
- * Words: the share is the part of the time in which a viewer may use a CPU.  It is all of it as
+ * Words: the share is the part of the time in which this process may use a CPU.  It is all of it as
  * long as nobody sends events, or there are CPUs enough; it halves as often as a worker that could
  * run is seen to have waited for one, and grows slowly while none is.
  *
@@ -24,7 +24,7 @@
 
 #include "base/process.h"
 #include "base/shared.h"
-#include "viewer/give_way.h"
+#include "base/give_way.h"
 
 #define NICE 10
 #define NICE_TEXT "10"
@@ -32,10 +32,13 @@
 /* Between two looks at the workers, µs. */
 #define INTERVAL 50000
 
+/* After so long without a look, µs, it begins anew. */
+#define FORGOTTEN (5 * USECS_PER_SEC)
+
 /* The part of the time that workers may wait for a CPU, all of them together. */
 #define TOLERATED 0.01
 
-/* The share of a viewer: its least, and what it gains with a look at which nobody waits. */
+/* The share: its least, and what it gains with a look at which nobody waits. */
 #define LEAST_SHARE 0.04
 #define GAIN 0.02
 
@@ -184,6 +187,13 @@ account(TimestampTz now)
 {
 	int64 used = cpu_time();
 
+	/* What was used since long ago is nobody's any more: nothing is being rested for. */
+	if (now >= looked + FORGOTTEN || now < looked)
+	{
+		used_before = used;
+		debt = 0;
+		share = 1;
+	}
 	if (now >= looked + INTERVAL || now < looked)
 		look(now);
 	debt += (used - used_before) * (1 / share - 1);
@@ -221,6 +231,8 @@ wt_give_way_in_step(bool begins)
 {
 	static TimeoutId id = MAX_TIMEOUTS;
 
+	/* A session of somebody's does not know it yet. */
+	wt_shared_attach();
 	if (id == MAX_TIMEOUTS)
 		id = RegisterTimeout(USER_TIMEOUT, beat);
 	if (begins)
