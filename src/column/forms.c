@@ -6,7 +6,7 @@
 
 #include "column/forms.h"
 
-static const int64_t powers_of_ten[WT_DECIMAL_DIGITS + 1] = {
+const int64_t wt_powers_of_ten[WT_DECIMAL_DIGITS + 1] = {
 	1,
 	10,
 	100,
@@ -95,13 +95,13 @@ bool
 wt_decimal_scale(WtDecimal decimal, int decimals, int64_t *value)
 {
 	return !__builtin_mul_overflow(decimal.value,
-								   powers_of_ten[decimals - decimal.decimals], value);
+								   wt_powers_of_ten[decimals - decimal.decimals], value);
 }
 
 WtDecimal
 wt_decimal_unscale(int64_t value, int decimals, int becomes)
 {
-	return (WtDecimal){value / powers_of_ten[decimals - becomes], becomes};
+	return (WtDecimal){value / wt_powers_of_ten[decimals - becomes], becomes};
 }
 
 int
@@ -111,9 +111,9 @@ wt_decimal_compare(WtDecimal a, WtDecimal b)
 	__int128 y = b.value;
 
 	if (a.decimals < b.decimals)
-		x *= powers_of_ten[b.decimals - a.decimals];
+		x *= wt_powers_of_ten[b.decimals - a.decimals];
 	else
-		y *= powers_of_ten[a.decimals - b.decimals];
+		y *= wt_powers_of_ten[a.decimals - b.decimals];
 	return x < y ? -1 : x > y;
 }
 
@@ -390,7 +390,7 @@ wt_instant_print(int64_t units, const WtInstantForm *form, WtInstantPrinted *pri
 				 char *text)
 {
 	int decimals = form->decimals <= 9 ? form->decimals : 9;
-	int64_t scale = powers_of_ten[decimals];
+	int64_t scale = wt_powers_of_ten[decimals];
 	/* A unit before 1970 is none that was parsed. */
 	int64_t value = units & INT64_MAX;
 	int64_t second = value / scale;
@@ -421,6 +421,6 @@ wt_instant_of_time(int64_t time, int decimals)
 	uint64_t us = (uint64_t) time + (uint64_t) SECONDS_TO_2000 * 1000000;
 
 	if (decimals >= 6)
-		return (int64_t) (us * (uint64_t) powers_of_ten[decimals - 6]);
-	return (int64_t) us / powers_of_ten[6 - decimals];
+		return (int64_t) (us * (uint64_t) wt_powers_of_ten[decimals - 6]);
+	return (int64_t) us / wt_powers_of_ten[6 - decimals];
 }

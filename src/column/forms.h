@@ -16,6 +16,9 @@
 #define WT_DECIMAL_MAX 22 /* bytes that any decimal takes: a sign, a point, 20 digits */
 #define WT_DECIMAL_DIGITS 18 /* that an int64 is sure to hold */
 
+/* 10 to the 0th, 1st, … power. */
+extern const int64_t wt_powers_of_ten[WT_DECIMAL_DIGITS + 1];
+
 /* A number as numeric_out prints it, without its exponent: -12.50 is -1250 with 2. */
 extern bool wt_decimal_parse(const char *text, size_t length, WtDecimal *decimal);
 extern size_t wt_decimal_print(WtDecimal decimal, char *text);

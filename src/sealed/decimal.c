@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
+#include "column/forms.h"
 #include "sealed/decimal.h"
 
 #define BASE 10000
@@ -17,37 +18,20 @@
 #define SHORT_WEIGHT_NEGATIVE 0x40
 #define SHORT_WEIGHT_MASK 0x3F
 
-static const uint64 power[WT_DECIMAL_MAX + 1] = {1,
-												 10,
-												 100,
-												 1000,
-												 10000,
-												 100000,
-												 1000000,
-												 10000000,
-												 100000000,
-												 UINT64CONST(1000000000),
-												 UINT64CONST(10000000000),
-												 UINT64CONST(100000000000),
-												 UINT64CONST(1000000000000),
-												 UINT64CONST(10000000000000),
-												 UINT64CONST(100000000000000),
-												 UINT64CONST(1000000000000000),
-												 UINT64CONST(10000000000000000)};
-
 int
 wt_decimal_numeric(int64 value, int decimals, char *out)
 {
 	uint64 magnitude = value < 0 ? -(uint64) value : (uint64) value;
-	uint64 whole = magnitude / power[decimals], fraction = magnitude % power[decimals];
+	uint64 power = (uint64) wt_powers_of_ten[decimals];
+	uint64 whole = magnitude / power, fraction = magnitude % power;
 	int16 digits[16];
 	int n_fraction = (decimals + 3) / 4, end = lengthof(digits), begin = end, weight;
 	uint16 header;
 	int size;
 
-	Assert(decimals >= 0 && decimals <= WT_DECIMAL_MAX);
+	Assert(decimals >= 0 && decimals <= WT_NUMERIC_DECIMALS);
 	/* Four decimals are a digit; what lacks to the last one is zeros. */
-	fraction *= power[n_fraction * 4 - decimals];
+	fraction *= (uint64) wt_powers_of_ten[n_fraction * 4 - decimals];
 	for (int i = 0; i < n_fraction; i++)
 	{
 		digits[--begin] = fraction % BASE;

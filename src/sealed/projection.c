@@ -789,7 +789,7 @@ write_value(WtProjection *p, Source *s, int row)
 				int value = value_of(p, s, row);
 				int decimals = s->decimals ? s->decimals[value] : s->n_decimals;
 
-				if (decimals >= 0 && decimals <= WT_DECIMAL_MAX)
+				if (decimals >= 0 && decimals <= WT_NUMERIC_DECIMALS)
 				{
 					reserve(p, WT_DECIMAL_BYTES);
 					p->length += wt_decimal_numeric(s->integers[value], decimals,
@@ -1088,17 +1088,6 @@ document_of(WtProjection *p, int row, Datum *document)
 		*document = p->made_documents[number];
 	}
 	return true;
-}
-
-Datum
-wt_projection_document(WtProjection *p, int row, bool *is_null)
-{
-	Datum document = 0;
-
-	ensure_open(p);
-	leave_row(p);
-	*is_null = !p->documents || !document_of(p, row, &document);
-	return document;
 }
 
 /* ------------------------------------------------------------------------ other columns */

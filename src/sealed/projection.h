@@ -29,9 +29,6 @@ extern void wt_projection_fill(WtProjection *projection, int row, Datum *values,
 extern void wt_projection_fill_columns(WtProjection *projection, int row, Datum *values,
 									   bool *nulls);
 
-/* The document alone. */
-extern Datum wt_projection_document(WtProjection *projection, int row, bool *is_null);
-
 /*
  * For each row of the chunk that is open the number of the combination of values that it has
  * in all the columns that are needed, from 0 to *n - 1; two rows of one number have equal

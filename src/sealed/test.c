@@ -27,6 +27,7 @@
 #include "utils/typcache.h"
 
 #include "base/compat.h"
+#include "column/forms.h"
 #include "sealed/members.h"
 #include "sealed/pattern.h"
 #include "sealed/test.h"
@@ -722,34 +723,6 @@ wt_test_bind(WtTest *test, ExprContext *context)
 
 /* ---------------------------------------------------------------------- values */
 
-static int
-compare_decimals(WtDecimal a, WtDecimal b)
-{
-	static const int64 power[19] = {1,
-									10,
-									100,
-									1000,
-									10000,
-									100000,
-									1000000,
-									10000000,
-									100000000,
-									INT64CONST(1000000000),
-									INT64CONST(10000000000),
-									INT64CONST(100000000000),
-									INT64CONST(1000000000000),
-									INT64CONST(10000000000000),
-									INT64CONST(100000000000000),
-									INT64CONST(1000000000000000),
-									INT64CONST(10000000000000000),
-									INT64CONST(100000000000000000),
-									INT64CONST(1000000000000000000)};
-	__int128 left = (__int128) a.value * power[b.decimals];
-	__int128 right = (__int128) b.value * power[a.decimals];
-
-	return left < right ? -1 : left > right;
-}
-
 static WtVerdict
 holds(StrategyNumber strategy, int order)
 {
@@ -783,7 +756,7 @@ decide_decimal(const WtTest *test, WtDecimal d)
 	if (d.decimals < 0 || d.decimals > 18)
 		return WT_UNKNOWN;
 	if (test->operation == EQUALS_SCALAR)
-		return compare_decimals(d, test->decimal) == 0 ? WT_TRUE : WT_FALSE;
+		return wt_decimal_compare(d, test->decimal) == 0 ? WT_TRUE : WT_FALSE;
 	switch (test->number_type)
 	{
 		case AS_INTEGER:
@@ -794,7 +767,7 @@ decide_decimal(const WtTest *test, WtDecimal d)
 											 ? -1
 											 : d.value > test->decimal.value);
 		case AS_NUMERIC:
-			return holds(test->strategy, compare_decimals(d, test->decimal));
+			return holds(test->strategy, wt_decimal_compare(d, test->decimal));
 		default:
 		{
 			/* Both are exact, and so their quotient is what its text is read as. */
@@ -980,8 +953,8 @@ out_of_range(const WtTest *test, const WtColumn *c)
 				return !text_in_range(c, test->scalar.val.string.val,
 									  test->scalar.val.string.len);
 			if (test->scalar.type == jbvNumeric && c->has_range)
-				return compare_decimals(test->decimal, c->min) < 0 ||
-					   compare_decimals(test->decimal, c->max) > 0;
+				return wt_decimal_compare(test->decimal, c->min) < 0 ||
+					   wt_decimal_compare(test->decimal, c->max) > 0;
 			return false;
 		case NUMBER_COMPARES:
 			if (!c->has_range || test->number_type == AS_FLOAT)
@@ -994,16 +967,16 @@ out_of_range(const WtTest *test, const WtColumn *c)
 			switch (test->strategy)
 			{
 				case BTLessStrategyNumber:
-					return compare_decimals(min, test->decimal) >= 0;
+					return wt_decimal_compare(min, test->decimal) >= 0;
 				case BTLessEqualStrategyNumber:
-					return compare_decimals(min, test->decimal) > 0;
+					return wt_decimal_compare(min, test->decimal) > 0;
 				case BTEqualStrategyNumber:
-					return compare_decimals(test->decimal, min) < 0 ||
-						   compare_decimals(test->decimal, max) > 0;
+					return wt_decimal_compare(test->decimal, min) < 0 ||
+						   wt_decimal_compare(test->decimal, max) > 0;
 				case BTGreaterEqualStrategyNumber:
-					return compare_decimals(max, test->decimal) < 0;
+					return wt_decimal_compare(max, test->decimal) < 0;
 				default:
-					return compare_decimals(max, test->decimal) <= 0;
+					return wt_decimal_compare(max, test->decimal) <= 0;
 			}
 		default:
 			return false;
