@@ -231,10 +231,12 @@ wt_give_way_in_step(bool begins)
 {
 	static TimeoutId id = MAX_TIMEOUTS;
 
-	/* A session of somebody's does not know it yet. */
-	wt_shared_attach();
 	if (id == MAX_TIMEOUTS)
+	{
+		/* A session of somebody's does not know it yet. */
+		wt_shared_attach();
 		id = RegisterTimeout(USER_TIMEOUT, beat);
+	}
 	if (begins)
 		enable_timeout_every(id, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BEAT),
 							 BEAT);
