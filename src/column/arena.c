@@ -22,7 +22,6 @@ struct WtArena
 {
 	Block *blocks; /* the one that is cut first */
 	size_t used;
-	size_t held;
 	WtOutOfMemory failed;
 };
 
@@ -52,7 +51,6 @@ add_block(WtArena *arena, size_t size)
 		out_of_memory(arena, size);
 	block->size = size;
 	block->used = 0;
-	arena->held += size;
 	return block;
 }
 
@@ -113,12 +111,6 @@ wt_arena_used(const WtArena *arena)
 	return arena->used;
 }
 
-size_t
-wt_arena_held(const WtArena *arena)
-{
-	return arena->held;
-}
-
 void
 wt_arena_reset(WtArena *arena)
 {
@@ -135,12 +127,10 @@ wt_arena_reset(WtArena *arena)
 			free(block);
 	}
 	arena->used = 0;
-	arena->held = 0;
 	if (kept)
 	{
 		kept->next = NULL;
 		kept->used = 0;
-		arena->held = kept->size;
 		arena->blocks = kept;
 	}
 }

@@ -37,9 +37,6 @@ extern void *wt_arena_array(WtArena *arena, size_t n, size_t size);
 /* Bytes that it has given out since it was last reset. */
 extern size_t wt_arena_used(const WtArena *arena);
 
-/* Bytes that it holds from malloc. */
-extern size_t wt_arena_held(const WtArena *arena);
-
 /* All that it gave is gone; it keeps a block of ordinary size for what comes next. */
 extern void wt_arena_reset(WtArena *arena);
 

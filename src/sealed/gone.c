@@ -41,7 +41,6 @@ struct WtGone
 	GoneChunk *chunks;
 	int n_sought;
 	Sought *sought; /* WT_MAX_GONE of them; NULL: none yet */
-	int64 count;
 };
 
 static void
@@ -88,8 +87,7 @@ find_chunk(WtGone *gone, int32 chunk, int n_rows)
 void
 wt_gone_mark(WtGone *gone, int32 chunk, int n_rows, int row)
 {
-	if (wt_deleted_add(find_chunk(gone, chunk, n_rows), row))
-		gone->count++;
+	(void) wt_deleted_add(find_chunk(gone, chunk, n_rows), row);
 }
 
 void
@@ -158,10 +156,7 @@ find_in_chunk(WtGone *gone, WtChunkScan *scan, WtProjection *projection,
 		if (!deleted)
 			deleted = find_chunk(gone, scan->chunk->number, n_rows);
 		if (wt_deleted_add(deleted, row))
-		{
-			gone->count++;
 			return true;
-		}
 	}
 	return false;
 }
@@ -285,10 +280,4 @@ wt_gone_write(const WtGone *gone, WtChunkStore *store)
 		wt_chunk_store_put(store, gone->chunks[i].chunk, WT_PART_DELETED, bytes, length);
 	}
 	wt_arena_destroy(arena);
-}
-
-int64
-wt_gone_count(const WtGone *gone)
-{
-	return gone->count;
 }

@@ -46,6 +46,4 @@ extern void wt_gone_delete(WtGone *gone, Oid table, TupleDesc desc);
 /* Writes the parts that say which rows are gone; once. */
 extern void wt_gone_write(const WtGone *gone, WtChunkStore *store);
 
-extern int64 wt_gone_count(const WtGone *gone);
-
 #endif

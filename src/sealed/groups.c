@@ -166,12 +166,6 @@ wt_groups_are_many(const WtGroups *groups)
 	return MemoryContextMemAllocated(groups->context, true) > groups->limit;
 }
 
-uint64
-wt_groups_count(const WtGroups *groups)
-{
-	return groups->places->members;
-}
-
 WtGroup *
 wt_groups_next(WtGroups *groups)
 {

@@ -41,8 +41,6 @@ extern MemoryContext wt_groups_context(const WtGroups *groups);
 /* Whether they take more memory than a hash table may have. */
 extern bool wt_groups_are_many(const WtGroups *groups);
 
-extern uint64 wt_groups_count(const WtGroups *groups);
-
 /* One after another, in no order; NULL: no more.  Adding some in between is not allowed. */
 extern WtGroup *wt_groups_next(WtGroups *groups);
 

@@ -340,9 +340,3 @@ wt_packer_finish(WtPacker *packer)
 		write_chunk(packer);
 	return packer->n_chunks;
 }
-
-int32
-wt_packer_next(const WtPacker *packer)
-{
-	return (int32) packer->chunk;
-}

@@ -69,9 +69,6 @@ extern bool wt_packer_add(WtPacker *packer, TupleTableSlot *slot);
 /* Writes what is left over as a chunk.  Gives the number of chunks that were written. */
 extern int wt_packer_finish(WtPacker *packer);
 
-/* The number of the next chunk. */
-extern int32 wt_packer_next(const WtPacker *packer);
-
 extern void wt_packer_destroy(WtPacker *packer);
 
 #endif

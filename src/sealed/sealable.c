@@ -93,8 +93,9 @@ static const char what_is_in_the_way[] =
 	"WHERE oid = d.objid AND tgrelid = (SELECT oid FROM p))) "
 	"LIMIT 1";
 
-Oid
-wt_sealable_parent(Oid partition)
+/* The table that a partition is one of; InvalidOid: it is none of a range of event_timestamp. */
+static Oid
+parent_of(Oid partition)
 {
 	Oid parent;
 	Relation relation;
@@ -141,7 +142,7 @@ const char *
 wt_sealable_reason(Oid partition)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Oid parent = wt_sealable_parent(partition);
+	Oid parent = parent_of(partition);
 	Oid types[] = {OIDOID, OIDOID};
 	Datum values[] = {ObjectIdGetDatum(partition), ObjectIdGetDatum(parent)};
 	Relation relation;

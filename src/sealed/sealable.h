@@ -14,7 +14,4 @@
  */
 extern const char *wt_sealable_reason(Oid partition);
 
-/* The table that a partition is one of; InvalidOid: it is none of a range of event_timestamp. */
-extern Oid wt_sealable_parent(Oid partition);
-
 #endif

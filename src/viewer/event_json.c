@@ -133,8 +133,9 @@ write_column(WtBuffer *out, uint64 row, int column)
 	return false;
 }
 
-void
-wt_viewer_write_text(WtBuffer *out, uint64 row, int column)
+/* Appends a column of a row that is a text, as a JSON string, or null. */
+static void
+write_text(WtBuffer *out, uint64 row, int column)
 {
 	bool is_null;
 	Datum value =
@@ -207,7 +208,7 @@ write_members(WtBuffer *out, uint64 row, const WtColumns *columns, WtEventData h
 		wt_buffer_print(out, ",\"%s\":", texts[i].name);
 		/* An id is asked for by its whole text. */
 		if (texts[i].column == ID)
-			wt_viewer_write_text(out, row, ID);
+			write_text(out, row, ID);
 		else
 			(void) write_column(out, row, texts[i].column);
 	}

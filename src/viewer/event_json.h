@@ -42,9 +42,6 @@ extern const char *wt_viewer_output(const WtColumns *columns);
 extern void wt_viewer_write_event(WtBuffer *out, uint64 row, const WtColumns *columns,
 								  WtEventData data);
 
-/* Appends a column of a row that is a text, as a JSON string, or null. */
-extern void wt_viewer_write_text(WtBuffer *out, uint64 row, int column);
-
 /* Appends bytes as they are, but for what is no UTF-8. */
 extern void wt_viewer_write_raw(WtBuffer *out, const char *bytes, size_t length);
 
