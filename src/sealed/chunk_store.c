@@ -33,7 +33,6 @@ struct WtChunkStore
 	EState *estate;
 	TupleTableSlot *slot;
 	int options;
-	int64 bytes;
 };
 
 Oid
@@ -88,11 +87,9 @@ wt_chunk_store_close(WtChunkStore *store)
 }
 
 void
-wt_chunk_store_put(WtChunkStore *store, int32 chunk, int32 part, const char *bytes,
-				   size_t length)
+wt_chunk_store_fill(TupleTableSlot *slot, Relation table, int32 chunk, int32 part,
+					const char *bytes, size_t length)
 {
-	TupleTableSlot *slot = store->slot;
-	MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(store->estate));
 	bytea *body = palloc(length + VARHDRSZ);
 
 	SET_VARSIZE(body, length + VARHDRSZ);
@@ -106,14 +103,23 @@ wt_chunk_store_put(WtChunkStore *store, int32 chunk, int32 part, const char *byt
 	slot->tts_values[1] = Int32GetDatum(part);
 	slot->tts_values[2] = PointerGetDatum(body);
 	ExecStoreVirtualTuple(slot);
-	slot->tts_tableOid = RelationGetRelid(store->relation);
+	slot->tts_tableOid = RelationGetRelid(table);
+}
+
+void
+wt_chunk_store_put(WtChunkStore *store, int32 chunk, int32 part, const char *bytes,
+				   size_t length)
+{
+	TupleTableSlot *slot = store->slot;
+	MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(store->estate));
+
+	wt_chunk_store_fill(slot, store->relation, chunk, part, bytes, length);
 	table_tuple_insert(store->relation, slot, GetCurrentCommandId(true), store->options,
 					   NULL);
 	list_free(wt_insert_index_tuples(store->target, slot, store->estate));
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(old);
 	ResetPerTupleExprContext(store->estate);
-	store->bytes += (int64) length;
 }
 
 /* Begins a scan over a chunk's parts: all, or one. */
@@ -175,10 +181,4 @@ wt_chunk_store_delete_part(WtChunkStore *store, int32 chunk, int32 part)
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	CommandCounterIncrement();
-}
-
-int64
-wt_chunk_store_bytes(const WtChunkStore *store)
-{
-	return store->bytes;
 }

@@ -5,6 +5,7 @@
 #ifndef WT_CHUNK_STORE_H
 #define WT_CHUNK_STORE_H
 
+#include "executor/tuptable.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
@@ -32,6 +33,13 @@ extern void wt_chunk_store_put(WtChunkStore *store, int32 chunk, int32 part,
 							   const char *bytes, size_t length);
 
 /*
+ * Makes a part the row of a slot of the table, which is open; its body is allocated in the current
+ * memory context.
+ */
+extern void wt_chunk_store_fill(TupleTableSlot *slot, Relation table, int32 chunk,
+								int32 part, const char *bytes, size_t length);
+
+/*
  * Locks a chunk that a snapshot sees, until the transaction ends: nobody else changes it then.
  * False: it has been changed since, or written anew.  Waits as lock_timeout says.
  */
@@ -42,8 +50,5 @@ extern void wt_chunk_store_delete(WtChunkStore *store, int32 chunk, Snapshot sna
 
 /* Deletes one part, that a latest snapshot sees; a missing one is an error. */
 extern void wt_chunk_store_delete_part(WtChunkStore *store, int32 chunk, int32 part);
-
-/* Bytes of the parts that were added. */
-extern int64 wt_chunk_store_bytes(const WtChunkStore *store);
 
 #endif

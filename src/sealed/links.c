@@ -21,6 +21,7 @@
 
 #include "base/compat.h"
 #include "sealed/links.h"
+#include "store/log_table.h"
 
 bool
 wt_is_sealed(Oid relation)
@@ -121,19 +122,6 @@ find_by_option(Oid partition, const char *option)
 	return InvalidOid;
 }
 
-static Oid
-owner_of(Oid relation)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* Why one of the two tables cannot be used; NULL: it can. */
 static const char *
 check_table(const WtLinks *links, Oid table, bool fits, const char *what)
@@ -144,7 +132,7 @@ check_table(const WtLinks *links, Oid table, bool fits, const char *what)
 		return psprintf("\"%s\" is no table of %s", get_rel_name(table), what);
 	if (get_rel_persistence(table) != RELPERSISTENCE_PERMANENT)
 		return psprintf("its table of %s is not durable", what);
-	if (owner_of(table) != owner_of(links->partition))
+	if (wt_log_table_owner(table) != wt_log_table_owner(links->partition))
 		return psprintf("its table of %s, \"%s\", belongs to somebody else", what,
 						get_rel_name(table));
 	return NULL;
@@ -197,23 +185,9 @@ wt_links_read(Oid partition, WtLinks *links)
 							   get_rel_name(partition), problem)));
 }
 
-void
-wt_links_record(const WtLinks *links)
-{
-	ObjectAddress partition;
-	ObjectAddress table;
-
-	ObjectAddressSet(partition, RelationRelationId, links->partition);
-	wt_links_forget(links);
-	ObjectAddressSet(table, RelationRelationId, links->chunks);
-	recordDependencyOn(&table, &partition, DEPENDENCY_INTERNAL);
-	ObjectAddressSet(table, RelationRelationId, links->late);
-	recordDependencyOn(&table, &partition, DEPENDENCY_INTERNAL);
-	CommandCounterIncrement();
-}
-
-void
-wt_links_forget(const WtLinks *links)
+/* Takes them back: the tables stay when the partition goes. */
+static void
+forget(const WtLinks *links)
 {
 	(void) deleteDependencyRecordsForSpecific(RelationRelationId, links->chunks,
 											  DEPENDENCY_INTERNAL, RelationRelationId,
@@ -221,5 +195,20 @@ wt_links_forget(const WtLinks *links)
 	(void) deleteDependencyRecordsForSpecific(RelationRelationId, links->late,
 											  DEPENDENCY_INTERNAL, RelationRelationId,
 											  links->partition);
+	CommandCounterIncrement();
+}
+
+void
+wt_links_record(const WtLinks *links)
+{
+	ObjectAddress partition;
+	ObjectAddress table;
+
+	ObjectAddressSet(partition, RelationRelationId, links->partition);
+	forget(links);
+	ObjectAddressSet(table, RelationRelationId, links->chunks);
+	recordDependencyOn(&table, &partition, DEPENDENCY_INTERNAL);
+	ObjectAddressSet(table, RelationRelationId, links->late);
+	recordDependencyOn(&table, &partition, DEPENDENCY_INTERNAL);
 	CommandCounterIncrement();
 }

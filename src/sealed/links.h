@@ -44,7 +44,4 @@ extern bool wt_links_find(Oid partition, WtLinks *links, const char **problem);
 /* Records the dependencies of both tables on the partition, unless they are. */
 extern void wt_links_record(const WtLinks *links);
 
-/* Takes them back: the tables stay when the partition goes. */
-extern void wt_links_forget(const WtLinks *links);
-
 #endif

@@ -14,8 +14,6 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -37,9 +35,6 @@
 #include "store/log_table.h"
 #include "store/scope.h"
 
-/* As of sealing: see seal.c. */
-#define TRIES 20
-#define PAUSE 200
 #define EXCHANGE_PATIENCE 150
 
 /* One of those that are merged. */
@@ -101,7 +96,6 @@ static void
 copy_part(Merging *m, Part *part)
 {
 	WtChunkStore *store = wt_chunk_store_open(m->chunks, true);
-	WtRowStore *rows = wt_row_store_open(m->late, RelationGetDescr(part->late), true);
 	TupleTableSlot *slot = table_slot_create(part->chunks, NULL);
 	TableScanDesc scan =
 		table_beginscan(part->chunks, part->chunks_moment.snapshot, 0, NULL);
@@ -116,16 +110,7 @@ copy_part(Merging *m, Part *part)
 	ExecDropSingleTupleTableSlot(slot);
 	wt_chunk_store_close(store);
 
-	slot = table_slot_create(part->late, NULL);
-	scan = table_beginscan(part->late, part->late_moment.snapshot, 0, NULL);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		CHECK_FOR_INTERRUPTS();
-		wt_row_store_put(rows, slot);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	wt_row_store_close(rows);
+	wt_row_store_copy(m->late, part->late, part->late_moment.snapshot);
 }
 
 static void
@@ -379,15 +364,7 @@ wt_merge(const Oid *partitions, int n, const char *name, TimestampTz from, Times
 	note(m);
 	XLogFlush(XactLastRecEnd);
 	for (int tries = 0; !exchange(m, name, from, to); tries++)
-	{
-		if (tries == TRIES)
-			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-							errmsg("could not lock %s", wt_scope_name(m->place.parent)),
-							errdetail("Somebody is using it.")));
-		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE,
-						 PG_WAIT_EXTENSION);
-		CHECK_FOR_INTERRUPTS();
-	}
+		wt_swap_wait(&m->place, NULL, tries);
 	wt_progress_end();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

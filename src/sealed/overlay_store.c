@@ -23,6 +23,7 @@
 
 #include "base/compat.h"
 #include "column/chunk_reader.h"
+#include "sealed/chunk_store.h"
 #include "sealed/overlay_store.h"
 
 struct WtOverlayStore
@@ -378,21 +379,9 @@ write_part(WtOverlayStore *store, int32 chunk, int part, const Row *old,
 	TupleTableSlot *slot = store->made;
 	MemoryContext context =
 		MemoryContextSwitchTo(GetPerTupleMemoryContext(store->estate));
-	bytea *body = palloc(length + VARHDRSZ);
 	bool new_entries = true;
 
-	SET_VARSIZE(body, length + VARHDRSZ);
-	memcpy(VARDATA(body), bytes, length);
-	ExecClearTuple(slot);
-	/* Columns that somebody has added to the table stay empty. */
-	memset(slot->tts_isnull, true,
-		   sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
-	memset(slot->tts_isnull, false, sizeof(bool) * 3);
-	slot->tts_values[0] = Int32GetDatum(chunk);
-	slot->tts_values[1] = Int32GetDatum(part);
-	slot->tts_values[2] = PointerGetDatum(body);
-	ExecStoreVirtualTuple(slot);
-	slot->tts_tableOid = RelationGetRelid(store->relation);
+	wt_chunk_store_fill(slot, store->relation, chunk, part, bytes, length);
 	/*
 	 * A command cannot change what it has written itself; what of it is out of line has the
 	 * number of the command that was the current one then, and goes as that of the current one.

@@ -23,7 +23,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -412,12 +411,7 @@ windtrap_erase(PG_FUNCTION_ARGS)
 	WtRewritten rewritten;
 	WtScope scope;
 
-	/* What follows runs as the owner: only who can become that may cause it. */
-	if (!wt_owns_relation(partition, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(partition));
-	if (!wt_scope_enter(partition, &scope))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation with OID %u does not exist", partition)));
+	wt_scope_enter_owned(partition, &scope);
 	wt_rewrite(partition, false, PG_INT32_MAX, &rewritten);
 	if (rewritten.more)
 		ereport(ERROR,

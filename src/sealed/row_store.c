@@ -11,6 +11,7 @@
 #include "access/tupconvert.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/rel.h"
 
 #include "base/compat.h"
@@ -86,4 +87,21 @@ wt_row_store_close(WtRowStore *store)
 	table_close(store->relation, NoLock);
 	pfree(store);
 	CommandCounterIncrement();
+}
+
+void
+wt_row_store_copy(Oid to, Relation from, Snapshot snapshot)
+{
+	WtRowStore *rows = wt_row_store_open(to, RelationGetDescr(from), true);
+	TupleTableSlot *slot = table_slot_create(from, NULL);
+	TableScanDesc scan = table_beginscan(from, snapshot, 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		wt_row_store_put(rows, slot);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	wt_row_store_close(rows);
 }

@@ -7,6 +7,7 @@
 
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
+#include "utils/snapshot.h"
 
 typedef struct WtRowStore WtRowStore;
 
@@ -19,5 +20,8 @@ extern WtRowStore *wt_row_store_open(Oid table, TupleDesc source, bool frozen);
 extern void wt_row_store_put(WtRowStore *store, TupleTableSlot *slot);
 extern int64 wt_row_store_count(const WtRowStore *store);
 extern void wt_row_store_close(WtRowStore *store);
+
+/* Puts all rows of a table that a snapshot sees into another one, as frozen ones. */
+extern void wt_row_store_copy(Oid to, Relation from, Snapshot snapshot);
 
 #endif

@@ -24,10 +24,7 @@
 #include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -54,10 +51,8 @@
 
 PG_FUNCTION_INFO_V1(windtrap_seal);
 
-/* The exchange is tried so often, at first quietly; in between, ms, all go on. */
-#define TRIES 20
+/* The exchange is tried so often quietly. */
 #define QUIET_TRIES 3
-#define PAUSE 200
 
 /* For so long, ms, locks are tried for, while nobody can write to the partition. */
 #define EXCHANGE_PATIENCE 150
@@ -320,14 +315,7 @@ exchange_patiently(Sealing *s)
 	for (int tries = 0; !(tries < QUIET_TRIES ? exchange_quietly(s) : exchange_anyway(s));
 		 tries++)
 	{
-		if (tries == TRIES)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("could not lock %s", wt_scope_name(s->place.parent)),
-					 errdetail("Somebody is using it, or \"%s\".", s->place.name)));
-		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE,
-						 PG_WAIT_EXTENSION);
-		CHECK_FOR_INTERRUPTS();
+		wt_swap_wait(&s->place, s->place.name, tries);
 		give_way(s);
 	}
 }
@@ -401,12 +389,7 @@ windtrap_seal(PG_FUNCTION_ARGS)
 	WtSealed sealed = {0};
 	WtScope scope;
 
-	/* What follows runs as the owner: only who can become that may cause it. */
-	if (!wt_owns_relation(partition, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(partition));
-	if (!wt_scope_enter(partition, &scope))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation with OID %u does not exist", partition)));
+	wt_scope_enter_owned(partition, &scope);
 	wt_seal(partition, &sealed);
 	wt_scope_leave(&scope);
 	PG_RETURN_INT64(sealed.rows);

@@ -22,7 +22,9 @@
 #include "commands/tablespace.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/bufmgr.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -40,6 +42,10 @@
 /* The default partition may have so many blocks: 64 MB, which are read in some 20 ms. */
 #define MAX_DEFAULT_BLOCKS 8192
 
+/* An exchange is tried so often; in between, ms, all go on. */
+#define TRIES 20
+#define PAUSE 200
+
 static char *
 name_of(Oid relation)
 {
@@ -55,22 +61,30 @@ text_of_row(uint64 row, int column)
 	return value ? value : pstrdup("");
 }
 
-/* Runs each of the statements that a query gives, with $1 and $2 its relations. */
+/* Runs each of the statements that a query gives, with its parameters. */
 static void
-run_each(const char *query, Oid first, Oid second)
+run_results(const char *query, int n_args, Oid *types, Datum *values)
 {
-	Oid types[] = {OIDOID, OIDOID};
-	Datum values[] = {ObjectIdGetDatum(first), ObjectIdGetDatum(second)};
 	int n;
 	char **commands;
 
-	wt_scope_run(query, 2, types, values);
+	wt_scope_run(query, n_args, types, values);
 	n = (int) SPI_processed;
 	commands = palloc(sizeof(char *) * (size_t) Max(n, 1));
 	for (int i = 0; i < n; i++)
 		commands[i] = text_of_row((uint64) i, 1);
 	for (int i = 0; i < n; i++)
 		wt_scope_run(commands[i], 0, NULL, NULL);
+}
+
+/* The same, with $1 and $2 its relations. */
+static void
+run_each(const char *query, Oid first, Oid second)
+{
+	Oid types[] = {OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(first), ObjectIdGetDatum(second)};
+
+	run_results(query, 2, types, values);
 }
 
 void
@@ -357,6 +371,19 @@ wt_swap_try_lock(const WtPlace *place, int patience)
 	return true;
 }
 
+void
+wt_swap_wait(const WtPlace *place, const char *partition, int tries)
+{
+	if (tries == TRIES)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not lock %s", name_of(place->parent)),
+				 partition ? errdetail("Somebody is using it, or \"%s\".", partition)
+						   : errdetail("Somebody is using it.")));
+	(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE, PG_WAIT_EXTENSION);
+	CHECK_FOR_INTERRUPTS();
+}
+
 /* Indexes that were made under a name for the meantime are called after the partition. */
 static void
 rename_indexes(const char *from, const char *to, Oid relation)
@@ -364,22 +391,14 @@ rename_indexes(const char *from, const char *to, Oid relation)
 	Oid types[] = {OIDOID, TEXTOID, TEXTOID};
 	Datum values[] = {ObjectIdGetDatum(relation), CStringGetTextDatum(from),
 					  CStringGetTextDatum(to)};
-	int n;
-	char **commands;
 
-	wt_scope_run("SELECT format('ALTER INDEX %s RENAME TO %I', indexrelid::regclass, "
-				 "$3 || substr(relname, length($2) + 1)) FROM pg_index "
-				 "JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = $1 "
-				 "AND starts_with(relname, $2) AND NOT EXISTS (SELECT FROM pg_class o "
-				 "WHERE o.relnamespace = c.relnamespace "
-				 "AND o.relname = $3 || substr(c.relname, length($2) + 1))",
-				 3, types, values);
-	n = (int) SPI_processed;
-	commands = palloc(sizeof(char *) * (size_t) Max(n, 1));
-	for (int i = 0; i < n; i++)
-		commands[i] = text_of_row((uint64) i, 1);
-	for (int i = 0; i < n; i++)
-		wt_scope_run(commands[i], 0, NULL, NULL);
+	run_results("SELECT format('ALTER INDEX %s RENAME TO %I', indexrelid::regclass, "
+				"$3 || substr(relname, length($2) + 1)) FROM pg_index "
+				"JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = $1 "
+				"AND starts_with(relname, $2) AND NOT EXISTS (SELECT FROM pg_class o "
+				"WHERE o.relnamespace = c.relnamespace "
+				"AND o.relname = $3 || substr(c.relname, length($2) + 1))",
+				3, types, values);
 }
 
 void

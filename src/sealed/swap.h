@@ -55,6 +55,12 @@ extern bool wt_swap_try_lock(const WtPlace *place, int patience);
 /* Raises where the default partition is too large to be read while everybody waits. */
 extern void wt_swap_check_default(const WtPlace *place);
 
+/*
+ * After so many tries of an exchange, from 0 on: lets all go on for a moment, or raises, since
+ * somebody is using the table or, if it is not null, what is called so.
+ */
+extern void wt_swap_wait(const WtPlace *place, const char *partition, int tries);
+
 /* Puts a table in the partition's place, under its name, and drops the partition. */
 extern void wt_swap(const WtPlace *place, Oid replacement);
 

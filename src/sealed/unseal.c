@@ -10,10 +10,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -31,15 +28,11 @@
 #include "sealed/row_hash.h"
 #include "sealed/row_store.h"
 #include "sealed/swap.h"
-#include "sealed/unseal.h"
 #include "store/lock_gently.h"
 #include "store/scope.h"
 
 PG_FUNCTION_INFO_V1(windtrap_unseal);
 
-/* As of sealing: see seal.c. */
-#define TRIES 20
-#define PAUSE 200
 #define EXCHANGE_PATIENCE 150
 
 typedef struct Unsealing
@@ -100,18 +93,7 @@ copy_chunks(Unsealing *u)
 static void
 copy_late(Unsealing *u)
 {
-	WtRowStore *rows = wt_row_store_open(u->heap, RelationGetDescr(u->late), true);
-	TupleTableSlot *slot = table_slot_create(u->late, NULL);
-	TableScanDesc scan = table_beginscan(u->late, u->late_moment.snapshot, 0, NULL);
-
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		CHECK_FOR_INTERRUPTS();
-		wt_row_store_put(rows, slot);
-	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	wt_row_store_close(rows);
+	wt_row_store_copy(u->heap, u->late, u->late_moment.snapshot);
 }
 
 static void
@@ -196,8 +178,13 @@ exchange(Unsealing *u)
 	return true;
 }
 
-int64
-wt_unseal(Oid partition)
+/*
+ * The way back of wt_seal(), and like it: while it is read and written as ever, in the current
+ * transaction, by the owner, within a scope.  Gives the number of rows.  Raises where rows that
+ * are in chunks are changed meanwhile.
+ */
+static int64
+unseal(Oid partition)
 {
 	MemoryContext context = AllocSetContextCreate(
 		CurrentMemoryContext, "windtrap unsealing", ALLOCSET_DEFAULT_SIZES);
@@ -234,16 +221,7 @@ wt_unseal(Oid partition)
 
 	XLogFlush(XactLastRecEnd);
 	for (int tries = 0; !exchange(u); tries++)
-	{
-		if (tries == TRIES)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("could not lock %s", wt_scope_name(u->place.parent)),
-					 errdetail("Somebody is using it, or \"%s\".", u->place.name)));
-		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE,
-						 PG_WAIT_EXTENSION);
-		CHECK_FOR_INTERRUPTS();
-	}
+		wt_swap_wait(&u->place, u->place.name, tries);
 	wt_progress_end();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -258,13 +236,8 @@ windtrap_unseal(PG_FUNCTION_ARGS)
 	WtScope scope;
 	int64 n;
 
-	/* What follows runs as the owner: only who can become that may cause it. */
-	if (!wt_owns_relation(partition, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(partition));
-	if (!wt_scope_enter(partition, &scope))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation with OID %u does not exist", partition)));
-	n = wt_unseal(partition);
+	wt_scope_enter_owned(partition, &scope);
+	n = unseal(partition);
 	wt_scope_leave(&scope);
 	PG_RETURN_INT64(n);
 }

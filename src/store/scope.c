@@ -8,10 +8,12 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "base/compat.h"
 #include "base/identity.h"
 #include "store/log_table.h"
 #include "store/scope.h"
@@ -49,6 +51,17 @@ wt_scope_enter(Oid relation, WtScope *scope)
 	wt_scope_set("row_security", "off");
 	wt_scope_set("lock_timeout", WT_LOCK_TIMEOUT);
 	return true;
+}
+
+void
+wt_scope_enter_owned(Oid relation, WtScope *scope)
+{
+	/* What follows runs as the owner: only who can become that may cause it. */
+	if (!wt_owns_relation(relation, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relation));
+	if (!wt_scope_enter(relation, scope))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relation)));
 }
 
 void

@@ -31,6 +31,9 @@ typedef struct WtScope
 extern bool wt_scope_enter(Oid relation, WtScope *scope);
 extern void wt_scope_leave(const WtScope *scope);
 
+/* The same for whoever may become the owner; raises for all others, and where it is gone. */
+extern void wt_scope_enter_owned(Oid relation, WtScope *scope);
+
 /* Sets a setting until the scope, or a nest level of the caller's, ends. */
 extern void wt_scope_set(const char *name, const char *value);
 
