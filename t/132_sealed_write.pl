@@ -354,8 +354,13 @@ same('a trigger changes other rows', <<'SQL');
 UPDATE T SET status = 600 WHERE (data->'n')::int BETWEEN 300 AND 310;
 SELECT status, count(*) FROM T WHERE status BETWEEN 600 AND 699 GROUP BY 1 ORDER BY 1;
 SQL
-like(same('a trigger changes rows that the statement is to change', <<'SQL'), qr/27000/, 'which is refused');
-UPDATE T SET status = 610 WHERE (data->'n')::int BETWEEN 320 AND 330;
+# Of eleven in a row what was deleted above has left none out.
+my $first = query(<<'SQL');
+SELECT min(n) FROM (SELECT (data->'n')::int AS n, lead((data->'n')::int, 10) OVER (ORDER BY (data->'n')::int) AS last FROM twin) AS row
+WHERE n >= 320 AND last = n + 10
+SQL
+like(same('a trigger changes rows that the statement is to change', <<"SQL"), qr/27000/, 'which is refused');
+UPDATE T SET status = 610 WHERE (data->'n')::int BETWEEN $first AND $first + 10;
 SELECT status, count(*) FROM T WHERE status BETWEEN 600 AND 699 GROUP BY 1 ORDER BY 1;
 SQL
 same('a trigger changes rows in vain', <<'SQL');
