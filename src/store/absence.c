@@ -5,6 +5,8 @@
  * An absent table is made when there is something to store.  Not so
  *
  *	- while the database is being restored, see restoring.c;
+ *	- on a node of Citus that is not its coordinator: the table comes from there when it is
+ *	  distributed, and one of the node's own would be in its way;
  *	- for a moment after it has vanished: who drops it in a script is about to make
  *	  another one (pg_dump --clean, where it makes no extension);
  *	- for a while after making it has failed.  It is a dozen tables with their indexes,
@@ -22,6 +24,7 @@
 #include "base/settings.h"
 #include "base/shared.h"
 #include "store/absence.h"
+#include "store/distributed.h"
 #include "store/restoring.h"
 
 /* A table that vanished is not made again for so long, ms. */
@@ -103,6 +106,12 @@ wt_absence_begin(void)
 	if (reason)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg_internal("%s", reason)));
+	if (wt_is_worker_node())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the table %s is not distributed yet: this node of Citus waits "
+						"for its coordinator to do that",
+						wt_table)));
 	if (strcmp(known, wt_table) == 0)
 	{
 		if (!vanished)

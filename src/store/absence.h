@@ -15,8 +15,8 @@ extern void wt_absence_forget(void);
 
 /*
  * The log table is absent and about to be made.  Raises, with the reason, where it is not
- * to be made now: the database is being restored; it was there until just now; making it
- * has failed a moment ago.
+ * to be made now: the database is being restored; this is no place to make it; it was there
+ * until just now; making it has failed a moment ago.  Needs SPI connected.
  */
 extern void wt_absence_begin(void);
 

@@ -18,13 +18,24 @@
  *	  refused for one reason and none was accepted.  Then it is the table's until one is.
  *
  * An error that PL/pgSQL's RAISE has raised is no moment's, whatever its code.
+ *
+ * Where rows go to other servers (store/shards.h) others pass because they went to another one:
+ * that proves nothing.  And an error that comes from there has its code and message, but names no
+ * table, column or constraint.  So there only what is the row's by its code is.
+ *
+ * Where rows are stored by other nodes (Citus), what these raise comes without the names of
+ * table, column and constraint, and with names of shards in its message.  Then less is taken for
+ * the row's by its code alone.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "portability/instr_time.h"
+#include "utils/lsyscache.h"
 
 #include "store/fault.h"
 
@@ -32,6 +43,9 @@
 #define ROW_AFTER 2
 /* ... and as long as it does not come this often without one. */
 #define MAX_WITHOUT_COMMIT 5
+
+/* Digits, at least, of what numbers a shard, or a day. */
+#define MIN_NUMBER 5
 
 /* Reasons that are remembered. */
 #define MAX_REASONS 8
@@ -49,7 +63,10 @@ typedef struct Recurrence
 } Recurrence;
 
 static Oid table;
-static uint64 accepted; /* rows */
+static bool servers;	 /* its rows go to other ones */
+static bool elsewhere;	 /* errors come from other nodes */
+static bool may_not_fit; /* and there is no default partition: a row may fit none */
+static uint64 accepted;	 /* rows */
 static Recurrence recurrences[MAX_REASONS];
 static int next_recurrence; /* the place of the next new one */
 
@@ -86,8 +103,57 @@ is_out_of_ids(const ErrorData *error)
 			strcmp(error->funcname, "GetNewMultiXactId") == 0);
 }
 
+/*
+ * How many names a message of PostgreSQL's quotes: each language that it speaks has "these" or
+ * one of each of »these« («in some»).
+ */
+static int
+count_names(const char *message)
+{
+	int n = 0;
+
+	for (const char *p = message; *p != '\0'; p++)
+		n += (*p == '"') + 2 * (strncmp(p, "\xC2\xAB", 2) == 0);
+	return n / 2;
+}
+
+/*
+ * A partition that is missing at another server, or whose bounds are not what they are here: its
+ * message is all that tells it from a CHECK, in whatever language, since that comes without the
+ * constraint's name.  A CHECK's quotes two names, the table's and the constraint's, this one the
+ * table's alone.  A domain's quotes the constraint's alone, in English it can be told even so.
+ */
+static bool
+is_of_partition_there(const ErrorData *error)
+{
+	return servers && !wt_is_raised_by_hand(error) && !error->table_name &&
+		   error->message && count_names(error->message) < 2 &&
+		   !strstr(error->message, " violates check constraint ");
+}
+
+/* What of another server's is its own fault, though its code would be the row's. */
+static bool
+is_of_server(const ErrorData *error)
+{
+	/* Rows lack no column that is filled. */
+	if (error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION)
+		return !error->column_name;
+	/* A user mapping without a password, which postgres_fdw wants of who is no superuser. */
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_SQL_ROUTINE_EXCEPTION;
+}
+
+/* What a node has raised of which the code says less than it does here. */
+static bool
+is_of_table_there(const ErrorData *error)
+{
+	/* The key that rows are distributed by has no value: the table gives it one, or none. */
+	return error->sqlerrcode == ERRCODE_NULL_VALUE_NOT_ALLOWED ||
+		   /* Of a column that is not named. */
+		   (error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION && !error->column_name);
+}
+
 static WtBlame
-blame_of(const ErrorData *error, bool no_partition)
+blame_by_code(const ErrorData *error, bool no_partition)
 {
 	int sqlstate = error->sqlerrcode;
 
@@ -103,6 +169,14 @@ blame_of(const ErrorData *error, bool no_partition)
 	if (sqlstate == ERRCODE_NOT_NULL_VIOLATION && error->column_name &&
 		!is_filled(error->column_name))
 		return WT_BLAME_UNCLEAR;
+	if (elsewhere && !wt_is_raised_by_hand(error))
+	{
+		if (is_of_table_there(error))
+			return WT_BLAME_UNCLEAR;
+		/* No shard is there for it, or no node. */
+		if (sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
+			return WT_BLAME_MOMENT;
+	}
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
 		case ERRCODE_CONNECTION_EXCEPTION:
@@ -132,6 +206,37 @@ blame_of(const ErrorData *error, bool no_partition)
 	return WT_BLAME_ROW;
 }
 
+static WtBlame
+blame_of(const ErrorData *error, bool no_partition)
+{
+	WtBlame blame = blame_by_code(error, no_partition);
+
+	if (servers && !wt_is_raised_by_hand(error) &&
+		(blame == WT_BLAME_UNCLEAR || (blame == WT_BLAME_ROW && is_of_server(error))))
+		return WT_BLAME_MOMENT;
+	return blame;
+}
+
+/* A message without the numbers of shards and days in the names of tables. */
+static const char *
+without_numbers(const char *message)
+{
+	char *copy = pstrdup(message);
+	char *to = copy;
+
+	while (*message)
+	{
+		size_t n = *message == '_' ? strspn(message + 1, "0123456789") : 0;
+
+		if (n >= MIN_NUMBER)
+			message += n + 1;
+		else
+			*to++ = *message++;
+	}
+	*to = '\0';
+	return copy;
+}
+
 /*
  * What is the same for failures alike.  A message can quote the row; names do not, nor does
  * the place where a function has raised it.
@@ -144,6 +249,8 @@ reason_of(const ErrorData *error)
 					   : wt_is_raised_by_hand(error) && error->context ? error->context
 																	   : error->message;
 
+	if (elsewhere && text)
+		text = without_numbers(text);
 	return hash_combine(
 		(uint32) error->sqlerrcode,
 		text ? hash_bytes((const unsigned char *) text, (int) strlen(text)) : 0);
@@ -156,7 +263,9 @@ wt_failure_note(WtFailure *failure, const ErrorData *error)
 	failure->sqlstate = error->sqlerrcode;
 	/* A constraint has a name; what plpgsql raises names no table. */
 	failure->no_partition = error->sqlerrcode == ERRCODE_CHECK_VIOLATION &&
-							error->table_name && !error->constraint_name;
+							!error->constraint_name &&
+							(error->table_name || is_of_partition_there(error) ||
+							 (may_not_fit && !wt_is_raised_by_hand(error)));
 	failure->blame = blame_of(error, failure->no_partition);
 	failure->reason = reason_of(error);
 	if (error->message)
@@ -173,13 +282,22 @@ wt_failure_note(WtFailure *failure, const ErrorData *error)
 }
 
 void
-wt_fault_of_table(Oid relation)
+wt_fault_of_table(Oid relation, bool is_elsewhere)
 {
+	elsewhere = is_elsewhere;
+	may_not_fit = elsewhere && get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE &&
+				  !OidIsValid(get_default_partition_oid(relation));
 	if (relation == table)
 		return;
 	table = relation;
 	memset(recurrences, 0, sizeof(recurrences));
 	memset(&refused, 0, sizeof(refused));
+}
+
+void
+wt_fault_of_servers(bool several)
+{
+	servers = several;
 }
 
 void

@@ -43,9 +43,16 @@ extern void wt_failure_note(WtFailure *failure, const ErrorData *error);
 
 /*
  * What follows is what a process remembers of one table, in order to tell whose an unclear
- * fault is.  wt_fault_of_table begins anew where it is another table than before.
+ * fault is.  wt_fault_of_table begins anew where it is another table than before.  elsewhere:
+ * errors come from other nodes, see store/statement.h.
  */
-extern void wt_fault_of_table(Oid relation);
+extern void wt_fault_of_table(Oid relation, bool elsewhere);
+
+/*
+ * Whether rows of it go to other servers (store/shards.h).  Then what is unclear is the moment's:
+ * others pass because they are at a server where nothing is wrong.
+ */
+extern void wt_fault_of_servers(bool several);
 
 /* n rows of the table's, none of them at fault, have been committed. */
 extern void wt_fault_accepted(int n);

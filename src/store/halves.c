@@ -260,7 +260,10 @@ wt_halves_insert(const WtHalves *halves, WtRow *const *rows, int n_rows,
 	if (n_rows == 1)
 	{
 		search.looked = true;
-		judge(&search, rows[0], failure);
+		if (halves->tells)
+			halve(&search, rows, 1, false, false);
+		else
+			judge(&search, rows[0], failure);
 		return;
 	}
 	if (!is_rows && !any_passes(&search, NULL))

@@ -14,8 +14,9 @@ typedef struct WtHalves
 	void (*insert)(WtRow *const *rows, int n_rows);
 	void (*undone)(void); /* what was inserted has been rolled back */
 	const WtStoreCallbacks *callbacks;
-	int looks; /* rows to look at where it may be that none passes, at least 1 */
-	int time;  /* ms until what has not been tried is left for another time */
+	int looks;	/* rows to look at where it may be that none passes, at least 1 */
+	int time;	/* ms until what has not been tried is left for another time */
+	bool tells; /* insert of a row alone says what is wrong better than the attempt has */
 } WtHalves;
 
 /*

@@ -70,38 +70,63 @@ wt_insert_register(char *name, Tuplestorestate *rows, int n)
  * changed: its name may mean another table by then, since whoever owns the schema can rename
  * it and make another one, and a lock on the table does not keep him.  What he has put into
  * that one must not run as the owner of ours.  So each time the statement is analyzed this
- * looks, at the first column it refers to, whether it is about ours.
+ * looks, at the first column or parameter it refers to, whether it is about ours.
  */
-static Node *
-check_relation(ParseState *state, ColumnRef *column)
+static void
+check_relation(ParseState *state)
 {
-	const Oid *relation = state->p_ref_hook_state;
+	const WtInsertInto *into = state->p_ref_hook_state;
 
 	while (state->parentParseState)
 		state = state->parentParseState;
 	if (!state->p_target_relation ||
-		RelationGetRelid(state->p_target_relation) != *relation)
+		RelationGetRelid(state->p_target_relation) != into->relation)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("the table has just been replaced")));
+}
+
+static Node *
+look_at_column(ParseState *state, ColumnRef *column)
+{
+	check_relation(state);
 	return NULL;
+}
+
+static Node *
+make_param(ParseState *state, ParamRef *ref)
+{
+	const WtInsertInto *into = state->p_ref_hook_state;
+	Param *param;
+
+	check_relation(state);
+	if (ref->number < 1 || ref->number > into->n_types)
+		return NULL;
+	param = makeNode(Param);
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = ref->number;
+	param->paramtype = into->types[ref->number - 1];
+	param->paramtypmod = -1;
+	param->location = ref->location;
+	return (Node *) param;
 }
 
 static void
 set_up_parser(ParseState *state, void *arg)
 {
-	state->p_pre_columnref_hook = check_relation;
+	state->p_pre_columnref_hook = look_at_column;
+	state->p_paramref_hook = make_param;
 	state->p_ref_hook_state = arg;
 }
 
 SPIPlanPtr
-wt_insert_prepare(const char *statement, const Oid *relation, Oid owner)
+wt_insert_prepare(const char *statement, const WtInsertInto *into, Oid owner)
 {
 	Oid saved_role;
 	int saved_context;
 	SPIPlanPtr plan;
 
 	wt_become(owner, &saved_role, &saved_context);
-	plan = SPI_prepare_params(statement, set_up_parser, (void *) relation, 0);
+	plan = SPI_prepare_params(statement, set_up_parser, (void *) into, 0);
 	if (!plan)
 		elog(ERROR, "could not prepare \"%s\": %s", statement,
 			 SPI_result_code_string(SPI_result));
@@ -110,7 +135,7 @@ wt_insert_prepare(const char *statement, const Oid *relation, Oid owner)
 }
 
 void
-wt_insert_execute(SPIPlanPtr plan, Oid owner)
+wt_insert_execute(SPIPlanPtr plan, Oid owner, ParamListInfo params)
 {
 	ConstraintsSetStmt constraints = {.type = T_ConstraintsSetStmt, .deferred = false};
 	int64 temporary = wt_count_temporary();
@@ -127,7 +152,8 @@ wt_insert_execute(SPIPlanPtr plan, Oid owner)
 	 * session's user: make them fire with the statement, while that is the owner.
 	 */
 	AfterTriggerSetState(&constraints);
-	rc = SPI_execute_plan(plan, NULL, NULL, false, 0);
+	rc = params ? SPI_execute_plan_with_paramlist(plan, params, false, 0)
+				: SPI_execute_plan(plan, NULL, NULL, false, 0);
 	if (rc < 0)
 		elog(ERROR, "could not insert: %s", SPI_result_code_string(rc));
 	AtEOXact_GUC(false, nest_level);

@@ -10,6 +10,7 @@
 
 #include "access/tupdesc.h"
 #include "executor/spi.h"
+#include "nodes/params.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -27,15 +28,26 @@ extern void wt_insert_put(Tuplestorestate *rows, TimestampTz event_timestamp, Js
  */
 extern void wt_insert_register(char *name, Tuplestorestate *rows, int n);
 
+/* What a statement inserts into, and the types of its parameters, from $1 on. */
+typedef struct WtInsertInto
+{
+	Oid relation;
+	const Oid *types;
+	int n_types;
+} WtInsertInto;
+
 /*
- * Prepares a statement that inserts into *relation as owner.  Whenever it is analyzed it
- * raises where its name means another relation by then; *relation must live as long as the
- * plan does.  Raises.
+ * Prepares a statement that inserts into a relation as owner.  Whenever it is analyzed it
+ * raises where its name means another relation by then; *into must live as long as the plan
+ * does.  Raises.
  */
-extern SPIPlanPtr wt_insert_prepare(const char *statement, const Oid *relation,
+extern SPIPlanPtr wt_insert_prepare(const char *statement, const WtInsertInto *into,
 									Oid owner);
 
-/* Executes it, with what it sets off, deferred triggers included.  Raises. */
-extern void wt_insert_execute(SPIPlanPtr plan, Oid owner);
+/*
+ * Executes it, with what it sets off, deferred triggers included; params: NULL, if it has
+ * none.  Raises.
+ */
+extern void wt_insert_execute(SPIPlanPtr plan, Oid owner, ParamListInfo params);
 
 #endif

@@ -8,6 +8,7 @@
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
@@ -20,31 +21,24 @@
 #define LOCK_PATIENCE 3000
 #define LOCK_POLL 3
 
+/* For so long, ms, weak ones are queued for after autovacuum has been told to go. */
+#define WEAK_PATIENCE 30000
+
 typedef struct Wanted
 {
 	Oid relation;
 	LOCKMODE mode;
 } Wanted;
 
-static void
-lock(void *arg)
-{
-	const Wanted *wanted = arg;
-
-	LockRelationOid(wanted->relation, wanted->mode);
-}
-
-/* Queues for a lock, briefly; false: others have it. */
-static bool
-queue_for(Oid relation, LOCKMODE mode)
+bool
+wt_queue_for_lock(void (*lock)(void *arg), void *arg, const char *timeout)
 {
 	int nest_level = NewGUCNestLevel();
 	MemoryContext context = CurrentMemoryContext;
 	ErrorData *error;
-	Wanted wanted = {.relation = relation, .mode = mode};
 
-	wt_scope_set("lock_timeout", WT_LOCK_QUEUE);
-	error = wt_attempt(lock, &wanted);
+	wt_scope_set("lock_timeout", timeout);
+	error = wt_attempt(lock, arg);
 	AtEOXact_GUC(false, nest_level);
 	MemoryContextSwitchTo(context);
 	if (!error)
@@ -53,6 +47,14 @@ queue_for(Oid relation, LOCKMODE mode)
 		ThrowErrorData(error);
 	FreeErrorData(error);
 	return false;
+}
+
+static void
+lock_wanted(void *arg)
+{
+	const Wanted *wanted = arg;
+
+	LockRelationOid(wanted->relation, wanted->mode);
 }
 
 /*
@@ -100,7 +102,9 @@ try_to_lock(const Oid *relations, int n, LOCKMODE mode, int patience)
 
 	for (;;)
 	{
-		int locked = last && queue_for(relations[0], mode) ? 1 : 0;
+		Wanted first = {relations[0], mode};
+		int locked =
+			last && wt_queue_for_lock(lock_wanted, &first, WT_LOCK_QUEUE) ? 1 : 0;
 
 		locked += lock_free_ones(relations + locked, n - locked, mode);
 		if (locked == n)
@@ -121,13 +125,29 @@ wt_try_lock_gently(const Oid *relations, int n, LOCKMODE mode, int patience)
 	return !OidIsValid(try_to_lock(relations, n, mode, patience));
 }
 
+static void
+refuse_busy(Oid relation)
+{
+	ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					errmsg("could not lock %s", wt_scope_name(relation)),
+					errdetail("Somebody is using it.")));
+}
+
 void
 wt_lock_gently(const Oid *relations, int n, LOCKMODE mode)
 {
 	Oid busy = try_to_lock(relations, n, mode, LOCK_PATIENCE);
 
 	if (OidIsValid(busy))
-		ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-						errmsg("could not lock %s", wt_scope_name(busy)),
-						errdetail("Somebody is using it.")));
+		refuse_busy(busy);
+}
+
+void
+wt_lock_patiently(Oid relation, LOCKMODE mode)
+{
+	Wanted wanted = {relation, mode};
+
+	if (!wt_queue_for_lock(lock_wanted, &wanted,
+						   psprintf("%dms", DeadlockTimeout + WEAK_PATIENCE)))
+		refuse_busy(relation);
 }

@@ -20,10 +20,24 @@
  */
 extern bool wt_try_lock_gently(const Oid *relations, int n, LOCKMODE mode, int patience);
 
+/*
+ * Queues for what lock(arg) locks, for so long as a lock_timeout says, in a subtransaction; false:
+ * others have it.  Needs a scope.
+ */
+extern bool wt_queue_for_lock(void (*lock)(void *arg), void *arg, const char *timeout);
+
 /* Gives such locks back before the transaction ends. */
 extern void wt_unlock_gently(const Oid *relations, int n, LOCKMODE mode);
 
 /* The same for some seconds; raises where that was in vain. */
 extern void wt_lock_gently(const Oid *relations, int n, LOCKMODE mode);
+
+/*
+ * Queues for a lock that keeps neither readers nor writers waiting behind it, SHARE UPDATE
+ * EXCLUSIVE or a weaker one: for longer than deadlock_timeout, after which PostgreSQL has an
+ * autovacuum give way, and than a round of the upkeep's rewriting takes.  Needs a scope; raises
+ * where it was in vain.
+ */
+extern void wt_lock_patiently(Oid relation, LOCKMODE mode);
 
 #endif

@@ -369,11 +369,12 @@ wt_outbox_make_room(void)
 	if (max == 0 || size < max)
 		return;
 	if (wt_outbox_full == WT_OUTBOX_REFUSE)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("the outbox is full, because a table of windtrap.forward_to does "
-						"not take its events: it holds windtrap.outbox_max_size, %d MB",
-						wt_outbox_max_size)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("the outbox is full, because a target of windtrap.forward_to does "
+					"not take its events: it holds windtrap.outbox_max_size, %d MB",
+					wt_outbox_max_size)));
 	SPI_connect();
 	drop_oldest(size - max + max / DROP_PART);
 	SPI_finish();

@@ -26,6 +26,7 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
+#include "base/collector.h"
 #include "base/compat.h"
 #include "base/identity.h"
 #include "base/transact.h"
@@ -240,6 +241,71 @@ typedef struct Retry
 	char *error;	  /* what it is still refused for; NULL: nothing */
 } Retry;
 
+/*
+ * What stands in for a row of another collector has that row as its raw, a line as
+ * protocol/forwarded.c takes it: stores the row, with the hop that it would have got.  Where
+ * the stand-in has come further itself, its hops follow, and who it was made by is not known.
+ * values are those of the statements below.
+ */
+static void
+restore_row(Retry *again, Datum values[6], const char *nulls)
+{
+	Oid types[] = {TIMESTAMPTZOID, TEXTOID,		   INT4OID, JSONBOID,
+				   JSONBOID,	   TIMESTAMPTZOID, TEXTOID};
+	Datum row[] = {values[0], values[1], (Datum) 0, values[4],
+				   values[5], (Datum) 0, (Datum) 0};
+	char row_nulls[] = "       ";
+	HeapTuple found;
+	TupleDesc desc;
+	bool is_null;
+
+	wt_introduce();
+	row[6] = CStringGetTextDatum(wt_collector.name);
+	row_nulls[2] = row_nulls[5] = 'n';
+	row_nulls[4] = nulls[5];
+	run("SELECT (r->>'event_timestamp')::timestamptz, (r->>'status')::integer, d || "
+		"jsonb_build_object('via', CASE WHEN NOT d ? 'via' THEN '[]' "
+		"WHEN jsonb_typeof(d->'via') = 'array' THEN d->'via' "
+		"ELSE jsonb_build_array(d->'via') END || "
+		"jsonb_strip_nulls(jsonb_build_object('ip', $4->'ip', 'time', $4->'time', "
+		"'from', nullif(split_part($4->'headers'->>'windtrap-collector', ';', 1), ''), "
+		"'collector', CASE WHEN NOT $4 ? 'via' THEN $7 END)) || "
+		"coalesce($4->'via', '[]')) || "
+		"CASE WHEN $5 ? 'repaired' THEN '{\"repaired\": true}'::jsonb ELSE '{}' END "
+		"FROM (SELECT $5->'json', $5 #> '{json,data}') AS line (r, d) "
+		"WHERE jsonb_typeof(d) = 'object' AND jsonb_typeof(d->'id') = 'string' "
+		"AND jsonb_typeof(r->'event_timestamp') = 'string' "
+		"AND jsonb_typeof(r->'status') = 'number'",
+		7, types, row, row_nulls, true);
+	if (SPI_processed == 0)
+	{
+		again->error = pstrdup("this is no row of a collector");
+		return;
+	}
+	found = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	row[5] = SPI_getbinval(found, desc, 1, &is_null);
+	row[2] = SPI_getbinval(found, desc, 2, &is_null);
+	row[4] = SPI_getbinval(found, desc, 3, &is_null);
+	row_nulls[2] = row_nulls[4] = row_nulls[5] = ' ';
+	run(psprintf("UPDATE %s SET event_timestamp = $6, status = $3, data = $5 "
+				 "WHERE event_timestamp = $1 AND status = 422 AND data->>'id' = $2",
+				 wt_log_table_quote(again->scope->name)),
+		7, types, row, row_nulls, false);
+}
+
+/* Whether what stands in for an event stands in for a row of another collector. */
+static bool
+is_forwarded(Datum data)
+{
+	JsonbValue value;
+
+	return getKeyJsonValueFromContainer(&DatumGetJsonbP(data)->root, "protocol", 8,
+										&value) &&
+		   value.type == jbvString && value.val.string.len == 9 &&
+		   memcmp(value.val.string.val, "forwarded", 9) == 0;
+}
+
 /* Parses it, and stores it where that went well. */
 static void
 retry(void *arg)
@@ -272,6 +338,11 @@ retry(void *arg)
 	again->error = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
 	if (again->error)
 		return;
+	if (is_forwarded(values[4]))
+	{
+		restore_row(again, values, nulls);
+		return;
+	}
 	run(psprintf(
 			"UPDATE %s SET status = 0, data = ($5 - 'raw' - 'error' - 'encoding') || $6 "
 			"WHERE event_timestamp = $1 AND status = 422 AND data->>'id' = $2",

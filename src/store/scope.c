@@ -95,6 +95,21 @@ wt_scope_run(const char *command, int n_args, Oid *types, Datum *values)
 		elog(ERROR, "could not run \"%s\": %s", command, SPI_result_code_string(rc));
 }
 
+void
+wt_scope_run_each(const char *query, int n_args, Oid *types, Datum *values)
+{
+	int n;
+	char **commands;
+
+	wt_scope_run(query, n_args, types, values);
+	n = (int) SPI_processed;
+	commands = palloc(sizeof(char *) * (size_t) Max(n, 1));
+	for (int i = 0; i < n; i++)
+		commands[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+	for (int i = 0; i < n; i++)
+		wt_scope_run(commands[i], 0, NULL, NULL);
+}
+
 int64
 wt_scope_int64(uint64 row, int column)
 {

@@ -46,6 +46,9 @@ extern void wt_scope_pin_texts(void);
 /* Runs a statement in the current memory context; raises as it does. */
 extern void wt_scope_run(const char *command, int n_args, Oid *types, Datum *values);
 
+/* Runs each of the statements that a query gives, with its parameters. */
+extern void wt_scope_run_each(const char *query, int n_args, Oid *types, Datum *values);
+
 /* A number of its result, columns from 1 on; null reads 0. */
 extern int64 wt_scope_int64(uint64 row, int column);
 

@@ -3,8 +3,7 @@
  *		Events → rows of the log table, in one transaction.
  *
  * Words:
- *	target		the log table as it is now: who owns it, and the plan that inserts into it
- *	batch		the rows of one statement, which reach it as a named tuplestore
+ *	target		the log table as it is now; the statements that insert into it: statement.c
  *	attempt		one transaction over all rows.  The first goes straight; where a row may be
  *				at fault the second goes by subtransactions, see halves.c, and commits the
  *				others together.  Whose fault it is is decided in fault.c
@@ -40,7 +39,6 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/plancache.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
@@ -49,20 +47,15 @@
 #include "store/fault.h"
 #include "store/halves.h"
 #include "store/idempotency.h"
-#include "store/insert.h"
 #include "store/log_table.h"
 #include "store/outbox.h"
 #include "store/restoring.h"
+#include "store/shards.h"
 #include "base/settings.h"
 #include "base/shared.h"
 #include "base/transact.h"
+#include "store/statement.h"
 #include "store/store.h"
-
-/* The name under which the statement sees the batch. */
-static char batch_name[] = "windtrap_batch";
-
-/* A batch stays in memory up to here, kB; it is bounded by max_inflight before. */
-#define BATCH_MEMORY (1024 * 1024)
 
 /* Waiting for a lock on the table, ms: others' requests wait for as long. */
 #define LOCK_TIMEOUT "1s"
@@ -70,8 +63,8 @@ static char batch_name[] = "windtrap_batch";
 /* Looks for the table before it is too restless to be trusted. */
 #define MAX_LOOK_UPS 20
 
-/* Rows of one statement; between two of them others are served. */
-#define MAX_STATEMENT_ROWS 1000
+/* Of these, those at which it is looked who plans its statement. */
+#define MAX_PLANNINGS 5
 
 /* What is left for the second attempt at least, ms. */
 #define MIN_TIMEOUT 500
@@ -87,11 +80,9 @@ static struct
 {
 	bool valid; /* false: look again before the next statement */
 	Oid relation;
-	Oid owner;
 	char name[4 * NAMEDATALEN]; /* windtrap.table when it was looked up */
-	SPIPlanPtr plan;
-	bool durable;	 /* false: look again whether all of its partitions are */
-	Oid *partitions; /* it and all beneath it, ascending */
+	bool durable;				/* false: look again whether all of its partitions are */
+	Oid *partitions;			/* it and all beneath it, ascending */
 	int n_partitions;
 } target;
 
@@ -195,29 +186,24 @@ check_partitions(void)
 }
 
 /*
- * Finds the table, locks it, and prepares the statement; needs SPI connected, and the
- * batch registered.
+ * Finds the table, locks it, and prepares the statements; needs wt_statement_begin.
  *
  * Whose rights the statement has is decided here, so this must not be about another table
  * than the statement is: who it belongs to is read after it is locked, and changes that
- * come meanwhile leave the target invalid, so that find_target looks again.
+ * come meanwhile leave the target invalid, so that find_target looks again.  look: see
+ * wt_statement_prepare.
  */
 static void
-look_up_target(void)
+look_up_target(bool look)
 {
 	RangeVar *name = wt_log_table_name(wt_table);
 	const char *restoring = wt_restore_in_progress(true);
-	SPIPlanPtr plan;
+	Oid owner;
 
 	/* Its partitions may be going one by one, with all that is put into them. */
 	if (restoring)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg_internal("%s", restoring)));
-	if (target.plan)
-	{
-		SPI_freeplan(target.plan);
-		target.plan = NULL;
-	}
 	target.valid = true;
 	target.relation = RangeVarGetRelid(name, RowExclusiveLock, true);
 	if (!OidIsValid(target.relation))
@@ -227,32 +213,18 @@ look_up_target(void)
 		target.valid = true;
 		target.relation = RangeVarGetRelid(name, RowExclusiveLock, false);
 	}
-	target.owner = wt_log_table_owner(target.relation);
-	if (!OidIsValid(target.owner))
+	owner = wt_log_table_owner(target.relation);
+	if (!OidIsValid(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the table %s was just dropped", wt_log_table_quote(name))));
 	wt_log_table_check(target.relation);
 	check_partitions();
-	wt_fault_of_table(target.relation);
-
-	plan = wt_insert_prepare(psprintf("INSERT INTO %s (event_timestamp, data, status) "
-									  "SELECT event_timestamp, data, status FROM %s",
-									  wt_log_table_quote(name), batch_name),
-							 &target.relation, target.owner);
-	SPI_keepplan(plan);
-	target.plan = plan;
+	wt_statement_prepare(target.relation, owner, name, look);
+	wt_fault_of_table(target.relation, wt_statement_is_elsewhere());
+	wt_fault_of_servers(wt_shards_look(target.relation));
 	strlcpy(target.name, wt_table, sizeof(target.name));
 	wt_absence_over();
-}
-
-static void
-fill_batch(Tuplestorestate *batch, WtRow *const *rows, int n_rows)
-{
-	for (int i = 0; i < n_rows; i++)
-		if (rows[i]->result == WT_STORE_PENDING)
-			wt_insert_put(batch, rows[i]->event_timestamp, rows[i]->data,
-						  rows[i]->status);
 }
 
 /*
@@ -264,42 +236,50 @@ find_target(void)
 {
 	for (int tries = 0; tries < MAX_LOOK_UPS; tries++)
 	{
-		if (target.valid && strcmp(target.name, wt_table) == 0 && target.plan)
+		if (target.valid && strcmp(target.name, wt_table) == 0)
 		{
 			/* Getting the lock brings the news of what has changed before. */
 			LockRelationOid(target.relation, RowExclusiveLock);
-			if (target.valid && SPI_plan_is_valid(target.plan))
+			if (target.valid && wt_statement_is_valid())
 			{
 				if (!target.durable)
 					check_partitions();
 				return;
 			}
 		}
-		look_up_target();
+		/* What is changed may be what planning changes: a default can be a function. */
+		look_up_target(tries < MAX_PLANNINGS);
 	}
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
 					errmsg("the log table is being changed all the time")));
 }
 
-/* The statement and what it sets off, within a transaction. */
+/*
+ * The statement and what it sets off, within a transaction.  judged: a row alone is, so that
+ * what it raises must tell.
+ */
 static void
-insert_rows(WtRow *const *rows, int n_rows)
+insert(WtRow *const *rows, int n_rows, bool judged)
 {
-	Tuplestorestate *batch;
-
 	SPI_connect();
-	batch = tuplestore_begin_heap(false, false, BATCH_MEMORY);
-	fill_batch(batch, rows, n_rows);
-	wt_insert_register(batch_name, batch, n_rows);
+	wt_statement_begin(n_rows);
 	find_target();
 	inserting = true;
-	wt_insert_execute(target.plan, target.owner);
+	if (judged && n_rows == 1 && wt_statement_is_elsewhere())
+		wt_statement_run_alone(rows);
+	else
+		wt_statement_run(rows, n_rows);
 	inserting = false;
 	/* Where it waited for a partition's lock that may be another one now; from here on it stays. */
 	if (!target.durable)
 		check_partitions();
-	tuplestore_end(batch);
 	SPI_finish();
+}
+
+static void
+insert_judged(WtRow *const *rows, int n_rows)
+{
+	insert(rows, n_rows, true);
 }
 
 /*
@@ -389,12 +369,16 @@ insert_straight(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callback
 {
 	if (!wt_postgres)
 		return;
-	for (int i = 0; i == 0 || i < n_rows; i += MAX_STATEMENT_ROWS)
+	do
 	{
-		if (i > 0)
+		int n = Min(n_rows, wt_statement_max_rows());
+
+		insert(rows, n, false);
+		rows += n;
+		n_rows -= n;
+		if (n_rows > 0)
 			breathe(callbacks);
-		insert_rows(rows + i, Min(n_rows - i, MAX_STATEMENT_ROWS));
-	}
+	} while (n_rows > 0);
 }
 
 /* Whether any of rows has a key, or is of a request that has. */
@@ -460,6 +444,8 @@ run_attempt(void *arg)
 		insert_straight(a->rows, a->n_rows, a->callbacks);
 	if (wt_outbox_is_used())
 		wt_outbox_write(a->rows, a->n_rows);
+	if (a->callbacks && a->callbacks->beside)
+		a->callbacks->beside(a->callbacks->arg);
 	force_durable_commit();
 	a->level = synchronous_commit;
 }
@@ -479,7 +465,7 @@ attempt(WtRow *const *rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 							   .lock_timeout = LOCK_TIMEOUT,
 							   /* Who waits for a key must see what has become of it. */
 							   .read_committed = have_keys(rows, n_rows),
-							   .watch = &wt_watch_that_ends};
+							   .watch = &wt_watch_with_grace};
 	Attempt a = {rows, n_rows, callbacks, halves, error, 0};
 	ErrorData *e;
 
@@ -671,8 +657,9 @@ wt_store_rows(WtRow **rows, int n_rows, const WtStoreCallbacks *callbacks, int t
 	{
 		int passed = ms_since(&begun);
 		int left = time_left(&begun, timeout);
-		WtHalves halves = {insert_rows, undone, callbacks,
-						   passed > SLOW_FAILURE ? 1 : MAX_LOOKS, left / 2};
+		WtHalves halves = {insert_judged, undone,
+						   callbacks,	  passed > SLOW_FAILURE ? 1 : MAX_LOOKS,
+						   left / 2,	  wt_statement_is_elsewhere()};
 
 		ok = attempt(pending, n, callbacks, left, &halves, &error);
 		if (ok)

@@ -20,12 +20,19 @@ typedef bool (*WtQuarantine)(WtRow *row);
  */
 typedef void (*WtBreathe)(void *arg);
 
+/*
+ * Called at the end of each transaction that stores rows, or tries to: what it writes is committed
+ * with them.  Has SPI not connected; may raise, and then nothing is stored.
+ */
+typedef void (*WtBeside)(void *arg);
+
 /* What storing asks of its caller; each may be NULL. */
 typedef struct WtStoreCallbacks
 {
 	WtQuarantine quarantine;
 	WtBreathe breathe;
-	void *arg; /* of breathe */
+	void *arg; /* of breathe and beside */
+	WtBeside beside;
 } WtStoreCallbacks;
 
 /*

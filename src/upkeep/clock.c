@@ -87,7 +87,7 @@ has_event(const WtSpans *table, TimestampTz from, TimestampTz to)
 	if (from > to)
 		return false;
 	wt_scope_run(
-		psprintf("SELECT EXISTS (SELECT FROM %s "
+		psprintf("SELECT EXISTS (SELECT 1 FROM %s "
 				 "WHERE event_timestamp >= $1 AND event_timestamp <= $2)::int::bigint",
 				 wt_log_table_quote(table->name)),
 		2, types, values);

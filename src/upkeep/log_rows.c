@@ -36,8 +36,7 @@ wt_log_rows_follow(void)
 		return;
 	wanted = psprintf("SELECT event_timestamp, data, status FROM %s",
 					  wt_log_table_quote(wt_log_table_name(wt_table)));
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
+	wt_sql_connect();
 	if (wt_sql_run(text_of, 0, NULL, NULL, NULL) == 1 &&
 		strcmp(TextDatumGetCString(wt_sql_value(0, 1, &is_null)), wanted) != 0)
 	{

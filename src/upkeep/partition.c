@@ -44,9 +44,11 @@
 #include "sealed/rewrite.h"
 #include "sealed/seal.h"
 #include "sealed/size.h"
+#include "store/distributed.h"
 #include "store/lock_gently.h"
 #include "store/log_table.h"
 #include "store/move_rows.h"
+#include "upkeep/distributed_table.h"
 #include "upkeep/partition.h"
 #include "upkeep/plan_sealed.h"
 #include "store/scope.h"
@@ -131,6 +133,11 @@ make_partition(const WtSpans *table, WtTask *task, const WtScope *scope)
 
 	if (!is_gap(table, task->from, task->to))
 		return;
+	if (table->distributed)
+	{
+		wt_distributed_make(table, task, scope);
+		return;
+	}
 	name = wt_partition_name(table->name, task->from, task->to);
 	partition = quote_qualified_identifier(table->name->schemaname, name);
 
@@ -178,6 +185,11 @@ delete_rows(const WtSpans *table, WtTask *task, const WtScope *scope)
 
 	if (!OidIsValid(table->default_partition))
 		return;
+	if (table->distributed)
+	{
+		wt_distributed_delete(table, task, scope);
+		return;
+	}
 	partition = wt_scope_name(table->default_partition);
 	task->rows = run_over_blocks(
 		psprintf("DELETE FROM ONLY %s WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY %s "
@@ -257,11 +269,20 @@ lock_to_drop(const WtSpans *table, Oid partition)
 }
 
 int64
+wt_upkeep_size(Oid relation)
+{
+	return wt_is_distributed(relation) ? wt_distributed_size(relation)
+									   : wt_partition_size(relation);
+}
+
+int64
 wt_upkeep_count_filled(Oid parent, Oid partition)
 {
 	Oid types[] = {OIDOID, OIDOID};
 	Datum values[] = {ObjectIdGetDatum(parent), ObjectIdGetDatum(partition)};
 
+	if (wt_is_distributed(parent))
+		return wt_distributed_count_filled(parent, partition);
 	/* A sealed one is filled where its chunks or late rows are: see sealed/links.h. */
 	wt_scope_run("SELECT count(*) FROM pg_inherits "
 				 "WHERE inhparent = $1 AND (inhrelid = $2 OR $2 = 0) AND EXISTS ("
@@ -285,8 +306,10 @@ drop_partition(const WtSpans *table, WtTask *task, const WtScope *scope, bool re
 	if (task->if_empty && wt_upkeep_count_filled(table->relation, task->partition) > 0)
 		return;
 	partition = wt_scope_name(task->partition);
-	task->rows = estimate_rows(task->partition);
-	task->bytes = wt_partition_size(task->partition);
+	/* Of a distributed one nobody has counted the rows. */
+	task->rows = table->distributed ? -1 : estimate_rows(task->partition);
+	if (!table->distributed)
+		task->bytes = wt_partition_size(task->partition);
 	wt_scope_set("lock_timeout", WT_LOCK_QUEUE);
 	/* A reference to the table is one to each partition, and would keep it. */
 	if (referenced)
@@ -327,7 +350,7 @@ rewrite_partition(WtTask *task, const WtScope *scope)
 	task->rows = rewritten.erased + rewritten.taken_in;
 	task->more = rewritten.more && rewritten.chunks > 0;
 	wt_links_read(task->partition, &links);
-	if (!rewritten.more)
+	if (!rewritten.more && rewritten.busy == 0)
 		wt_plan_late_rejected(links.late, rewritten.left);
 	task->done_to = MemoryContextStrdup(scope->caller, wt_scope_name(task->partition));
 }

@@ -11,4 +11,7 @@
 /* How many of a table's partitions hold data, or, where it is given, whether that one does. */
 extern int64 wt_upkeep_count_filled(Oid parent, Oid partition);
 
+/* What a table, or a partition, takes on disk, wherever that is. */
+extern int64 wt_upkeep_size(Oid relation);
+
 #endif

@@ -15,9 +15,10 @@
 
 #include "base/settings.h"
 #include "sealed/links.h"
-#include "sealed/size.h"
+#include "store/distributed.h"
 #include "store/log_table.h"
 #include "upkeep/clock.h"
+#include "upkeep/distributed_table.h"
 #include "upkeep/partition.h"
 #include "upkeep/plan_sealed.h"
 #include "store/scope.h"
@@ -110,13 +111,20 @@ has_changed(const WtSpans *table, TimestampTz today, TimestampTz oldest, WtGlanc
 
 /* Plans the deletion of the default partition's rows before oldest, or of the share that may go. */
 static void
-plan_deletes(WtPlan *plan, char *name, TimestampTz oldest, MemoryContext caller)
+plan_deletes(WtPlan *plan, const WtSpans *table, char *name, TimestampTz oldest,
+			 MemoryContext caller)
 {
 	Oid types[] = {TIMESTAMPTZOID, INT4OID};
 	Datum values[] = {TimestampTzGetDatum(oldest), Int32GetDatum(WT_BLOCKS_AT_ONCE)};
 	int64 allowed = PG_INT64_MAX;
 	MemoryContext spi_context;
 
+	if (table->distributed)
+	{
+		wt_distributed_plan_deletes(plan, table, oldest, caller, FEWEST_ROWS_AT_ONCE,
+									SHARE_AT_ONCE);
+		return;
+	}
 	if (!plan->force)
 	{
 		wt_scope_run(psprintf("SELECT count(*) FROM ONLY %s", name), 0, NULL, NULL);
@@ -161,12 +169,16 @@ plan_default(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz 
 	bool has_old = false;
 	MemoryContext spi_context;
 
-	/* Days from today on have their partitions by now, or their time has not come. */
+	/*
+	 * Days from today on have their partitions by now, or their time has not come.  Counted from
+	 * the first that can have one: date_bin() was wrong about midnights ahead of its origin
+	 * before 15.7 and 16.3.
+	 */
 	wt_scope_run(
 		psprintf("SELECT DISTINCT CASE WHEN event_timestamp < $1 THEN '-infinity' "
-				 "ELSE date_bin('1 day', event_timestamp, '2000-01-01 00:00:00+00') END "
-				 "FROM ONLY %s WHERE event_timestamp < $2 ORDER BY 1 DESC",
-				 name),
+				 "ELSE date_bin('1 day', event_timestamp, '1970-01-01 00:00:00+00') END "
+				 "FROM %s%s WHERE event_timestamp < $2 ORDER BY 1 DESC",
+				 table->distributed ? "" : "ONLY ", name),
 		2, types, values);
 	spi_context = MemoryContextSwitchTo(caller);
 	name = pstrdup(name);
@@ -182,7 +194,7 @@ plan_default(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz 
 	MemoryContextSwitchTo(spi_context);
 	plan->tasks = tasks;
 	if (has_old && plan->believed)
-		plan_deletes(plan, name, oldest, caller);
+		plan_deletes(plan, table, name, oldest, caller);
 	else if (has_old)
 		plan->held++;
 }
@@ -207,11 +219,11 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 
 	if (wt_retention_size > 0)
 	{
-		excess += wt_partition_size(table->relation);
+		excess += wt_upkeep_size(table->relation);
 		/* The old ones go anyway. */
 		for (int i = 0; i < table->n_spans && table->spans[i].to <= oldest; i++)
 			if (can_be_dropped(table->spans[i].partition))
-				excess -= wt_partition_size(table->spans[i].partition);
+				excess -= wt_upkeep_size(table->spans[i].partition);
 	}
 	spi_context = MemoryContextSwitchTo(caller);
 	for (int i = 0; i < table->n_spans; i++)
@@ -227,7 +239,7 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 		{
 			if (span->to > today || excess <= 0)
 				break;
-			excess -= wt_partition_size(span->partition);
+			excess -= wt_upkeep_size(span->partition);
 		}
 		filled = wt_upkeep_count_filled(table->relation, span->partition) > 0;
 		if (!plan->believed && filled)
@@ -250,6 +262,9 @@ plan_drops(WtPlan *plan, const WtSpans *table, TimestampTz today, TimestampTz ol
 		task->name = wt_scope_name(span->partition);
 		task->if_empty = !plan->believed;
 		task->spare = spare;
+		/* Once something has been changed it is not to be had. */
+		if (table->distributed)
+			task->bytes = wt_distributed_size(span->partition);
 		plan->tasks = lappend(plan->tasks, task);
 	}
 	MemoryContextSwitchTo(spi_context);
@@ -279,8 +294,10 @@ plan_part(WtPlan *plan, WtPlanPart part, const WtSpans *table, const WtScope *sc
 							 wt_clock_look(&plan->clock, table, plan->as_of);
 			break;
 		case WT_PLAN_DEFAULT:
-			if (table->default_blocks > 0 &&
-				has_changed(table, today, oldest, plan->glance))
+			/* How much is in shards is not seen at a glance. */
+			if (table->distributed ? OidIsValid(table->default_partition)
+								   : table->default_blocks > 0 &&
+										 has_changed(table, today, oldest, plan->glance))
 				plan_default(plan, table, today, oldest, scope->caller);
 			break;
 		case WT_PLAN_OLD:
@@ -288,7 +305,8 @@ plan_part(WtPlan *plan, WtPlanPart part, const WtSpans *table, const WtScope *sc
 				plan_drops(plan, table, today, oldest, scope->caller);
 			break;
 		case WT_PLAN_SEALED:
-			wt_plan_sealed(plan, table, scope);
+			if (!table->distributed)
+				wt_plan_sealed(plan, table, scope);
 			break;
 		case WT_N_PLAN_PARTS:
 			break;
@@ -321,6 +339,9 @@ wt_upkeep_plan(WtPlan *plan, WtPlanPart part)
 	{
 		if (wt_is_partmans(table.name))
 			plan->reason = "pg_partman looks after it";
+		else if (table.distributed && wt_is_worker_node())
+			plan->reason =
+				"it is distributed, and the coordinator of Citus looks after it";
 		else
 			plan_part(plan, part, &table, &scope);
 	}

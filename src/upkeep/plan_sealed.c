@@ -19,17 +19,25 @@
 #include "base/transact.h"
 #include "sealed/late_columns.h"
 #include "sealed/links.h"
+#include "sealed/merge.h"
 #include "sealed/missing.h"
 #include "sealed/sealable.h"
 #include "store/log_table.h"
 #include "upkeep/partition.h"
 #include "upkeep/plan_sealed.h"
 
+/*
+ * Late rows are taken in when no more come, so that a chunk is written once for all of them; where
+ * more come all the time, every so many looks.
+ */
+#define MAX_UNREST 10
+
 /* What is known of a sealed partition's late rows, for as long as the process lives. */
 typedef struct LateRows
 {
 	Oid table;
 	int64 inserted; /* at the last look */
+	int unrest;		/* looks in a row at which more had come */
 	int64
 		rejected; /* so many were there after the last time that they were taken in; -1: never */
 } LateRows;
@@ -68,7 +76,7 @@ is_dropped(const WtPlan *plan, Oid partition)
 
 /* One line for all partitions that have it in common. */
 static void
-say_once(Oid partition, const char *reason)
+say_once(Oid partition, const char *done, const char *reason)
 {
 	MemoryContext old;
 	ListCell *cell;
@@ -79,10 +87,12 @@ say_once(Oid partition, const char *reason)
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	said_in_log = lappend(said_in_log, pstrdup(reason));
 	MemoryContextSwitchTo(old);
-	ereport(LOG, (errmsg("windtrap: partition %s is not sealed: %s",
-						 wt_scope_name(partition), reason),
-				  errhint("Those that are not sealed are in windtrap.partitions; "
-						  "windtrap.seal_after = '' seals none.")));
+	ereport(LOG, (errmsg("windtrap: partition %s is not %s: %s", wt_scope_name(partition),
+						 done, reason),
+				  strcmp(done, "sealed") == 0
+					  ? errhint("Those that are not sealed are in windtrap.partitions; "
+								"windtrap.seal_after = '' seals none.")
+					  : errhint("windtrap.unseal() and windtrap.seal() store it anew.")));
 }
 
 /* The time before which a partition must have ended; in UTC, as of retention. */
@@ -113,7 +123,7 @@ plan_seals(WtPlan *plan, const WtSpans *table)
 		reason = wt_sealable_reason(span->partition);
 		if (reason)
 		{
-			say_once(span->partition, reason);
+			say_once(span->partition, "sealed", reason);
 			continue;
 		}
 		(void) add_task(plan, WT_TASK_SEAL, span);
@@ -139,7 +149,7 @@ know_late(Oid table)
 	return late;
 }
 
-/* Whether late rows are there that can be taken in, and no more have come since the last look. */
+/* Whether late rows are there that can be taken in, and it is time to. */
 static bool
 are_late_due(const WtLinks *links)
 {
@@ -150,8 +160,9 @@ are_late_due(const WtLinks *links)
 	char *name = wt_scope_name(links->late);
 
 	late->inserted = inserted;
-	if (!quiet)
+	if (!quiet && ++late->unrest < MAX_UNREST)
 		return false;
+	late->unrest = 0;
 	wt_scope_run(psprintf("SELECT EXISTS (SELECT FROM %s)::int::bigint", name), 0, NULL,
 				 NULL);
 	if (wt_scope_int64(0, 1) == 0)
@@ -227,7 +238,7 @@ mend(WtLinks *links)
 	foreign = table_open(links->partition, AccessShareLock);
 	if (!links->recorded)
 		wt_links_record(links);
-	wt_late_columns_adopt(foreign, links->late);
+	wt_late_columns_adopt(foreign, links->late, NULL);
 	table_close(foreign, NoLock);
 	if (get_rel_namespace(links->chunks) != get_rel_namespace(links->partition) ||
 		get_rel_namespace(links->late) != get_rel_namespace(links->partition))
@@ -251,7 +262,7 @@ plan_rewrites(WtPlan *plan, const WtSpans *table)
 			continue;
 		if (!wt_links_find(span->partition, &links, &problem))
 		{
-			say_once(span->partition, problem);
+			say_once(span->partition, "sealed", problem);
 			continue;
 		}
 		mend(&links);
@@ -262,6 +273,21 @@ plan_rewrites(WtPlan *plan, const WtSpans *table)
 		if (has_deleted(&links) || due)
 			(void) add_task(plan, WT_TASK_REWRITE, span);
 	}
+}
+
+/* Whether partitions can be merged; if not, the log says so. */
+static bool
+can_merge(const WtSpan *spans, int n)
+{
+	Oid *partitions = palloc(sizeof(Oid) * (size_t) n);
+	const char *reason;
+
+	for (int i = 0; i < n; i++)
+		partitions[i] = spans[i].partition;
+	reason = wt_merge_refuses(partitions, n);
+	if (reason)
+		say_once(partitions[0], "merged with those of its day", reason);
+	return !reason;
 }
 
 /*
@@ -292,7 +318,7 @@ plan_merges(WtPlan *plan, const WtSpans *table)
 					 wt_upkeep_count_filled(table->relation, span->partition) > 0)
 				fits = false;
 		}
-		if (fits && end - i > 1 && n_sealed > 0)
+		if (fits && end - i > 1 && n_sealed > 0 && can_merge(&table->spans[i], end - i))
 		{
 			WtTask *task = add_task(plan, WT_TASK_MERGE, &table->spans[i]);
 

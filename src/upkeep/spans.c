@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "base/identity.h"
+#include "store/distributed.h"
 #include "store/log_table.h"
 #include "store/scope.h"
 #include "upkeep/spans.h"
@@ -156,6 +157,7 @@ wt_spans_read(Oid oid, WtSpans *table, const char **reason)
 		*reason = "it is not partitioned by ranges of event_timestamp alone";
 	relation_close(relation, NoLock);
 
+	table->distributed = fits && wt_is_distributed(oid);
 	if (fits && OidIsValid(table->default_partition))
 	{
 		relation = table_open(table->default_partition, AccessShareLock);

@@ -26,6 +26,7 @@ typedef struct WtSpans
 	char replica_identity; /* as pg_class.relreplident */
 	Oid default_partition; /* InvalidOid: there is none, or it is no ordinary table */
 	BlockNumber default_blocks;
+	bool distributed; /* by Citus: it and its partitions have no blocks here */
 	int n_spans;
 	WtSpan *spans; /* in the order of time */
 } WtSpans;

@@ -14,6 +14,7 @@
 
 #include "catalog/namespace.h"
 #include "commands/extension.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -25,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/helper.h"
 #include "base/process.h"
 #include "store/idempotency.h"
 #include "store/log_table.h"
@@ -33,6 +35,7 @@
 #include "base/shared.h"
 #include "base/transact.h"
 #include "base/identity.h"
+#include "base/sql.h"
 #include "upkeep/clock.h"
 #include "upkeep/failures.h"
 #include "upkeep/log_rows.h"
@@ -182,6 +185,21 @@ follow_table(void *arg)
 {
 	(void) arg;
 	wt_log_rows_follow();
+}
+
+/* Alerts that were there when the server started, or that a prepared transaction has made. */
+static void
+look_for_alerts(void *arg)
+{
+	(void) arg;
+	if (wt_helper_is_wanted(WT_HELPER_ALERTS) ||
+		!OidIsValid(get_extension_oid("windtrap", true)))
+		return;
+	wt_sql_connect();
+	wt_sql_run("SELECT EXISTS (SELECT FROM windtrap.alert_rule)", 0, NULL, NULL, NULL);
+	if (wt_sql_bool(0, 1))
+		wt_helper_want(WT_HELPER_ALERTS, true);
+	SPI_finish();
 }
 
 static void
@@ -364,6 +382,36 @@ report(Round *round)
 	LWLockRelease(&wt_shared->lock);
 }
 
+static void
+summarize(void *arg)
+{
+	Oid relation;
+
+	(void) arg;
+	if (!OidIsValid(get_extension_oid("windtrap", true)))
+		return;
+	relation = RangeVarGetRelid(wt_log_table_name(wt_table), NoLock, true);
+	if (OidIsValid(relation))
+		wt_upkeep_summarize(relation);
+}
+
+/* Has searches find the last events quickly. */
+static void
+find_last_quickly(void)
+{
+	static int last_sqlstate = 0;
+	ErrorData *e = wt_transact(summarize, NULL, "summarizing BRIN indexes", TASK_TIMEOUT);
+
+	if (e && !wt_stop_requested && e->sqlerrcode != last_sqlstate)
+		ereport(LOG, (errcode(e->sqlerrcode),
+					  errmsg("windtrap: could not summarize BRIN indexes of %s: %s",
+							 wt_table, e->message),
+					  errhint("It will try again.")));
+	last_sqlstate = e ? e->sqlerrcode : 0;
+	if (e)
+		FreeErrorData(e);
+}
+
 /* One round; gives ms until the next. */
 static long
 work(void)
@@ -387,6 +435,9 @@ work(void)
 	}
 	round.task = &rows; /* what has failed, if it does */
 	ok = transact(follow_table, &round, "looking at windtrap.log_rows()");
+	rows.name = pstrdup("windtrap.alert_rule");
+	if (!transact(look_for_alerts, &round, "looking for alerts"))
+		ok = false;
 	if (!forget_keys(&round))
 		ok = false;
 	round.task = NULL;
@@ -435,6 +486,9 @@ work(void)
 				break;
 			}
 		} while (round.task->more && !wt_stop_requested);
+		/* It has waited for that, and would for all that are left. */
+		if (is_long(round.task) && !wt_stop_requested && !wt_restore_in_progress(false))
+			find_last_quickly();
 		if (!round.task->done_to)
 			continue;
 		if (round.task->kind == WT_TASK_DELETE)
@@ -469,29 +523,13 @@ work(void)
 	return pause;
 }
 
-static void
-summarize(void *arg)
-{
-	Oid relation;
-
-	(void) arg;
-	if (!OidIsValid(get_extension_oid("windtrap", true)))
-		return;
-	relation = RangeVarGetRelid(wt_log_table_name(wt_table), NoLock, true);
-	if (OidIsValid(relation))
-		wt_upkeep_summarize(relation);
-}
-
 /* Sleeps until the next round, and has searches find the last events quickly meanwhile. */
 static void
 rest(long ms)
 {
-	static int last_sqlstate = 0;
-
 	while (ms > 0 && !wt_stop_requested)
 	{
 		long nap = Min(ms, SUMMARIZE_INTERVAL);
-		ErrorData *e;
 		bool woken;
 
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap,
@@ -506,15 +544,7 @@ rest(long ms)
 		ms -= nap;
 		if (wt_stop_requested || wt_restore_in_progress(false))
 			continue;
-		e = wt_transact(summarize, NULL, "summarizing BRIN indexes", TASK_TIMEOUT);
-		if (e && !wt_stop_requested && e->sqlerrcode != last_sqlstate)
-			ereport(LOG, (errcode(e->sqlerrcode),
-						  errmsg("windtrap: could not summarize BRIN indexes of %s: %s",
-								 wt_table, e->message),
-						  errhint("It will try again.")));
-		last_sqlstate = e ? e->sqlerrcode : 0;
-		if (e)
-			FreeErrorData(e);
+		find_last_quickly();
 	}
 }
 
