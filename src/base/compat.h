@@ -28,8 +28,10 @@
 /* Since 16 what a check hook gives as "extra" is the GUC machinery's to free. */
 #if PG_VERSION_NUM >= 160000
 #define wt_guc_malloc(size) guc_malloc(LOG, size)
+#define wt_guc_free(p) guc_free(p)
 #else
 #define wt_guc_malloc(size) malloc(size)
+#define wt_guc_free(p) free(p)
 #endif
 
 /* Since 16 a check hook names its own error code through a function of guc.h. */
@@ -73,13 +75,19 @@
 #define wt_create_wait_event_set(context, n) CreateWaitEventSet(context, n)
 #endif
 
-/* 16 asks whether only summarizing indexes are meant. */
+/* 16 asks whether only summarizing indexes are meant: a changed row may be new to them alone. */
 #if PG_VERSION_NUM >= 160000
 #define wt_insert_index_tuples(target, slot, estate)                                     \
 	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false)
+#define wt_insert_new_entries(target, slot, estate, which)                               \
+	((which) == TU_None ? NIL                                                            \
+						: ExecInsertIndexTuples(target, slot, estate, false, false,      \
+												NULL, NIL, (which) == TU_Summarizing))
 #else
 #define wt_insert_index_tuples(target, slot, estate)                                     \
 	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
+#define wt_insert_new_entries(target, slot, estate, which)                               \
+	((which) ? wt_insert_index_tuples(target, slot, estate) : NIL)
 #endif
 
 /* 16 asks whether columns may be missing. */
@@ -90,12 +98,39 @@
 #define wt_build_attrmap(source, target) build_attrmap_by_name_if_req(source, target)
 #endif
 
+/* 16 counts the partitions that an index is made on.  For those who include commands/defrem.h. */
+#if PG_VERSION_NUM >= 160000
+#define wt_define_index(table, statement)                                                \
+	DefineIndex(table, statement, InvalidOid, InvalidOid, InvalidOid, -1, false, false,  \
+				false, false, true)
+#else
+#define wt_define_index(table, statement)                                                \
+	DefineIndex(table, statement, InvalidOid, InvalidOid, InvalidOid, false, false,      \
+				false, false, true)
+#endif
+
 /* 18 has unsigned bytes for what is encoded in base64. */
 #if PG_VERSION_NUM >= 180000
 #define wt_b64_encode(source, size, out, room)                                           \
 	pg_b64_encode((const uint8 *) (source), size, out, room)
 #else
 #define wt_b64_encode(source, size, out, room) pg_b64_encode(source, size, out, room)
+#endif
+
+/* 17 makes an array by encoding of the names that iconv has.  For those who include mb/pg_wchar.h. */
+#ifdef PG_WCHAR_H
+static inline const char *
+wt_encoding_charset(int encoding)
+{
+#if PG_VERSION_NUM >= 170000
+	return PG_VALID_ENCODING(encoding) ? pg_enc2gettext_tbl[encoding] : NULL;
+#else
+	for (const pg_enc2gettext *e = pg_enc2gettext_tbl; e->name; e++)
+		if ((int) e->encoding == encoding)
+			return e->name;
+	return NULL;
+#endif
+}
 #endif
 
 /* 17 renames where transactions are counted.  For those who include access/transam.h. */
@@ -121,27 +156,23 @@
 	index_beginscan(table, index, snapshot, n_keys, 0)
 #endif
 
-/*
- * 16 says which indexes a changed row needs new entries in; there are none here that only
- * summarize.  For those who include access/tableam.h.
- */
+/* 16 says which indexes a changed row needs new entries in.  For those who include access/tableam.h. */
 #ifdef TABLEAM_H
+#if PG_VERSION_NUM >= 160000
+typedef TU_UpdateIndexes WtNewEntries;
+#define WT_ALL_NEW_ENTRIES TU_All
+#else
+typedef bool WtNewEntries;
+#define WT_ALL_NEW_ENTRIES true
+#endif
+
 static inline TM_Result
 wt_table_tuple_update(Relation table, ItemPointer place, TupleTableSlot *slot,
 					  CommandId command, TM_FailureData *failure, LockTupleMode *mode,
-					  bool *new_entries)
+					  WtNewEntries *new_entries)
 {
-#if PG_VERSION_NUM >= 160000
-	TU_UpdateIndexes which = TU_None;
-	TM_Result result = table_tuple_update(table, place, slot, command, InvalidSnapshot,
-										  InvalidSnapshot, true, failure, mode, &which);
-
-	*new_entries = which != TU_None;
-	return result;
-#else
 	return table_tuple_update(table, place, slot, command, InvalidSnapshot,
 							  InvalidSnapshot, true, failure, mode, new_entries);
-#endif
 }
 #endif
 

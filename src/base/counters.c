@@ -33,6 +33,14 @@ const char *const wt_reason_names[WT_N_REASONS] = {
 	[WT_REASON_HOST] = "host",
 	[WT_REASON_RATE] = "rate",
 	[WT_REASON_KEY] = "idempotency_key",
+	[WT_REASON_FORWARD] = "forwarding",
+	[WT_REASON_ADDRESS] = "address",
+};
+
+const char *const wt_intake_names[WT_N_INTAKES] = {
+	[WT_INTAKE_SYSLOG_UDP] = "syslog_udp", [WT_INTAKE_SYSLOG_TCP] = "syslog_tcp",
+	[WT_INTAKE_SYSLOG_TLS] = "syslog_tls", [WT_INTAKE_RELP] = "relp",
+	[WT_INTAKE_GELF_UDP] = "gelf_udp",	   [WT_INTAKE_GELF_TCP] = "gelf_tcp",
 };
 
 const int wt_codes[WT_N_CODES] = {200, 202, 204, 400, 401, 403, 404, 405, 408, 411,

@@ -8,6 +8,7 @@
 #ifndef WT_COUNTERS_H
 #define WT_COUNTERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Why a request, or an event of a batch, is refused; names are in counters.c. */
@@ -39,8 +40,28 @@ typedef enum WtReason
 	WT_REASON_HOST,	  /* a name that is not this collector's */
 	WT_REASON_RATE,	  /* more requests than the token may send */
 	WT_REASON_KEY, /* an Idempotency-Key that is none, or that came with another body */
+	WT_REASON_FORWARD, /* rows of another collector, which are not taken here */
+	WT_REASON_ADDRESS, /* who sends from there may not, see windtrap.allowed_senders */
 	WT_N_REASONS
 } WtReason;
+
+/* By what way messages come in that are no HTTP requests; names are in counters.c. */
+typedef enum WtIntake
+{
+	WT_INTAKE_SYSLOG_UDP,
+	WT_INTAKE_SYSLOG_TCP,
+	WT_INTAKE_SYSLOG_TLS,
+	WT_INTAKE_RELP,
+	WT_INTAKE_GELF_UDP,
+	WT_INTAKE_GELF_TCP,
+	WT_N_INTAKES
+} WtIntake;
+
+static inline bool
+wt_is_by_datagram(WtIntake intake)
+{
+	return intake == WT_INTAKE_SYSLOG_UDP || intake == WT_INTAKE_GELF_UDP;
+}
 
 /* Codes that are counted one by one; the last one stands for all others. */
 #define WT_N_CODES 19
@@ -64,9 +85,13 @@ typedef struct WtCounters
 	uint64_t events_refused[WT_N_REASONS];	 /* events of batches, by reason */
 	uint64_t events_accepted;
 	uint64_t events_quarantined;
-	uint64_t duplicates;	  /* events that were stored already, by their keys */
-	uint64_t bytes_received;  /* of bodies */
-	uint64_t bytes_decoded;	  /* of bodies, inflated */
+	uint64_t duplicates;	 /* events that were stored already, by their keys */
+	uint64_t bytes_received; /* of bodies */
+	uint64_t bytes_decoded;	 /* of bodies, inflated */
+	uint64_t messages_received[WT_N_INTAKES]; /* those that are dropped not among them */
+	uint64_t messages_stored[WT_N_INTAKES];	  /* committed, into quarantine too */
+	uint64_t messages_dropped[WT_N_INTAKES];  /* and connections that are turned away */
+	uint64_t messages_dropped_by[WT_N_REASONS]; /* the same */
 	uint64_t stdout_written;  /* lines; a torn one counts when it is complete */
 	uint64_t stdout_dropped;  /* lines */
 	WtHistogram request_us;	  /* from the request line to the answer */
@@ -76,6 +101,8 @@ typedef struct WtCounters
 	/* Gauges: how it is now, and the most since the last reset. */
 	uint64_t connections;
 	uint64_t bytes_in_flight;
+	uint64_t intake_connections[WT_N_INTAKES]; /* those that speak no HTTP */
+	uint64_t intake_bytes;					   /* of messages in memory */
 	uint64_t max_connections;
 	uint64_t max_commit_us;
 	uint64_t max_batch_events;
@@ -86,6 +113,7 @@ typedef struct WtCounters
 #define WT_N_COUNTERS (offsetof(WtCounters, connections) / sizeof(uint64_t))
 
 extern const char *const wt_reason_names[WT_N_REASONS];
+extern const char *const wt_intake_names[WT_N_INTAKES];
 extern const int wt_codes[WT_N_CODES]; /* the last one is 0 */
 
 /* Upper bounds of the histograms' buckets, in their units; ended by 0. */

@@ -4,9 +4,12 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_depend.h"
@@ -16,6 +19,7 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 
+#include "base/collector.h"
 #include "base/identity.h"
 
 static void
@@ -23,6 +27,18 @@ set_for_session(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SET, true,
 							 0, false);
+}
+
+void
+wt_introduce(void)
+{
+	char host[256];
+
+	if (gethostname(host, sizeof(host)) != 0)
+		strlcpy(host, "unknown", sizeof(host));
+	host[sizeof(host) - 1] = '\0';
+	wt_collector_set(cluster_name && cluster_name[0] != '\0' ? cluster_name : host,
+					 GetSystemIdentifier(), MyDatabaseId);
 }
 
 void
@@ -37,6 +53,7 @@ wt_connect(Oid database)
 	set_for_session("row_security", "on");
 	set_for_session("default_transaction_read_only", "off");
 	CommitTransactionCommand();
+	wt_introduce();
 }
 
 void

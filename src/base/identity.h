@@ -13,6 +13,12 @@
 extern void wt_connect(Oid database);
 
 /*
+ * Has wt_collector say who this collector is: cluster_name, or the host's name.  wt_connect does
+ * it; a session of the user's that asks must.
+ */
+extern void wt_introduce(void);
+
+/*
  * Does what follows as another role, in a security-restricted operation: what the role
  * has put into the table's triggers, defaults and indexes runs too, and gains nothing
  * from our own rights, which are a superuser's.  An error restores what was; otherwise

@@ -17,13 +17,14 @@
 #include "base/transact.h"
 
 volatile sig_atomic_t wt_stop_requested = false;
+bool wt_process_is_own = false;
 
 static void (*on_reload)(void);
 static bool reloaded;
 
 /*
  * A transaction that waits (for a lock, for a slow trigger, for a standby) is cancelled, because
- * a flag alone does not end its wait.
+ * a flag alone does not end its wait; one that has a moment's grace by who watches it.
  */
 static void
 on_sigterm(SIGNAL_ARGS)
@@ -31,7 +32,7 @@ on_sigterm(SIGNAL_ARGS)
 	int saved = errno;
 
 	wt_stop_requested = true;
-	if (wt_transaction_in_progress)
+	if (wt_transaction_in_progress && !wt_transaction_has_grace)
 	{
 		InterruptPending = true;
 		QueryCancelPending = true;
@@ -43,6 +44,7 @@ on_sigterm(SIGNAL_ARGS)
 void
 wt_process_begin(void (*reload)(void))
 {
+	wt_process_is_own = true;
 	on_reload = reload;
 	pqsignal(SIGTERM, on_sigterm);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);

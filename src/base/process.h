@@ -10,6 +10,9 @@
 /* SIGTERM has come: answer or finish what is there, and leave. */
 extern volatile sig_atomic_t wt_stop_requested;
 
+/* Whether this process is one of WindTrap's own. */
+extern bool wt_process_is_own;
+
 /*
  * Begins a background process's life: its signals, and wt_shared.  The connection to a database
  * is for the caller to make afterwards.  on_reload is called once the settings have been read

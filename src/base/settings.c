@@ -2,13 +2,14 @@
  * settings.c
  *		The settings, windtrap.*: what they mean.
  *
- * All of them can be changed by a reload.  What is wrong with a bad value is said in
+ * All but one can be changed by a reload, some by each session.  What is wrong with a bad value is said in
  * settings_checks.c.
  */
 #include "postgres.h"
 
 #include <limits.h>
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -24,6 +25,9 @@ int wt_port;
 int wt_viewer_port;
 int wt_viewers;
 int wt_viewer_timeout;
+char *wt_syslog_listen;
+char *wt_gelf_listen;
+char *wt_allowed_senders;
 char *wt_tls_cert_file;
 char *wt_tls_key_file;
 char *wt_tls_ca_file;
@@ -47,11 +51,22 @@ int wt_idempotency_window;
 bool wt_repair;
 int wt_retention_size;
 int wt_retention_grace;
+bool wt_partitionwise_aggregate;
 int wt_partition_width;
 char *wt_stdout;
+char *wt_forward_ca_file;
+char *wt_forward_token_file;
+int wt_alert_interval;
+int wt_alert_timeout;
+char *wt_webhook_ca_file;
+char *wt_webhook_token_file;
 bool wt_postgres;
 int wt_outbox_max_size;
 int wt_outbox_full;
+int wt_server_log;
+bool wt_server_log_statement;
+int wt_ring_size;
+int wt_emit_timeout;
 
 static char *forward_to;
 static const WtTargets *targets;
@@ -86,8 +101,8 @@ wt_no_destination(void)
 {
 	if (wt_postgres || targets->n > 0 || wt_stdout_target())
 		return NULL;
-	return "there is nowhere to send events to: set windtrap.postgres = on, name a table "
-		   "in windtrap.forward_to, or set windtrap.stdout";
+	return "there is nowhere to send events to: set windtrap.postgres = on, name a "
+		   "target in windtrap.forward_to, or set windtrap.stdout";
 }
 
 bool
@@ -195,6 +210,25 @@ static const struct config_enum_entry outbox_full_options[] = {
 	{NULL, 0, false},
 };
 
+/* The server's own, as log_min_messages has them. */
+static const struct config_enum_entry message_levels[] = {
+	{"off", WT_SERVER_LOG_OFF, false},
+	{"debug5", DEBUG5, false},
+	{"debug4", DEBUG4, false},
+	{"debug3", DEBUG3, false},
+	{"debug2", DEBUG2, false},
+	{"debug1", DEBUG1, false},
+	{"debug", DEBUG2, true},
+	{"info", INFO, false},
+	{"notice", NOTICE, false},
+	{"warning", WARNING, false},
+	{"error", ERROR, false},
+	{"log", LOG, false},
+	{"fatal", FATAL, false},
+	{"panic", PANIC, false},
+	{NULL, 0, false},
+};
+
 void
 wt_settings_define(void)
 {
@@ -227,6 +261,28 @@ wt_settings_define(void)
 	/* The TCP port of all those addresses. */
 	DefineCustomIntVariable("windtrap.port", "TCP port to listen on for events.", NULL,
 							&wt_port, 8000, 1, 65535, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * Where to listen for syslog and for GELF: [scheme://]address[:port], the schemes udp and
+	 * tcp, of syslog tls and relp too; without one it is both of the first.  Empty: nowhere.
+	 */
+	DefineCustomStringVariable("windtrap.syslog_listen",
+							   "Addresses to listen on for syslog, separated by commas.",
+							   NULL, &wt_syslog_listen, "", PGC_SIGHUP, GUC_LIST_INPUT,
+							   wt_check_syslog_listen, NULL, NULL);
+	DefineCustomStringVariable("windtrap.gelf_listen",
+							   "Addresses to listen on for GELF, separated by commas.",
+							   NULL, &wt_gelf_listen, "", PGC_SIGHUP, GUC_LIST_INPUT,
+							   wt_check_gelf_listen, NULL, NULL);
+
+	/*
+	 * Who may send there, as IP addresses and ranges of them: these protocols know no tokens.
+	 * What comes from elsewhere is dropped, and counted.
+	 */
+	DefineCustomStringVariable("windtrap.allowed_senders",
+							   "Addresses that may send syslog and GELF.", NULL,
+							   &wt_allowed_senders, "127.0.0.0/8, ::1", PGC_SIGHUP,
+							   GUC_LIST_INPUT, wt_check_allowed_senders, NULL, NULL);
 
 	/*
 	 * The TCP port, of the same addresses, of the page to look at events with; 0: there is
@@ -470,6 +526,16 @@ wt_settings_define(void)
 		"windtrap.partition_width", "Time that a partition of the log table covers.",
 		NULL, &wt_partition_width, 24, partition_widths, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
+	/*
+	 * Whether a query that aggregates rows of sealed partitions is planned as if
+	 * enable_partitionwise_aggregate were on: they are then aggregated where their chunks are
+	 * read.  Off, that setting alone decides.
+	 */
+	DefineCustomBoolVariable(
+		"windtrap.partitionwise_aggregate",
+		"Aggregate by partition in queries that read sealed partitions.", NULL,
+		&wt_partitionwise_aggregate, true, PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+
 	/* Headers that are stored with an event: "all", "none", or a list of names. */
 	DefineCustomStringVariable(
 		"windtrap.store_headers",
@@ -506,13 +572,47 @@ wt_settings_define(void)
 							 &wt_postgres, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/*
-	 * The tables that events are forwarded to, as schema.name: foreign tables of any
-	 * wrapper, or ordinary ones.  Each gets them from the outbox by a process of its own.
+	 * What events are forwarded to: tables as schema.name, foreign ones of any wrapper or
+	 * ordinary ones, and other WindTraps as the URLs of theirs that take events.  Each gets
+	 * them from the outbox by a process of its own.
 	 */
 	DefineCustomStringVariable(
 		"windtrap.forward_to",
-		"Tables that events are forwarded to, separated by commas.", NULL, &forward_to,
-		"", PGC_SIGHUP, GUC_LIST_INPUT, wt_check_forward_to, assign_forward_to, NULL);
+		"Tables and URLs that events are forwarded to, separated by commas.", NULL,
+		&forward_to, "", PGC_SIGHUP, GUC_LIST_INPUT, wt_check_forward_to,
+		assign_forward_to, NULL);
+
+	/*
+	 * For those URLs, paths relative to the data directory: the authorities that their
+	 * certificates are verified with (PEM; empty: those of the system), and the tokens that
+	 * are shown to them (see client/token.h; empty: none).  Reloads read them anew.
+	 */
+	DefineCustomStringVariable(
+		"windtrap.forward_ca_file",
+		"File of the authorities for certificates of windtrap.forward_to.", NULL,
+		&wt_forward_ca_file, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+		"windtrap.forward_token_file",
+		"File of the token that is shown to the URLs of windtrap.forward_to.", NULL,
+		&wt_forward_token_file, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/* How often each alert's query is counted, and how long that may take. */
+	DefineCustomIntVariable("windtrap.alert_interval",
+							"Time between two evaluations of an alert.", NULL,
+							&wt_alert_interval, 60000, 100, 3600000, PGC_SIGHUP,
+							GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"windtrap.alert_timeout", "Time that the query of an alert may take.", NULL,
+		&wt_alert_timeout, 10000, 100, 600000, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+
+	/* For the webhooks of alerts, as the two of windtrap.forward_to. */
+	DefineCustomStringVariable("windtrap.webhook_ca_file",
+							   "File of the authorities for certificates of webhooks.",
+							   NULL, &wt_webhook_ca_file, "", PGC_SIGHUP, 0, NULL, NULL,
+							   NULL);
+	DefineCustomStringVariable(
+		"windtrap.webhook_token_file", "File of the token that is shown to webhooks.",
+		NULL, &wt_webhook_token_file, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/*
 	 * The size that the outbox may have, that is, the compressed events of the batches
@@ -530,6 +630,39 @@ wt_settings_define(void)
 							 "What happens to events while the outbox is full.", NULL,
 							 &wt_outbox_full, WT_OUTBOX_REFUSE, outbox_full_options,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * From which level on messages of the server's log become events too; its order is that of
+	 * log_min_messages, which decides what there is of them.  Needs preload.
+	 */
+	DefineCustomEnumVariable("windtrap.server_log",
+							 "Level from which on the server's messages become events.",
+							 NULL, &wt_server_log, WT_SERVER_LOG_OFF, message_levels,
+							 PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+
+	/* Whether with the statement that caused them, which may hold a password. */
+	DefineCustomBoolVariable(
+		"windtrap.server_log_statement",
+		"Store the server's messages with the statement that caused them.", NULL,
+		&wt_server_log_statement, false, PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL,
+		NULL);
+
+	/*
+	 * The memory for events of the server's own processes until the worker has stored them.  Without
+	 * preload it is got when the first process needs it.
+	 */
+	DefineCustomIntVariable(
+		"windtrap.ring_size",
+		"Memory for emitted events and messages that wait to be stored.", NULL,
+		&wt_ring_size, 4096, 64, 1024 * 1024,
+		process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP,
+		GUC_UNIT_KB, NULL, NULL, NULL);
+
+	/* How long windtrap.emit() waits while that is full; 0: not at all. */
+	DefineCustomIntVariable("windtrap.emit_timeout",
+							"Time that emitting waits for memory that is full.", NULL,
+							&wt_emit_timeout, 5000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("windtrap");
 }

@@ -5,6 +5,8 @@
 #ifndef WT_SETTINGS_H
 #define WT_SETTINGS_H
 
+#include <limits.h>
+
 #include "datatype/timestamp.h"
 
 extern char *wt_database;
@@ -14,7 +16,10 @@ extern int wt_port;
 extern int wt_viewer_port; /* 0: there is no viewer */
 extern int wt_viewers;
 extern int wt_viewer_timeout;  /* ms */
-extern char *wt_tls_cert_file; /* empty: no TLS */
+extern char *wt_syslog_listen; /* lists for wt_listen_read; empty: nowhere */
+extern char *wt_gelf_listen;
+extern char *wt_allowed_senders; /* a list for wt_cidr_list_parse */
+extern char *wt_tls_cert_file;	 /* empty: no TLS */
 extern char *wt_tls_key_file;
 extern char *wt_tls_ca_file;
 extern int wt_tls_min_version; /* 12 or 13 */
@@ -35,15 +40,30 @@ extern char *wt_trusted_proxies; /* a list for wt_cidr_list_parse */
 extern int wt_retention_size;	 /* MB; 0: no limit */
 extern int wt_retention_grace;	 /* seconds */
 extern int wt_partition_width;	 /* hours, a divisor of a day's */
+extern bool wt_partitionwise_aggregate;
 
 extern bool wt_quarantine_single;
 extern int wt_idempotency_window; /* seconds; 0: keys are not looked at */
 extern bool wt_repair;
 extern char *wt_stdout;
+extern char *wt_forward_ca_file;	/* "": the system's */
+extern char *wt_forward_token_file; /* "": no token */
+
+extern int wt_alert_interval;		/* ms */
+extern int wt_alert_timeout;		/* ms */
+extern char *wt_webhook_ca_file;	/* "": the system's */
+extern char *wt_webhook_token_file; /* "": no token */
 
 extern bool wt_postgres;	   /* events go to the log table */
 extern int wt_outbox_max_size; /* MB; 0: no limit */
 extern int wt_outbox_full;	   /* a WtOutboxFull */
+
+extern int
+	wt_server_log; /* a level of the server's, from which on its messages are copied */
+#define WT_SERVER_LOG_OFF INT_MAX
+extern bool wt_server_log_statement;
+extern int wt_ring_size;	/* kB */
+extern int wt_emit_timeout; /* ms */
 
 /* What becomes of events while the outbox is full. */
 typedef enum WtOutboxFull
@@ -52,11 +72,14 @@ typedef enum WtOutboxFull
 	WT_OUTBOX_DROP_OLDEST /* the oldest ones in it are dropped */
 } WtOutboxFull;
 
-/* Most tables that windtrap.forward_to can name, and the longest quoted name of one. */
+/* Most targets that windtrap.forward_to can name, and the longest: a quoted name, or a URL. */
 #define WT_MAX_TARGETS 8
 #define WT_TARGET_SIZE (4 * NAMEDATALEN + 6)
 
-/* The tables that windtrap.forward_to names, each as schema.name, quoted where SQL would. */
+/*
+ * What windtrap.forward_to names: tables, each as schema.name, quoted where SQL would, and URLs
+ * as they are; wt_is_url tells which.
+ */
 typedef struct WtTargets
 {
 	int n;

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "parser/scansup.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
@@ -15,9 +16,11 @@
 #include "base/cidr.h"
 #include "base/compat.h"
 #include "base/list.h"
+#include "base/listen_list.h"
 #include "base/origins.h"
 #include "base/settings.h"
 #include "base/settings_checks.h"
+#include "base/url.h"
 
 bool
 wt_check_listen_addresses(char **newval, void **extra, GucSource source)
@@ -113,35 +116,79 @@ end_of_name(const char *p)
 	return p;
 }
 
-/* Adds the table that a text names to the list; false: why not is said. */
+/* Adds a target by its name to the list; false: why not is said. */
 static bool
-add_target(WtTargets *list, char *text)
+add_target(WtTargets *list, const char *name)
 {
-	List *names;
-	const char *name;
-
-	if (!SplitIdentifierString(text, '.', &names) || names == NIL ||
-		list_length(names) > 2)
-	{
-		GUC_check_errdetail("It is a list of tables, each as \"name\" or "
-							"\"schema.name\", separated by commas.");
-		return false;
-	}
-	name = quote_qualified_identifier(
-		list_length(names) == 2 ? linitial(names) : "public", llast(names));
 	for (int i = 0; i < list->n; i++)
 		if (strcmp(list->names[i], name) == 0)
 		{
-			GUC_check_errdetail("The table %s is named twice.", name);
+			GUC_check_errdetail("The target %s is named twice.", name);
 			return false;
 		}
 	if (list->n == WT_MAX_TARGETS)
 	{
-		GUC_check_errdetail("It names at most %d tables.", WT_MAX_TARGETS);
+		GUC_check_errdetail("It names at most %d targets.", WT_MAX_TARGETS);
 		return false;
 	}
 	strlcpy(list->names[list->n++], name, WT_TARGET_SIZE);
 	return true;
+}
+
+static bool
+add_url(WtTargets *list, const char *url, size_t length)
+{
+	const char *fault = wt_url_fault(url, length);
+
+	/* A password, or a token, is not to be quoted once more than PostgreSQL does. */
+	if (fault && (memchr(url, '@', length) || memchr(url, '?', length)))
+		GUC_check_errdetail("A URL in it %s.", fault);
+	else if (fault)
+		GUC_check_errdetail("The URL %.*s %s.", (int) length, url, fault);
+	else if (length >= WT_TARGET_SIZE)
+		GUC_check_errdetail("A URL in it is longer than %d bytes.", WT_TARGET_SIZE - 1);
+	else
+		return add_target(list, pnstrdup(url, length));
+	return false;
+}
+
+static bool
+add_table(WtTargets *list, char *text)
+{
+	List *names;
+
+	/* Names with these are written with quotes. */
+	if (!strchr(text, '"') && strpbrk(text, ":/"))
+	{
+		GUC_check_errdetail("A URL begins with https:// or http://, and \"%s\" does not.",
+							text);
+		return false;
+	}
+	if (!SplitIdentifierString(text, '.', &names) || names == NIL ||
+		list_length(names) > 2)
+	{
+		GUC_check_errdetail("It is a list of tables, each as \"name\" or "
+							"\"schema.name\", and of URLs, separated by commas.");
+		return false;
+	}
+	return add_target(
+		list, quote_qualified_identifier(
+				  list_length(names) == 2 ? linitial(names) : "public", llast(names)));
+}
+
+/* Adds what an item of the list names. */
+static bool
+add_item(WtTargets *list, const char *item, size_t length)
+{
+	while (length > 0 && scanner_isspace(*item))
+	{
+		item++;
+		length--;
+	}
+	while (length > 0 && scanner_isspace(item[length - 1]))
+		length--;
+	return wt_is_url(item, length) ? add_url(list, item, length)
+								   : add_table(list, pnstrdup(item, length));
 }
 
 bool
@@ -160,8 +207,12 @@ wt_check_forward_to(char **newval, void **extra, GucSource source)
 	{
 		const char *end = end_of_name(p);
 
-		if (!add_target(list, pnstrdup(p, (Size) (end - p))))
+		if (!add_item(list, p, (size_t) (end - p)))
+		{
+			*extra = NULL;
+			wt_guc_free(list);
 			return false;
+		}
 		if (*end == '\0')
 			return true;
 		p = end + 1;
@@ -302,6 +353,7 @@ check_header_list(const char *text, bool words, void **extra)
 			{
 				GUC_check_errdetail("\"%.*s\" is not the name of a header.", (int) n,
 									item);
+				wt_guc_free(list);
 				return false;
 			}
 			*out++ = (char) pg_ascii_tolower((unsigned char) item[i]);
@@ -312,6 +364,7 @@ check_header_list(const char *text, bool words, void **extra)
 	if (has_word && n_items > 1)
 	{
 		GUC_check_errdetail("\"all\" and \"none\" stand alone.");
+		wt_guc_free(list);
 		return false;
 	}
 	*extra = list;
@@ -330,23 +383,75 @@ wt_check_redact_headers(char **newval, void **extra, GucSource source)
 	return check_header_list(*newval, false, extra);
 }
 
-bool
-wt_check_trusted_proxies(char **newval, void **extra, GucSource source)
+/* A list of addresses and ranges; unix_too: of "unix", too. */
+static bool
+check_cidr_list(const char *text, bool unix_too)
 {
 	WtCidrList list = {0};
 	const char *bad;
 	size_t n;
 
-	if (wt_cidr_list_parse(*newval, &list, &bad, &n))
+	if (wt_cidr_list_parse(text, &list, &bad, &n))
 	{
+		bool fits = unix_too || !list.unix_sockets;
+
 		wt_cidr_list_free(&list);
-		return true;
+		if (fits)
+			return true;
+		GUC_check_errdetail("\"unix\" has no meaning here: list IP addresses and ranges "
+							"of them.");
+		return false;
 	}
 	if (bad)
 		GUC_check_errdetail("\"%.*s\" is not an IP address, nor a range of them such as "
-							"10.0.0.0/8, nor \"unix\".",
-							(int) n, bad);
+							"10.0.0.0/8%s.",
+							(int) n, bad, unix_too ? ", nor \"unix\"" : "");
 	return false;
+}
+
+bool
+wt_check_trusted_proxies(char **newval, void **extra, GucSource source)
+{
+	return check_cidr_list(*newval, true);
+}
+
+bool
+wt_check_allowed_senders(char **newval, void **extra, GucSource source)
+{
+	return check_cidr_list(*newval, false);
+}
+
+static bool
+check_listen(const char *list, WtListenForm form, int port)
+{
+	const char *p = list;
+	const char *item;
+	size_t n;
+
+	while (list[0] != '\0' && wt_list_next(&p, &item, &n))
+	{
+		WtListenPlace places[WT_LISTEN_PLACES_OF_ITEM];
+		const char *fault;
+
+		if (wt_listen_read(form, item, n, places, &fault) > 0)
+			continue;
+		GUC_check_errdetail("\"%.*s\" %s.", (int) n, item, fault);
+		GUC_check_errhint("Write it as 127.0.0.1:%d, or tcp://[::1]:%d.", port, port);
+		return false;
+	}
+	return true;
+}
+
+bool
+wt_check_syslog_listen(char **newval, void **extra, GucSource source)
+{
+	return check_listen(*newval, WT_LISTEN_SYSLOG, 514);
+}
+
+bool
+wt_check_gelf_listen(char **newval, void **extra, GucSource source)
+{
+	return check_listen(*newval, WT_LISTEN_GELF, 12201);
 }
 
 /* Every item of a list is one; what is what that is, for the error. */

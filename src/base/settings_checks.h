@@ -28,6 +28,9 @@ extern bool wt_check_listen_addresses(char **newval, void **extra, GucSource sou
 extern bool wt_check_table(char **newval, void **extra, GucSource source);
 extern bool wt_check_database(char **newval, void **extra, GucSource source);
 extern bool wt_check_stdout(char **newval, void **extra, GucSource source);
+extern bool wt_check_syslog_listen(char **newval, void **extra, GucSource source);
+extern bool wt_check_gelf_listen(char **newval, void **extra, GucSource source);
+extern bool wt_check_allowed_senders(char **newval, void **extra, GucSource source);
 extern bool wt_check_trusted_proxies(char **newval, void **extra, GucSource source);
 extern bool wt_check_cors_origins(char **newval, void **extra, GucSource source);
 extern bool wt_check_allowed_hosts(char **newval, void **extra, GucSource source);

@@ -26,10 +26,10 @@
 
 /* Settings whose default may let in whom they were to keep out. */
 static const char *const guards[] = {
-	"windtrap.allowed_hosts",	 "windtrap.auth",			"windtrap.cors_origins",
-	"windtrap.listen_addresses", "windtrap.proxy_protocol", "windtrap.tls_ca_file",
-	"windtrap.tls_cert_file",	 "windtrap.tls_key_file",	"windtrap.tls_min_version",
-	"windtrap.trusted_proxies",
+	"windtrap.allowed_hosts",	"windtrap.allowed_senders",	 "windtrap.auth",
+	"windtrap.cors_origins",	"windtrap.listen_addresses", "windtrap.proxy_protocol",
+	"windtrap.tls_ca_file",		"windtrap.tls_cert_file",	 "windtrap.tls_key_file",
+	"windtrap.tls_min_version", "windtrap.trusted_proxies",
 };
 
 /*

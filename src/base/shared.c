@@ -15,6 +15,7 @@
 #include "base/shared.h"
 
 WtShared *wt_shared;
+bool wt_is_preloaded = false;
 
 /* What this process reports about itself. */
 static WtWorkerStatus *my_status;
@@ -32,6 +33,7 @@ request_memory(void)
 void
 wt_shared_request(void)
 {
+	wt_is_preloaded = true;
 	previous_shmem_request_hook = shmem_request_hook;
 	shmem_request_hook = request_memory;
 }
@@ -49,6 +51,7 @@ wt_shared_attach(void)
 	{
 		memset(wt_shared, 0, sizeof(WtShared));
 		wt_shared->refused = DSM_HANDLE_INVALID;
+		wt_shared->ring = DSM_HANDLE_INVALID;
 		wt_shared->counting_since = GetCurrentTimestamp();
 		pg_atomic_init_u64(&wt_shared->outbox.events_written, 0);
 		pg_atomic_init_u64(&wt_shared->outbox.bytes_written, 0);
@@ -64,7 +67,7 @@ WtCounters *
 wt_my_counters(void)
 {
 	static WtCounters own;
-	ptrdiff_t place = my_status - wt_shared->workers;
+	ptrdiff_t place = my_status ? my_status - wt_shared->workers : WT_MAX_WORKERS;
 
 	return place < WT_MAX_WORKERS ? &wt_shared->counters[place] : &own;
 }
@@ -150,6 +153,8 @@ wt_status_set_error(const char *error)
 void
 wt_status_set_stdout_error(const char *error)
 {
+	if (!my_status)
+		return;
 	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
 	strlcpy(my_status->stdout_error, error ? error : "", WT_ERROR_SIZE);
 	LWLockRelease(&wt_shared->lock);

@@ -14,6 +14,7 @@
 #include "storage/lwlock.h"
 
 #include "base/counters.h"
+#include "base/listen_list.h"
 #include "base/settings.h"
 #include "base/shared_parts.h"
 #include "base/upkeep_shared.h"
@@ -48,6 +49,16 @@ typedef struct WtWorkerStatus
 	char error[WT_ERROR_SIZE];
 	char stdout_error[WT_ERROR_SIZE]; /* why it drops lines */
 } WtWorkerStatus;
+
+#define WT_INTAKE_TEXT_SIZE 112
+
+/* Where a worker listens for senders that speak no HTTP, as others see it. */
+typedef struct WtIntakeStatus
+{
+	uint32 open[WT_MAX_LISTEN_PLACES]; /* keys of places, see worker/intake.c; 0: none */
+	char addresses[WT_N_INTAKES][WT_INTAKE_TEXT_SIZE]; /* that are open */
+	char errors[WT_N_INTAKES][WT_INTAKE_TEXT_SIZE];	   /* why one is not; "": all are */
+} WtIntakeStatus;
 
 /* What a worker, or a viewer, is told in bgw_extra; its place is in bgw_main_arg. */
 typedef struct WtWorkerArgs
@@ -97,6 +108,28 @@ typedef struct WtUpkeepStatus
 		error[WT_ERROR_SIZE]; /* what its last round could not do first, and the remedy */
 } WtUpkeepStatus;
 
+/* Processes that are there only as long as there is something for them to do. */
+typedef enum WtHelper
+{
+	WT_HELPER_ALERTS,	/* counts what alerts ask for */
+	WT_HELPER_WEBHOOKS, /* posts what alerts tell */
+	WT_N_HELPERS
+} WtHelper;
+
+/* One of them, as others see it; see base/helper.h. */
+typedef struct WtHelperStatus
+{
+	bool wanted; /* there is something to do, as far as is known */
+	int pid;	 /* 0: none */
+	WtState state;
+	TimestampTz since;	  /* when the state began */
+	TimestampTz last_run; /* when it last did something; 0: it has not yet */
+	char error[WT_ERROR_SIZE];
+} WtHelperStatus;
+
+/* The longest name of an alert, bytes. */
+#define WT_MAX_ALERT_NAME 128
+
 /*
  * What the launcher knows of a process that it looks after, for as long as there is none: the
  * process itself reports the rest.
@@ -109,12 +142,13 @@ typedef struct WtStartStatus
 	char error[WT_ERROR_SIZE]; /* why there is none */
 } WtStartStatus;
 
-/* Their places: the workers and the viewers, which listen; the upkeep, the forwarders. */
+/* Their places: the workers and the viewers, which listen; the upkeep, the forwarders, the helpers. */
 #define WT_PLACE_VIEWERS WT_MAX_WORKERS
 #define WT_N_LISTENERS (WT_PLACE_VIEWERS + WT_MAX_VIEWERS)
 #define WT_PLACE_UPKEEP WT_N_LISTENERS
 #define WT_PLACE_FORWARDERS (WT_PLACE_UPKEEP + 1)
-#define WT_PLACES (WT_PLACE_FORWARDERS + WT_MAX_TARGETS)
+#define WT_PLACE_HELPERS (WT_PLACE_FORWARDERS + WT_MAX_TARGETS)
+#define WT_PLACES (WT_PLACE_HELPERS + WT_N_HELPERS)
 
 /* The launcher, as others see it. */
 typedef struct WtLauncherStatus
@@ -158,6 +192,8 @@ typedef struct WtShared
 	bool launcher_static; /* it was started by preload */
 	Oid database;		  /* that the launcher serves; InvalidOid: none yet */
 	bool stop;			  /* the launcher is to end its workers, see wt_stop */
+	volatile int
+		drains; /* calls of windtrap.drain(): it soon will; read without the lock */
 	WtLauncherStatus launcher;
 	char settings_error
 		[WT_ERROR_SIZE]; /* what is wrong in the files, see settings_files.h */
@@ -166,7 +202,10 @@ typedef struct WtShared
 	WtUpkeepFailures upkeep_failures;
 	WtClock clock;
 	WtWorkerStatus workers[WT_N_LISTENERS]; /* by their places */
+	WtIntakeStatus intakes[WT_MAX_WORKERS];
 	WtForwarderStatus forwarders[WT_MAX_TARGETS];
+	WtHelperStatus helpers[WT_N_HELPERS];
+	char alert_counted[WT_MAX_ALERT_NAME + 1]; /* the alert whose query runs; "": none */
 	WtOutboxStatus outbox;
 
 	WtRestore restores[WT_MAX_RESTORES];
@@ -186,9 +225,13 @@ typedef struct WtShared
 	int64 rates
 		[WT_RATE_PLACES]; /* how far tokens are used up, see auth.c; without the lock */
 	dsm_handle refused; /* the record of refused requests; DSM_HANDLE_INVALID: none yet */
+	dsm_handle ring; /* of ring/ring.h, without preload; DSM_HANDLE_INVALID: none yet */
 } WtShared;
 
 extern WtShared *wt_shared;
+
+/* Whether the library is one of shared_preload_libraries. */
+extern bool wt_is_preloaded;
 
 /* Under preload: asks for the memory. */
 extern void wt_shared_request(void);
@@ -198,7 +241,8 @@ extern void wt_shared_attach(void);
 
 /*
  * This process is the worker, or the viewer, in a place from now until it ends; others then
- * see what the functions below report of it.
+ * see what the functions below report of it.  Of a process that is neither, errors of lines are
+ * in the log alone.
  */
 extern void wt_status_begin(int place, Oid database);
 extern void wt_status_set_state(WtState state);
@@ -210,8 +254,8 @@ extern void wt_status_set_address(const char *addresses, int port);
 extern void wt_status_set_tls(bool tls);
 
 /*
- * What this process counts in.  A viewer's counters are its own: who looks at events is none
- * who sends them, and nobody is told of them.
+ * What this process counts in.  But for workers the counters are its own: who looks at events is
+ * none who sends them, and nobody is told of them.
  */
 extern WtCounters *wt_my_counters(void);
 

@@ -9,6 +9,13 @@
 
 #include "base/sql.h"
 
+void
+wt_sql_connect(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
 uint64
 wt_sql_run(const char *command, int n, Oid *types, Datum *values, const char *nulls)
 {
@@ -37,6 +44,15 @@ wt_sql_int64(uint64 row, int column)
 	Datum value = wt_sql_value(row, column, &is_null);
 
 	return is_null ? 0 : DatumGetInt64(value);
+}
+
+bool
+wt_sql_bool(uint64 row, int column)
+{
+	bool is_null;
+	Datum value = wt_sql_value(row, column, &is_null);
+
+	return !is_null && DatumGetBool(value);
 }
 
 void

@@ -24,10 +24,12 @@
 #define WATCH_INTERVAL 500
 
 volatile bool wt_transaction_in_progress = false;
+volatile bool wt_transaction_has_grace = false;
 
 static TimeoutId watch_timeout = MAX_TIMEOUTS; /* not registered yet */
 static const WtWatch *watch;
 static volatile int looks_left;
+static volatile int looks_since_stop;
 
 /*
  * A trigger or a policy can catch a cancelled statement and go on for ever, which would take the
@@ -44,6 +46,11 @@ end_process(void)
 const WtWatch wt_watch_that_ends = {
 	.looks_after_timeout = 4, .looks_after_stop = 4, .act = end_process};
 
+const WtWatch wt_watch_with_grace = {.looks_after_timeout = 4,
+									 .looks_after_stop = 6,
+									 .looks_before_cancel = 2,
+									 .act = end_process};
+
 static void
 on_watch(void)
 {
@@ -51,6 +58,13 @@ on_watch(void)
 	/* After SIGTERM there is less time. */
 	if (wt_stop_requested && looks_left > watch->looks_after_stop)
 		looks_left = watch->looks_after_stop;
+	if (wt_stop_requested && wt_transaction_has_grace &&
+		++looks_since_stop == watch->looks_before_cancel)
+	{
+		InterruptPending = true;
+		QueryCancelPending = true;
+		SetLatch(MyLatch);
+	}
 	if (looks_left <= 0)
 		watch->act();
 }
@@ -62,6 +76,8 @@ start_watch(const WtWatch *new_watch, int timeout)
 		watch_timeout = RegisterTimeout(USER_TIMEOUT, on_watch);
 	watch = new_watch;
 	looks_left = timeout / WATCH_INTERVAL + watch->looks_after_timeout;
+	looks_since_stop = 0;
+	wt_transaction_has_grace = watch->looks_before_cancel > 0 && !wt_stop_requested;
 	enable_timeout_every(
 		watch_timeout, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), WATCH_INTERVAL),
 		WATCH_INTERVAL);
@@ -70,6 +86,7 @@ start_watch(const WtWatch *new_watch, int timeout)
 static void
 stop_watch(void)
 {
+	wt_transaction_has_grace = false;
 	if (watch)
 		disable_timeout(watch_timeout, false);
 	watch = NULL;

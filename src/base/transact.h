@@ -13,6 +13,9 @@
  */
 extern volatile bool wt_transaction_in_progress;
 
+/* And who watches it cancels it, if need be: likewise. */
+extern volatile bool wt_transaction_has_grace;
+
 /*
  * A cancel does not end everything: a trigger can catch it, a client library can wait on.
  * So a transaction can be watched; where it goes on after it has been cancelled, for so many
@@ -22,8 +25,9 @@ extern volatile bool wt_transaction_in_progress;
 typedef struct WtWatch
 {
 	int looks_after_timeout;
-	int looks_after_stop; /* SIGTERM */
-	bool until_undone;	  /* also while a transaction that has failed is undone */
+	int looks_after_stop;	 /* SIGTERM */
+	int looks_before_cancel; /* after SIGTERM, if it was under way then; 0: at once */
+	bool until_undone;		 /* also while a transaction that has failed is undone */
 	void (*act)(void);
 } WtWatch;
 
@@ -32,6 +36,12 @@ typedef struct WtWatch
  * on for two seconds, the process ends, and another one is started.
  */
 extern const WtWatch wt_watch_that_ends;
+
+/*
+ * The same, for those that are worth to be waited for: a stop does not cancel them for up to a
+ * second.  What waits for a standby is committed here, and would be sent again.
+ */
+extern const WtWatch wt_watch_with_grace;
 
 /* How a transaction is to be run. */
 typedef struct WtTransaction
