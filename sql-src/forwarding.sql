@@ -22,7 +22,7 @@ ALTER TABLE windtrap.outbox ALTER COLUMN events SET STORAGE EXTERNAL;
 ALTER SEQUENCE windtrap.outbox_id OWNED BY windtrap.outbox.id;
 
 COMMENT ON TABLE windtrap.outbox IS
-'batches of events that are still to be forwarded to the tables of windtrap.forward_to';
+'batches of events that are still to be forwarded to the targets of windtrap.forward_to';
 COMMENT ON COLUMN windtrap.outbox.id IS 'the order in which they are forwarded';
 COMMENT ON COLUMN windtrap.outbox.created IS 'when the batch was committed';
 COMMENT ON COLUMN windtrap.outbox.n_events IS 'how many events it holds';
@@ -50,8 +50,8 @@ CREATE TABLE windtrap.outbox_position (
 WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 COMMENT ON TABLE windtrap.outbox_position IS
-'how far each table of windtrap.forward_to, now or before, has got in windtrap.outbox';
-COMMENT ON COLUMN windtrap.outbox_position.target IS 'the table, as schema.name';
+'how far each target of windtrap.forward_to, now or before, has got in windtrap.outbox';
+COMMENT ON COLUMN windtrap.outbox_position.target IS 'the table, as schema.name, or the URL';
 COMMENT ON COLUMN windtrap.outbox_position.id IS 'the last batch that was forwarded to it';
 COMMENT ON COLUMN windtrap.outbox_position.part IS
 'how many events of that batch were, where it is not done yet; null: all';
@@ -75,7 +75,7 @@ CREATE INDEX dead_letter_next_try ON windtrap.dead_letter (target, next_try);
 
 COMMENT ON TABLE windtrap.dead_letter IS
 'events that a target refuses: those that are to be tried again, and those that were tried often enough';
-COMMENT ON COLUMN windtrap.dead_letter.target IS 'the table that refuses it';
+COMMENT ON COLUMN windtrap.dead_letter.target IS 'the table, or the URL, that refuses it';
 COMMENT ON COLUMN windtrap.dead_letter.id IS 'the id of the event';
 COMMENT ON COLUMN windtrap.dead_letter.event_timestamp IS 'when the event was received';
 COMMENT ON COLUMN windtrap.dead_letter.data IS 'the event and what is known of its request';
@@ -121,8 +121,8 @@ SELECT NULL, NULL, 'no target', min(created), NULL, sum(n_events)::bigint,
 HAVING count(*) > 0;
 
 COMMENT ON VIEW windtrap.forwarding IS
-'each table of windtrap.forward_to: how it does, and how far behind it is; without one, a row for what still waits in the outbox';
-COMMENT ON COLUMN windtrap.forwarding.target IS 'the table, as schema.name; null: there is none';
+'each target of windtrap.forward_to: how it does, and how far behind it is; without one, a row for what still waits in the outbox';
+COMMENT ON COLUMN windtrap.forwarding.target IS 'the table, as schema.name, or the URL; null: there is none';
 COMMENT ON COLUMN windtrap.forwarding.pid IS 'the process that forwards to it; null while there is none';
 COMMENT ON COLUMN windtrap.forwarding.state IS
 'starting, waiting for the extension, working, failing (it tries again), stopped; no target';
@@ -145,10 +145,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     -- As windtrap.forward_to is read.
-    names text[] := parse_ident(redeliver.target);
-    name text := CASE cardinality(names)
-                 WHEN 1 THEN format('public.%I', names[1])
-                 WHEN 2 THEN format('%I.%I', names[1], names[2]) END;
+    is_url boolean := redeliver.target ~* '^\s*https?://';
+    names text[] := CASE WHEN NOT is_url THEN parse_ident(redeliver.target) END;
+    name text := CASE WHEN is_url THEN btrim(redeliver.target, E' \t\n\r')
+                 WHEN cardinality(names) = 1 THEN format('public.%I', names[1])
+                 WHEN cardinality(names) = 2 THEN format('%I.%I', names[1], names[2]) END;
 BEGIN
     IF redeliver.target IS NOT NULL AND (name IS NULL
        OR NOT EXISTS (SELECT FROM windtrap.outbox_position AS p WHERE p.target = name)

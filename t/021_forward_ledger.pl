@@ -47,14 +47,7 @@ sub promises_are_kept
 	return;
 }
 
-sub promises_are_kept_through
-{
-	my ($name, $fault) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my ($load) = under_load($port, $name, $fault);
-	promises_are_kept($load, $name);
-	return;
-}
+sub promises_are_kept_through { return kept_through($port, \&promises_are_kept, @_); }
 
 for my $round (1 .. 3)
 {

@@ -127,7 +127,7 @@ my @taken;
 	ok(wait_for(sub { event($port) == 503 }), 'no destination: events are refused');
 	my $answer = post($port, '{"to":"nobody"}');
 	is($answer->{status}, 503, 'no destination: 503');
-	like(json_of($answer)->{error} // '', qr/nowhere to send events to: set windtrap\.postgres = on, name a table in windtrap\.forward_to/, 'no destination: with what to do');
+	like(json_of($answer)->{error} // '', qr/nowhere to send events to: set windtrap\.postgres = on, name a target in windtrap\.forward_to/, 'no destination: with what to do');
 	is(http($port, 'GET', '/health')->{status}, 503, 'no destination: /health says so');
 	is(query(q{SELECT state || '|' || (last_error LIKE 'there is nowhere%') FROM windtrap.status WHERE kind = 'worker'}), 'failed|true', 'no destination: windtrap.status too');
 	is(count_in_log($node, qr/no events are taken: there is nowhere/, $mark), 1, 'no destination: and the log, once');

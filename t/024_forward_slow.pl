@@ -12,6 +12,7 @@ use Time::HiRes qw(sleep time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Forward;
+use Ledger;
 use WindTrap;
 
 my $node = wt_node('slow');
@@ -22,35 +23,17 @@ $other->start;
 
 sub query { return $node->safe_psql('postgres', $_[0]); }
 
-# Stops and continues all processes of the other server, as a machine that swaps does.
-my @frozen;
-sub freeze
-{
-	my $postmaster = (split /\n/, slurp_file($other->data_dir . '/postmaster.pid'))[0];
-	@frozen = ($postmaster, split ' ', slurp_file("/proc/$postmaster/task/$postmaster/children"));
-	kill 'STOP', @frozen;
-	return;
-}
-
-sub thaw
-{
-	kill 'CONT', @frozen;
-	@frozen = ();
-	return;
-}
-END { kill 'CONT', @frozen if @frozen; }
-
 my $copy = local_target($node, 'copy');
 my $remote = remote_target($node, 'central_log', $other);
 my $slow = local_target($node, 'slow');
-query(q{CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END';
+query(q{CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.006); RETURN NEW; END';
 	CREATE TRIGGER dawdle BEFORE INSERT ON slow FOR EACH ROW EXECUTE FUNCTION dawdle()});
 ok(forward_to($node, $copy, $remote), 'targets');
 is(event($port, 'first'), 200, 'an event');
 ok(drained($node), 'is forwarded');
 
 {
-	freeze();
+	freeze_servers($other);
 	is(event($port, 'frozen'), 200, 'frozen: events are taken');
 	ok(wait_for(sub { query(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'windtrap forwarder' AND state = 'active' AND wait_event_type = 'Extension'}) ne '0' }),
 		'frozen: the forwarder hangs');
@@ -63,9 +46,20 @@ ok(drained($node), 'is forwarded');
 	is(audit_target($load, $node, 'copy'), $load->nothing_wrong, 'frozen: all, once');
 	cmp_ok(state_of($node, $remote, 'lag_events'), '>=', 1500, 'frozen: the view tells what is missing, while it hangs');
 	like(http($port, 'GET', '/metrics')->{content}, qr/^windtrap_forward_lag_events\{target="public\.central_log"\} \d{4,}$/m, 'frozen: metrics too');
+	# Meanwhile one that is slow gets what waits for that one, and then what comes in smaller loads.
+	my $largest = sub { return query(qq{SELECT max(n) FROM (SELECT count(*) AS n FROM slow WHERE data->'json'->>'id' $_[0] GROUP BY xmin::text) AS loads}) };
+	ok(forward_to($node, $copy, $remote, $slow), 'frozen: a slow target');
+	ok(drained($node, $slow), 'slow: it gets what there is');
+	cmp_ok($largest->(q{LIKE 'load%'}), '>=', 1000, 'slow: at once');
+	is(put_batch($port, 2000, 'slow'), 200, 'slow: a batch');
+	ok(drained($node, $slow), 'slow: it gets it');
+	is(query(q{SELECT count(*) FROM slow WHERE data->'json'->>'id' LIKE 'slow-%'}), 2000, 'slow: all of it');
+	cmp_ok($largest->(q{LIKE 'slow-%'}), '<=', 0.6 * $largest->(q{LIKE 'load%'}), 'slow: in parts');
+	ok(forward_to($node, $copy, $remote), 'slow: no more');
+
 	ok(wait_state($node, $remote, 'failing', 60), 'frozen: after a while it says that it fails');
 	like(state_of($node, $remote, 'last_error'), qr/timeout|connection|server closed/, 'frozen: and why');
-	thaw();
+	thaw_servers();
 	ok(drained($node), 'thawed: it catches up');
 	is(audit_target($load, $node, 'central_log'), $load->nothing_wrong, 'thawed: all arrives, once');
 }
@@ -81,17 +75,17 @@ for my $how (qw(stop server remove))
 	is(event($port, "doze $how"), 200, "$how: an event");
 	ok(wait_for(sub { $other->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) ne '0' }),
 		"$how: it is on its way");
-	freeze();
+	freeze_servers($other);
 	if ($how eq 'stop')
 	{
 		cmp_ok(elapsed(sub { query('SELECT windtrap.stop()') }), '<', 5, "$how: stop() ends it");
-		thaw();
+		thaw_servers();
 		query('SELECT windtrap.start()');
 	}
 	elsif ($how eq 'server')
 	{
 		cmp_ok(elapsed(sub { $node->stop('fast') }), '<', 5, "$how: so does a fast shutdown");
-		thaw();
+		thaw_servers();
 		$node->start;
 		ok(ready($port), "$how: back");
 	}
@@ -100,22 +94,11 @@ for my $how (qw(stop server remove))
 		alter_system($node, 'windtrap.forward_to' => $copy);
 		ok(wait_for(sub { query('SELECT count(*) FROM windtrap.forwarding') eq '1' }, 10), "$how: to take it from the list ends it");
 		ok(drained($node), "$how: and its batches are not kept");
-		thaw();
+		thaw_servers();
 	}
 	ok(drained($node), "$how: all is forwarded") if $how ne 'remove';
 }
 is(query(q{SELECT count(*) FROM central_log WHERE data->'json'->>'id' IN ('doze stop', 'doze server')}), 2, 'once each');
-
-# One that is slow gets its events in smaller loads, and in time.
-{
-	ok(forward_to($node, $slow), 'a slow target');
-	is(put_batch($port, 1000, 'slow'), 200, 'a batch that takes it 20 s');
-	ok(drained($node, undef, 90), 'it gets it');
-	is(query('SELECT count(*) FROM slow'), 1000, 'all of it');
-	is(put_batch($port, 2000, 'slower'), 200, 'one that takes it longer than a statement may');
-	ok(drained($node, undef, 120), 'it gets it in parts');
-	is(query('SELECT count(*) FROM slow'), 3000, 'all of it');
-}
 
 unlike(log_since($node), qr/terminated by signal|PANIC|TRAP/, 'nothing has crashed');
 $node->stop;

@@ -1,6 +1,6 @@
 /*
  * forward_worker.c
- *		The life of a process that forwards events to one table.
+ *		The life of a process that forwards events to one target.
  *
  * Each target has a process of its own, so that one that hangs or refuses delays nobody
  * else.  It forwards what is there; then it sleeps until a worker that has committed a
@@ -33,6 +33,8 @@
 #include "forward/forward.h"
 #include "forward/forward_status.h"
 #include "forward/forward_worker.h"
+#include "forward/http_target.h"
+#include "forward/step.h"
 
 /* With nothing to forward, looking for what nobody wakes us for, ms: dead letters. */
 #define IDLE_POLL 2000
@@ -44,6 +46,9 @@
 #define FIRST_PAUSE 500
 #define LAST_PAUSE 60000
 #define LEAST_PAUSE 20
+
+/* What a target may ask to wait beside that, s. */
+#define MAX_RETRY_AFTER 3600
 
 /* While the extension is absent, ms. */
 #define EXTENSION_POLL 2000
@@ -100,10 +105,10 @@ static long
 work(void)
 {
 	static double pause_limit = 0;
-	const char *error = NULL;
+	WtForwardFailure failure;
 	long next = 0;
 
-	switch (wt_forward(me, &error))
+	switch (wt_forward(me, &failure))
 	{
 		case WT_FORWARD_NO_EXTENSION:
 			report(WT_FORWARD_WAITING, NULL);
@@ -112,10 +117,11 @@ work(void)
 		case WT_FORWARD_CANCELLED:
 			return 0;
 		case WT_FORWARD_FAILED:
-			report(WT_FORWARD_FAILING, error);
+			report(WT_FORWARD_FAILING, failure.message);
 			pause_limit =
 				pause_limit == 0 ? FIRST_PAUSE : Min(pause_limit * 2, LAST_PAUSE);
-			return LEAST_PAUSE +
+			/* A target's own word comes first, but it cannot send us away for ever. */
+			return Min(failure.retry_after, MAX_RETRY_AFTER) * 1000L + LEAST_PAUSE +
 				   (long) (pg_prng_double(&pg_global_prng_state) * pause_limit);
 		case WT_FORWARD_NOTHING:
 			next = IDLE_POLL;
@@ -157,7 +163,7 @@ windtrap_forward_main(Datum arg)
 	WtWorkerArgs args;
 
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
-	wt_process_begin(NULL);
+	wt_process_begin(wt_http_reload);
 	me = wt_forwarder_begin(DatumGetInt32(arg));
 	wt_connect(args.database);
 	wt_forward_watch = &watch;

@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/monotonic.h"
 #include "output/target.h"
 
 /* What is kept of lines that the target does not take, bytes; a single line may be longer. */
@@ -73,15 +73,6 @@ struct WtSink
 	size_t torn; /* bytes at start that are the rest of a torn line */
 	size_t new;	 /* bytes since the last flush */
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void __attribute__((format(printf, 3, 4)))
 set_trouble(WtSink *sink, SinkTrouble trouble, const char *format, ...)
@@ -253,7 +244,7 @@ open_target(WtSink *sink)
 		leave_torn_line(sink);
 		drop_left(sink, 0);
 		close_target(sink);
-		sink->retry_at = now_ms() + RETRY_INTERVAL;
+		sink->retry_at = wt_monotonic_ms() + RETRY_INTERVAL;
 		return;
 	}
 	/* The same as before: a line that is torn in it can still be completed. */
@@ -274,7 +265,8 @@ open_target(WtSink *sink)
 bool
 wt_sink_is_open(WtSink *sink)
 {
-	if (sink->aimed && sink->target.kind == WT_TARGET_NONE && now_ms() >= sink->retry_at)
+	if (sink->aimed && sink->target.kind == WT_TARGET_NONE &&
+		wt_monotonic_ms() >= sink->retry_at)
 		open_target(sink);
 	return sink->target.kind != WT_TARGET_NONE;
 }
@@ -321,7 +313,7 @@ note_written(WtSink *sink, size_t n)
 static void
 fail_to_write(WtSink *sink)
 {
-	sink->retry_at = now_ms() + RETRY_INTERVAL;
+	sink->retry_at = wt_monotonic_ms() + RETRY_INTERVAL;
 	if (sink->target.kind == WT_TARGET_FILE)
 	{
 		/* The disk is full, most likely; what has been torn is completed when it is not. */
@@ -386,7 +378,7 @@ wt_sink_flush(WtSink *sink)
 	sink->contended = false;
 	if (!wt_sink_is_open(sink))
 		return;
-	if (left(sink) > 0 && (sink->retry_at == 0 || now_ms() >= sink->retry_at))
+	if (left(sink) > 0 && (sink->retry_at == 0 || wt_monotonic_ms() >= sink->retry_at))
 	{
 		sink->contended = !hold(sink);
 		if (!sink->contended)
@@ -416,7 +408,7 @@ wt_sink_put(WtSink *sink, const char *line, size_t length)
 		wt_sink_flush(sink);
 	/* A disk that was full a moment ago. */
 	if (sink->target.kind == WT_TARGET_NONE ||
-		(sink->retry_at != 0 && now_ms() < sink->retry_at))
+		(sink->retry_at != 0 && wt_monotonic_ms() < sink->retry_at))
 	{
 		sink->counters->stdout_dropped++;
 		return false;
@@ -448,7 +440,7 @@ wt_sink_drop(WtSink *sink, size_t n_lines)
 void
 wt_sink_finish(WtSink *sink, int timeout)
 {
-	int64_t until = now_ms() + timeout;
+	int64_t until = wt_monotonic_ms() + timeout;
 
 	for (;;)
 	{
@@ -456,7 +448,7 @@ wt_sink_finish(WtSink *sink, int timeout)
 		int64_t rest;
 
 		wt_sink_flush(sink);
-		rest = until - now_ms();
+		rest = until - wt_monotonic_ms();
 		if (left(sink) == 0 || sink->retry_at != 0 || rest <= 0)
 			return;
 		poller.fd = sink->target.fd;

@@ -59,6 +59,15 @@ open_again(int fd)
 	return open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+/* Whether a pipe has lost its readers.  One without a name is opened all the same. */
+static bool
+nobody_reads(int fd)
+{
+	struct pollfd poller = {.fd = fd, .events = POLLOUT};
+
+	return poll(&poller, 1, 0) > 0 && (poller.revents & POLLERR);
+}
+
 static bool
 borrow(WtTarget *target, WtTargetKind kind, const struct stat *status, char *error)
 {
@@ -68,9 +77,7 @@ borrow(WtTarget *target, WtTargetKind kind, const struct stat *status, char *err
 		return refuse_by_errno(error);
 	if (kind == WT_TARGET_BORROWED)
 	{
-		struct pollfd poller = {.fd = fd, .events = POLLOUT};
-
-		if (poll(&poller, 1, 0) > 0 && (poller.revents & POLLERR))
+		if (nobody_reads(fd))
 			errno = ENXIO;
 		else if (pipe2(target->pump, O_NONBLOCK | O_CLOEXEC) == 0)
 		{
@@ -150,6 +157,12 @@ open_stdout(WtTarget *target, bool collector, char *error)
 						  "standard output is not a pipe, file, socket or terminal");
 	}
 	fd = open_again(STDOUT_FILENO);
+	if (fd >= 0 && S_ISFIFO(status.st_mode) && nobody_reads(fd))
+	{
+		close(fd);
+		fd = -1;
+		errno = ENXIO;
+	}
 	if (fd >= 0)
 	{
 		take(target, WT_TARGET_OWN, fd, &status);
