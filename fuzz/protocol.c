@@ -34,6 +34,7 @@ static const Kind kinds[] = {
 	{"/v1/logs", NULL, "application/json"},
 	{"/a%22/_bulk", NULL, "application/x-ndjson"},
 	{"/i/_create/%ff", NULL, "application/json"},
+	{"/log", NULL, "application/vnd.windtrap.rows+ndjson"},
 };
 static const size_t sizes[] = {1024 * 1024, 1, 7, 40, 600};
 
@@ -49,8 +50,8 @@ static uint32_t
 check_tree(const WtJson *json, uint32_t i)
 {
 	uint32_t end = wt_json_after(json, i);
-	uint32_t open[WT_JSON_MAX_DEPTH + 1];
-	uint32_t left[WT_JSON_MAX_DEPTH + 1];
+	uint32_t open[WT_JSON_MAX_DEPTH + WT_JSON_ENVELOPE_DEPTH + 1];
+	uint32_t left[WT_JSON_MAX_DEPTH + WT_JSON_ENVELOPE_DEPTH + 1];
 	int depth = 0;
 
 	CHECK(i < json->n_tokens && end <= json->n_tokens, "token %u of %u", i,
@@ -66,7 +67,7 @@ check_tree(const WtJson *json, uint32_t i)
 		}
 		if (t->type == WT_JSON_OBJECT || t->type == WT_JSON_ARRAY)
 		{
-			CHECK(depth <= WT_JSON_MAX_DEPTH, "nested too deep");
+			CHECK(depth <= WT_JSON_MAX_DEPTH + WT_JSON_ENVELOPE_DEPTH, "nested too deep");
 			open[depth] = t->u.end;
 			left[depth++] = t->length * (t->type == WT_JSON_OBJECT ? 2 : 1);
 		}
@@ -80,6 +81,25 @@ check_tree(const WtJson *json, uint32_t i)
 	}
 	CHECK(depth == 0, "a container that does not end");
 	return end;
+}
+
+/* A row is an object with an id, which is its key, and all of it as it was sent. */
+static void
+check_row(const WtDecoder *decoder, const WtJson *json)
+{
+	const WtDecoded *decoded = &decoder->decoded;
+	const WtJsonToken *data = &json->tokens[decoded->event];
+	uint32_t id;
+
+	CHECK(data->type == WT_JSON_OBJECT && decoded->has_time && !decoded->has_context,
+		  "a row without data or time");
+	CHECK(wt_json_find(json, decoded->event, "id", &id) &&
+			  json->tokens[id].type == WT_JSON_STRING &&
+			  json->tokens[id].u.text == decoded->key &&
+			  json->tokens[id].length == decoded->key_length && decoded->key_length > 0,
+		  "a row whose id is not its key");
+	CHECK(!json->repaired, "a row that is another one");
+	CHECK(!memchr(decoder->raw, '\n', decoder->raw_length), "a row of two lines");
 }
 
 /* What a sender is told is JSON, or text, whatever was quoted in it, if it is not protobuf. */
@@ -108,12 +128,15 @@ check_answers(const WtProtocol *protocol, const WtDecoder *decoder, int64_t n)
 {
 	for (int refused = 0; refused <= (n > 0); refused++)
 	{
+		const WtEventError error = {n - 1, "an \"error\"\n"};
 		WtOutcome outcome = {.request = decoder->request,
 							 .decoder = decoder,
 							 .n_events = n,
 							 .n_stored = n - refused,
 							 .n_refused = refused,
-							 .first_error = refused ? "an \"error\"\n" : NULL};
+							 .first_error = refused ? error.message : NULL,
+							 .errors = &error,
+							 .n_errors = refused};
 		WtWords words = {.status = 200};
 
 		protocol->answer(&outcome, &words);
@@ -185,8 +208,11 @@ decode(const WtRequest *request, size_t max_event_size, bool repair, bool more,
 		if (r == WT_DECODE_EVENT)
 		{
 			check_tree(&json, decoder.decoded.event);
-			CHECK(decoder.raw_length <= max_event_size, "an event of %zu bytes",
-				  decoder.raw_length);
+			if (decoder.decoded.is_row)
+				check_row(&decoder, &json);
+			else
+				CHECK(decoder.raw_length <= max_event_size, "an event of %zu bytes",
+					  decoder.raw_length);
 		}
 		else if (r == WT_DECODE_BAD || r == WT_DECODE_REFUSED)
 			check_bad(protocol, &decoder, r == WT_DECODE_REFUSED);

@@ -39,7 +39,7 @@ is_one_of(const WtSegment *segment, const char *const *names, size_t n)
 }
 
 #define IS_ONE_OF(segment, names)                                                        \
-	is_one_of(segment, names, sizeof(names) / sizeof(names[0]))
+	is_one_of(segment, names, sizeof(names) / sizeof((names)[0]))
 
 /* What reads events, or changes those that are there. */
 static bool

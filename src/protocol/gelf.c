@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "event/own_time.h"
 #include "protocol/protocols.h"
 
 static bool
@@ -27,6 +28,44 @@ answer(const WtOutcome *outcome, WtWords *words)
 	if (outcome->n_refused > 0)
 		wt_words_error(words, outcome->first_error);
 }
+
+/* The next message of several. */
+static WtDecodeResult
+next_message(WtDecoder *decoder, WtJson *json)
+{
+	WtDecodeResult result;
+	WtMessage message;
+	WtJsonError error;
+	uint32_t time;
+
+	decoder->is_json = true;
+	result = wt_decode_next_message(decoder, &message);
+	if (result != WT_DECODE_EVENT)
+		return result;
+	switch (wt_json_parse(json, message.text, message.length, &error))
+	{
+		case WT_JSON_OK:
+			break;
+		case WT_JSON_OUT_OF_MEMORY:
+			return WT_DECODE_OUT_OF_MEMORY;
+		case WT_JSON_UNFIT:
+			return wt_decode_bad(decoder, message.text, message.length, WT_REASON_UNFIT,
+								 "the message cannot be stored: %s", error.reason);
+		case WT_JSON_BAD:
+		case WT_JSON_TOO_LARGE:
+			return wt_decode_bad(decoder, message.text, message.length,
+								 WT_REASON_BAD_JSON, "the message is not JSON: %s",
+								 error.reason);
+	}
+	if (wt_json_find(json, 0, "timestamp", &time))
+		wt_decode_time(decoder, &json->tokens[time]);
+	return wt_decode_good(decoder, json, message.text, message.length);
+}
+
+const WtProtocol wt_gelf_messages = {
+	.endpoint = {.name = "gelf"},
+	.next = next_message,
+};
 
 const WtProtocol wt_gelf = {
 	.endpoint = {.name = "gelf",

@@ -5,34 +5,26 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/text_cursor.h"
 #include "protocol/loki.h"
 
-typedef struct Cursor
-{
-	const char *p;
-	const char *end;
-} Cursor;
-
 static void
-skip_blanks(Cursor *c)
+skip_blanks(WtTextCursor *c)
 {
 	while (c->p < c->end && (*c->p == ' ' || *c->p == '\t' || *c->p == '\n'))
 		c->p++;
 }
 
 static bool
-skip(Cursor *c, char wanted)
+skip(WtTextCursor *c, char wanted)
 {
 	skip_blanks(c);
-	if (c->p == c->end || *c->p != wanted)
-		return false;
-	c->p++;
-	return true;
+	return wt_text_skip(c, wanted);
 }
 
 /* Digits of an escape: \x41, \u00e9, \U0001f680, \101. */
 static bool
-read_code(Cursor *c, int digits, int base, uint32_t *code)
+read_code(WtTextCursor *c, int digits, int base, uint32_t *code)
 {
 	*code = 0;
 	for (int i = 0; i < digits; i++)
@@ -49,7 +41,7 @@ read_code(Cursor *c, int digits, int base, uint32_t *code)
 
 /* Reads the escape behind a backslash to out; gives how many bytes it is, 0: it is none. */
 static int
-read_escape(Cursor *c, char *out)
+read_escape(WtTextCursor *c, char *out)
 {
 	static const char plain[] = "a\ab\bf\fn\nr\rt\tv\v\\\\''\"\"";
 	uint32_t code;
@@ -90,7 +82,7 @@ read_escape(Cursor *c, char *out)
 
 /* Reads a quoted value, unescaped, to out, which has room for all of the text. */
 static bool
-read_value(Cursor *c, char *out, size_t *length)
+read_value(WtTextCursor *c, char *out, size_t *length)
 {
 	char *to = out;
 
@@ -116,7 +108,7 @@ read_value(Cursor *c, char *out, size_t *length)
 }
 
 static bool
-read_name(Cursor *c, WtJsonText *name)
+read_name(WtTextCursor *c, WtJsonText *name)
 {
 	skip_blanks(c);
 	name->text = c->p;
@@ -129,7 +121,7 @@ read_name(Cursor *c, WtJsonText *name)
 
 /* Reads all of them; out: where the unescaped values go; build: NULL, only to see. */
 static bool
-read_labels(Cursor c, char *out, WtBuild *build)
+read_labels(WtTextCursor c, char *out, WtBuild *build)
 {
 	if (!skip(&c, '{'))
 		return false;
@@ -156,7 +148,7 @@ read_labels(Cursor c, char *out, WtBuild *build)
 bool
 wt_loki_add_labels(WtBuild *build, const char *text, size_t length)
 {
-	Cursor c = {text, text + length};
+	WtTextCursor c = {text, text + length};
 	/* Escapes are never shorter than what they stand for. */
 	char *room = wt_build_room(build, length);
 

@@ -16,6 +16,13 @@
 #include "event/inflate.h"
 #include "http/endpoint.h"
 
+/* What was wrong with one of a request's events. */
+typedef struct WtEventError
+{
+	int64_t index; /* from 0 */
+	const char *message;
+} WtEventError;
+
 /* What has become of a request's events. */
 typedef struct WtOutcome
 {
@@ -26,12 +33,23 @@ typedef struct WtOutcome
 	int64_t n_quarantined; /* as their stand-ins */
 	int64_t n_duplicates; /* of n_stored and n_quarantined: they had been there already */
 	int64_t n_refused;	  /* by the table, and are nowhere */
-	const char *first_error; /* of those that are not stored as they are; NULL: none */
+	const char *first_error;	/* of those that are not stored as they are; NULL: none */
+	const WtEventError *errors; /* the first few of them */
+	int n_errors;
 } WtOutcome;
 
 typedef struct WtProtocol
 {
 	WtEndpoint endpoint; /* must be first: requests point to it */
+
+	/*
+	 * Why a request is not taken at all, whatever its body holds, and the answer's status; NULL:
+	 * it is.  Asked before anything is done with the body; NULL where nothing is to be asked.
+	 */
+	const char *(*objection)(const WtRequest *request, int *status);
+
+	/* Each of its events has a key, and none is taken where keys are not looked at. */
+	bool needs_keys;
 
 	/*
 	 * Undoes what compression the protocol has of its own, after what Content-Encoding said has

@@ -13,6 +13,7 @@
 /* The last takes paths of any index, and the root. */
 /* clang-format off */
 const WtEndpoint *const wt_protocols[] = {
+	&wt_forwarded.endpoint,
 	&wt_otlp.endpoint,
 	&wt_loki.endpoint,
 	&wt_hec.endpoint,
