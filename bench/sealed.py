@@ -5,10 +5,8 @@ stored is copied into a second log table, which stays as it is; then the partiti
 and both are asked the same, through their parents, which have the other days' (empty) partitions too.
 """
 import datetime
-import html
 import http.client
 import json
-import math
 import os
 import re
 import statistics
@@ -17,9 +15,10 @@ import threading
 import time
 import urllib.parse
 
+import charts
 import logs
-from measure import (EVENT, HALF_LOAD_AT, NDJSON, Failed, Others, VictoriaLogs, find_victoria_logs, median, ms, print_table,
-                     progress, thousands, undisturbed, wrk)
+from measure import (EVENT, HALF_LOAD_AT, NDJSON, Failed, Others, VictoriaLogs, directory_size, find_victoria_logs, median, ms,
+                     print_table, progress, thousands, undisturbed, wrk)
 
 IN_BODY = 2000
 ROUNDS = 3
@@ -216,10 +215,6 @@ def sizes_of(server, *relations):
     return sum(int(server.sql("SELECT pg_total_relation_size('%s')" % r)) for r in relations)
 
 
-def directory_size(path):
-    return sum(os.stat(os.path.join(root, f)).st_blocks * 512 for root, _, files in os.walk(path) for f in files)
-
-
 def cell(times):
     if not times:
         return ""
@@ -295,17 +290,17 @@ def measure_beside(server, corpus, day, events, victoria):
         sql = q.sql.format(**parameters)
         times = {}
         for table_name, key, settings in (("heap", "heap", ()), ("log", "sealed", ()),
-                                          ("log", "pushed", ("SET enable_partitionwise_aggregate = on;",))):
+                                          ("log", "rows", ("SET windtrap.partitionwise_aggregate = off;",))):
             times[key] = timed(server, re.sub(r"\bFROM t\b", "FROM " + table_name, sql), settings)
         times["victoria"] = timed_beside(victoria, q.logsql.format(**parameters)) if victoria and q.logsql else []
         table.append((q.what, times))
-        progress("%s: %s: heap %s, sealed %s, pushed down %s, VictoriaLogs %s ms" % (
-            name, q.what, *(cell(times[k]) or "-" for k in ("heap", "sealed", "pushed", "victoria"))))
+        progress("%s: %s: heap %s, sealed %s, row by row %s, VictoriaLogs %s ms" % (
+            name, q.what, *(cell(times[k]) or "-" for k in ("heap", "sealed", "rows", "victoria"))))
     if name == "systems":
         for q in CHANGES:
             sql = q.sql
             times = {"heap": timed(server, re.sub(r"\bt\b", "heap", sql, count=1)),
-                     "sealed": timed(server, re.sub(r"\bt\b", "log", sql, count=1)), "pushed": [], "victoria": []}
+                     "sealed": timed(server, re.sub(r"\bt\b", "log", sql, count=1)), "rows": [], "victoria": []}
             rows = server.sql("SELECT count(*) FROM heap WHERE" + sql.split("WHERE")[1])
             table.append(("%s, %s rows" % (q.what, thousands(int(rows))), times))
             progress("%s: %s: heap %s, sealed %s ms" % (name, table[-1][0], cell(times["heap"]), cell(times["sealed"])))
@@ -363,10 +358,10 @@ def markdown(results, ingest):
                       r["heap"], r["sealed"], " %.1f |" % r["victoria"] if r["victoria"] else ""),
                   "| sealing, events/s | | %s |" % thousands(r["rate"]), "| write-ahead log, bytes an event | | %.0f |" % r["wal"],
                   "| memory while sealing, MB | | %.0f |" % r["memory"], "",
-                  "| ms | heap | sealed | partition-wise |%s" % (" VictoriaLogs |" if r["victoria"] else ""),
+                  "| ms | heap | sealed | row by row |%s" % (" VictoriaLogs |" if r["victoria"] else ""),
                   "| --- | --- | --- | --- |" + (" --- |" if r["victoria"] else "")]
         for what, times in r["queries"]:
-            lines.append("| %s | %s | %s | %s |%s" % (what, cell(times["heap"]), cell(times["sealed"]), cell(times["pushed"]),
+            lines.append("| %s | %s | %s | %s |%s" % (what, cell(times["heap"]), cell(times["sealed"]), cell(times["rows"]),
                                                     " %s |" % cell(times["victoria"]) if r["victoria"] else ""))
         lines.append("")
     if ingest:
@@ -375,52 +370,19 @@ def markdown(results, ingest):
     return "\n".join(lines)
 
 
-COLOURS = (("heap", "heap partition", "#9aa5b1"), ("sealed", "sealed", "#1f77b4"),
-           ("pushed", "sealed, partition-wise aggregation", "#17becf"), ("victoria", "VictoriaLogs", "#e3a857"))
+SERIES = (("heap", "heap partition", "#9aa5b1"), ("sealed", "sealed", "#1f77b4"),
+          ("rows", "sealed, row by row", "#17becf"), ("victoria", "VictoriaLogs", "#e3a857"))
 
 
 def plot(result):
-    """Bars of the times of each query, on a scale of powers of ten."""
-    bars = [(key, label, colour) for key, label, colour in COLOURS if any(times.get(key) for _, times in result["queries"])]
-    left, width, bar, gap, top = 230, 560, 9, 10, 64
-    group = bar * len(bars) + gap
-    rows = [(what, times) for what, times in result["queries"]]
-    height = top + group * len(rows) + 34
-    values = [statistics.median(t) for _, times in rows for t in times.values() if t]
-    low = 10 ** math.floor(math.log10(min(values)))
-    high = 10 ** math.ceil(math.log10(max(values)))
-
-    def x(value):
-        return left + width * math.log10(value / low) / math.log10(high / low)
-
+    """Bars of the times of each query."""
     sizes = "%.0f bytes an event in the heap, %.1f sealed" % (result["heap"], result["sealed"])
     if result["victoria"]:
         sizes += ", %.1f in VictoriaLogs" % result["victoria"]
-    out = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="11">' % (
-        left + width + 60, height),
-        '<rect width="100%" height="100%" fill="white"/>',
-        '<text x="10" y="20" font-size="14">%s events, ms a query (less is better); %s</text>' % (
-            thousands(result["events"]), html.escape(sizes))]
-    at = left
-    for _, label, colour in bars:
-        out.append('<rect x="%d" y="32" width="10" height="10" fill="%s"/><text x="%d" y="41">%s</text>' % (
-            at, colour, at + 14, label))
-        at += 34 + 6 * len(label)
-    power = low
-    while power <= high * 1.001:
-        out.append('<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#ddd"/><text x="%.1f" y="%d" text-anchor="middle">%g</text>' % (
-            x(power), x(power), top - 6, height - 26, x(power), height - 12, power))
-        power *= 10
-    for n, (what, times) in enumerate(rows):
-        y = top + group * n
-        out.append('<text x="%d" y="%.1f" text-anchor="end">%s</text>' % (left - 8, y + (group - gap) / 2 + 4, html.escape(what)))
-        for i, (key, _, colour) in enumerate(bars):
-            if times.get(key):
-                value = statistics.median(times[key])
-                out.append('<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/><text x="%.1f" y="%d" font-size="9">%s</text>' % (
-                    left, y + bar * i, max(x(value) - left, 1), bar - 1, colour, max(x(value), left + 1) + 3, y + bar * i + 8, cell(times[key])))
-    out.append("</svg>")
-    return "\n".join(out) + "\n"
+    groups = [(what, [charts.Bar(statistics.median(times[key]), colour, cell(times[key])) for key, _, colour in SERIES if times.get(key)])
+              for what, times in result["queries"]]
+    legend = [(label, colour) for key, label, colour in SERIES if any(times.get(key) for _, times in result["queries"])]
+    return charts.bars("%s events, ms a query (less is better); %s" % (thousands(result["events"]), sizes), legend, groups)
 
 
 def section_s(server, events, names, rounds, seconds):

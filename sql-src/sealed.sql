@@ -14,7 +14,7 @@ AS 'MODULE_PATHNAME', 'windtrap_unseal'
 SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.unseal(regclass) IS
-'makes a sealed partition an ordinary one again, and gives the number of rows that were in its chunks; for the table''s owner';
+'makes a sealed partition an ordinary one again, and gives the number of its rows; for the table''s owner';
 
 CREATE FUNCTION windtrap.erase(partition regclass) RETURNS bigint
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
@@ -32,9 +32,31 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION windtrap.unsealable(regclass) IS
 'why a partition cannot be sealed; null: it can';
 
+CREATE FUNCTION windtrap.sealed_altered() RETURNS event_trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'windtrap_sealed_altered'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.sealed_altered() IS
+'has sealed partitions follow when columns are added, and refuses what would make them unreadable';
+
+-- The second one refuses before tables are rewritten, which may take long.
+CREATE EVENT TRIGGER windtrap_sealed_altered ON ddl_command_end
+WHEN TAG IN ('ALTER TABLE', 'ALTER FOREIGN TABLE') EXECUTE FUNCTION windtrap.sealed_altered();
+CREATE EVENT TRIGGER windtrap_sealed_rewritten ON table_rewrite
+WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION windtrap.sealed_altered();
+ALTER EVENT TRIGGER windtrap_sealed_altered ENABLE ALWAYS;
+ALTER EVENT TRIGGER windtrap_sealed_rewritten ENABLE ALWAYS;
+
+COMMENT ON EVENT TRIGGER windtrap_sealed_altered IS
+'sealed partitions follow when the log table''s columns are altered';
+COMMENT ON EVENT TRIGGER windtrap_sealed_rewritten IS
+'what would make sealed partitions unreadable is refused before others are rewritten';
+
 REVOKE ALL ON FUNCTION windtrap.seal(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.unseal(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.erase(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.sealed_altered() FROM PUBLIC;
 
 CREATE VIEW windtrap.partitions AS
 SELECT c.oid::regclass AS partition,

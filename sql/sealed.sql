@@ -54,9 +54,9 @@ SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 's
 SELECT ftoptions[1:3], pg_get_expr(relpartbound, oid) FROM pg_foreign_table JOIN pg_class ON oid = ftrelid WHERE ftrelid = 's.log_20260301'::regclass;
 \d s.log_20260301_sealed
 \d s.log_20260301_late
-SELECT relkind, obj_description(oid) AS comment, col_description(oid, 4) AS tag, relacl, relowner::regrole
+SELECT relkind, obj_description(oid) AS comment, col_description(oid, 4) AS tag, replace(relacl::text, 'Dxtm', 'Dxt') AS relacl, relowner::regrole
 FROM pg_class WHERE oid = 's.log_20260301'::regclass;
-SELECT attname, attacl, attstattarget >= 0 AS target FROM pg_attribute WHERE attrelid = 's.log_20260301'::regclass AND attnum > 0 AND (attacl IS NOT NULL OR attstattarget >= 0);
+SELECT attname, attacl, coalesce(attstattarget, -1) >= 0 AS target FROM pg_attribute WHERE attrelid = 's.log_20260301'::regclass AND attnum > 0 AND (attacl IS NOT NULL OR attstattarget >= 0);
 SELECT windtrap.seal('s.log_20260301');
 DROP TABLE s.log_20260301_late;
 DROP TABLE s.log_20260301;
@@ -75,7 +75,7 @@ SELECT count(*) FROM s.log_20260301_late;
 SELECT windtrap.unseal('s.log_20260301');
 \d s.log_20260301
 SELECT count(*) FROM s.log;
-SELECT relkind, obj_description(oid) AS comment, col_description(oid, 4) AS tag, relacl, relowner::regrole
+SELECT relkind, obj_description(oid) AS comment, col_description(oid, 4) AS tag, replace(relacl::text, 'Dxtm', 'Dxt') AS relacl, relowner::regrole
 FROM pg_class WHERE oid = 's.log_20260301'::regclass;
 SELECT relname FROM pg_class WHERE relnamespace = 's'::regnamespace AND relkind IN ('r', 'f', 'p') ORDER BY 1;
 SELECT windtrap.unseal('s.log_20260301');

@@ -7,10 +7,10 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 
-use IPC::Run qw(start);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+use Background;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use WindTrap;
@@ -61,23 +61,7 @@ FROM log
 SQL
 }
 
-# A statement in a session of its own, which goes on by itself.
-sub begin
-{
-	my ($sql) = @_;
-	my %job = (out => '', err => '');
-	$job{run} = start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-c', $sql ],
-		'<', \undef, '>', \$job{out}, '2>', \$job{err});
-	return \%job;
-}
-
-# Waits for its end; gives whether it succeeded.
-sub finish
-{
-	my ($job) = @_;
-	$job->{run}->finish;
-	return $job->{run}->full_result(0) == 0;
-}
+sub begin { return background($node, $_[0]); }
 
 sub leftovers
 {
@@ -373,18 +357,24 @@ SQL
 # Parts of a day
 #
 {
-	my $before;
+	my ($before, $notes);
 
 	alter_system($node, 'windtrap.seal_after' => '', 'windtrap.partition_width' => '1 hour');
 	ok(wait_for(sub { query(q(SELECT count(*) FROM windtrap.upkeep('2026-04-01 00:00+00', 'log') WHERE action = 'created')) eq '72'
 		|| query(q(SELECT count(*) FROM pg_class WHERE relname ~ '^log_2026040[123]_\d\d$' AND relkind = 'r')) eq '72' }), 'partitions of an hour are made');
 	fill('2026-04-01', 70_000);
+	# Those of some hours have been sealed before the table got a column.
+	query("SELECT windtrap.seal('log_20260401_00')");
+	query("ALTER TABLE log ADD COLUMN note text DEFAULT 'none'");
+	query("UPDATE log SET note = 'late' WHERE event_timestamp = '2026-04-01 00:10:00.1+00' OR event_timestamp >= '2026-04-01 05:00+00' AND event_timestamp < '2026-04-01 05:00:30+00'");
+	$notes = query(q(SELECT note, count(*) FROM log WHERE event_timestamp >= '2026-04-01' AND event_timestamp < '2026-04-02' GROUP BY 1 ORDER BY 1));
 	$before = state();
 	alter_system($node, 'windtrap.seal_after' => '1 day');
 	ok(wait_for(sub { query(q(SELECT kind FROM windtrap.partitions WHERE partition::text = 'log_20260401')) eq 'sealed' }, 90),
 		'they are sealed, and then one a day') or diag query('TABLE windtrap.upkeep_failures');
 	is(query(q(SELECT count(*) FROM pg_class WHERE relname LIKE 'log_20260401%' AND relkind IN ('r', 'f'))), 3, 'nothing is left of the hours');
 	is(state(), $before, 'and all is there');
+	is(query(q(SELECT note, count(*) FROM log_20260401 GROUP BY 1 ORDER BY 1)), $notes, 'also of a column that some of them got later');
 	is(query(q(SELECT rows, heap_bytes > bytes FROM windtrap.partitions WHERE partition::text = 'log_20260401')), '70000|t', 'and accounted for');
 	alter_system($node, 'windtrap.partition_width' => undef);
 }

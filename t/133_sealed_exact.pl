@@ -225,7 +225,7 @@ sub check_groups
 	{
 		for my $partitionwise ('off', 'on')
 		{
-			my ($heap, $sealed) = answers("SET enable_partitionwise_aggregate = $partitionwise; $sql");
+			my ($heap, $sealed) = answers("SET windtrap.partitionwise_aggregate = $partitionwise; $sql");
 			is(difference($heap, $sealed), '', "$when, partition-wise $partitionwise: $sql");
 		}
 	}

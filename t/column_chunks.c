@@ -23,10 +23,11 @@
 #include "column/crc.h"
 #include "column/overlay.h"
 
+#include "chance.h"
+
 static unsigned long seed;
 static int round_number;
 static const char *seeds; /* where they go, or NULL */
-static uint64_t state;
 
 #define CHECK(condition, ...)                                                            \
 	do                                                                                   \
@@ -47,28 +48,6 @@ complain(int line, const char *condition, const char *format, ...)
 	va_end(args);
 	fputc('\n', stderr);
 	exit(1);
-}
-
-static void
-out_of_memory(size_t bytes)
-{
-	fprintf(stderr, "no memory for %zu bytes\n", bytes);
-	exit(2);
-}
-
-static uint64_t
-any(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state * 0x2545F4914F6CDD1Du;
-}
-
-static int
-below(int n)
-{
-	return (int) (any() >> 33) % n;
 }
 
 /* ----------------------------------------------------------------------- what was written */
@@ -594,6 +573,76 @@ check_value(WtChunk *chunk, int column, int row, int rank, const Value *value)
 	}
 }
 
+/* What is told of a column's codes before, and after, they are there. */
+static void
+want_in_steps(WtChunk *chunk, int column)
+{
+	const WtColumn *c = &chunk->columns[column];
+	WtTexts before, distinct;
+	const uint32_t *counts;
+	const uint16_t *codes;
+	uint32_t *counted;
+
+	want(chunk, column, WT_WANT_DISTINCT);
+	before = wt_column_distinct(chunk, column);
+	want(chunk, column, below(2) ? WT_WANT_CODES : WT_WANT_VALUES);
+	distinct = wt_column_distinct(chunk, column);
+	counts = wt_column_code_counts(chunk, column);
+	codes = wt_column_value_codes(chunk, column);
+	CHECK((counts != NULL) == (codes != NULL && c->encoding != WT_ENCODING_TEMPLATE),
+		  "column %d has counts", column);
+	if (!counts)
+		return;
+	CHECK(before.n == c->n_distinct && distinct.n == c->n_distinct, "%d and %d texts",
+		  before.n, distinct.n);
+	counted = calloc((size_t) distinct.n, sizeof(*counted));
+	for (int value = 0; value < c->n_values; value++)
+		counted[codes[value]]++;
+	for (int code = 0; code < distinct.n; code++)
+	{
+		WtText text = wt_texts_at(&distinct, code);
+
+		CHECK(counts[code] > 0 && counts[code] == counted[code], "code %d: %u of %u",
+			  code, counts[code], counted[code]);
+		CHECK(is_text(wt_texts_at(&before, code), text.text, text.length), "code %d",
+			  code);
+	}
+	free(counted);
+}
+
+/* A value that is read by itself is what it is among all. */
+static void
+read_few(WtChunk *chunk, int column)
+{
+	int n = chunk->columns[column].n_values;
+	char copies[3][512];
+	int values[3];
+	size_t lengths[3];
+
+	want(chunk, column, WT_WANT_FEW);
+	for (int i = 0; i < 3 && n > 0; i++)
+	{
+		WtText text = wt_column_text(chunk, column, values[i] = below(n));
+
+		CHECK(text.text && text.text[text.length] == '\0', "column %d, value %d", column,
+			  values[i]);
+		lengths[i] = text.length;
+		memcpy(copies[i], text.text,
+			   text.length < sizeof(copies[i]) ? text.length : sizeof(copies[i]));
+	}
+	want(chunk, column, WT_WANT_VALUES);
+	for (int i = 0; i < 3 && n > 0; i++)
+	{
+		WtText text = wt_column_text(chunk, column, values[i]);
+
+		CHECK(text.length == lengths[i] &&
+				  memcmp(text.text, copies[i],
+						 text.length < sizeof(copies[i]) ? text.length
+														 : sizeof(copies[i])) == 0,
+			  "column %d, value %d", column, values[i]);
+	}
+}
+
 static void
 read_rows(WtArena *arena, int32_t number)
 {
@@ -626,6 +675,15 @@ read_rows(WtArena *arena, int32_t number)
 		wt_column_find(chunk, i, 0, "a", 1);
 		if (below(2))
 			want(chunk, i, below(2) ? WT_WANT_ROWS : WT_WANT_CODES);
+		else if (below(2))
+		{
+			want(chunk, i, WT_WANT_DISTINCT);
+			wt_column_texts(chunk, i);
+			wt_column_find(chunk, i, 0, "a", 1);
+			want_in_steps(chunk, i);
+		}
+		if (below(2))
+			read_few(chunk, i);
 		want(chunk, i, WT_WANT_VALUES);
 	}
 	shapes = wt_chunk_shapes(chunk, &n_shapes);
@@ -754,6 +812,7 @@ check_overlays(WtArena *arena)
 	int n = 1 + below(20000);
 	WtDeleted deleted, deleted_again;
 	WtStatuses statuses, statuses_again;
+	WtNumbers origins = {0}, origins_again;
 	WtColumnError error;
 	const char *bytes;
 	char *copy;
@@ -803,6 +862,28 @@ check_overlays(WtArena *arena)
 			  "row %d", i);
 	CHECK(!wt_statuses_read(arena, copy, length - 1, 7, n, &statuses_again, &error),
 		  "cut off");
+	free(copy);
+
+	origins.rows = wt_arena_zeroed(arena, (size_t) n, sizeof(int));
+	origins.numbers = wt_arena_zeroed(arena, (size_t) n, sizeof(uint64_t));
+	for (int i = 0; i < n; i++)
+		if (below(1000) < share)
+		{
+			origins.rows[origins.n] = i;
+			origins.numbers[origins.n++] = plain ? 1000 + (uint64_t) below(9) : any();
+		}
+	bytes = wt_origins_write(arena, &origins, n, 7, &length);
+	copy = malloc(length);
+	memcpy(copy, bytes, length);
+	CHECK(wt_origins_read(arena, copy, length, 7, n, &origins_again, &error), "%s",
+		  error.text);
+	CHECK(origins.n == origins_again.n, "%d", origins_again.n);
+	for (int i = 0; i < origins.n; i++)
+		CHECK(origins.rows[i] == origins_again.rows[i] &&
+				  origins.numbers[i] == origins_again.numbers[i],
+			  "row %d", i);
+	CHECK(!wt_origins_read(arena, copy, length, 7, n + 1, &origins_again, &error),
+		  "rows");
 	free(copy);
 	wt_arena_reset(arena);
 }

@@ -8,6 +8,7 @@
 #include "column/arena.h"
 
 #define BLOCK_SIZE ((size_t) 256 * 1024)
+#define ORDINARY_CHUNK ((size_t) 4 * 1024 * 1024)
 #define ALIGNMENT alignof(max_align_t)
 
 typedef struct Block
@@ -25,11 +26,31 @@ struct WtArena
 	WtOutOfMemory failed;
 };
 
+/*
+ * glibc gives memory back to the kernel as soon as some is free at its end, and learns only from
+ * blocks that are freed how much is asked for again soon.  Who reads one chunk and ends would spend
+ * a third of the time on pages that are taken and given back: so it is shown one, of what a
+ * chunk of ordinary size takes.  It keeps up to twice that.
+ */
+static void
+show_ordinary_size(void)
+{
+	static bool shown;
+	void *volatile block;
+
+	if (shown)
+		return;
+	shown = true;
+	block = malloc(ORDINARY_CHUNK);
+	free(block);
+}
+
 WtArena *
 wt_arena_create(WtOutOfMemory failed)
 {
 	WtArena *arena = calloc(1, sizeof(*arena));
 
+	show_ordinary_size();
 	if (arena)
 		arena->failed = failed;
 	return arena;

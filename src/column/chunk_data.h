@@ -38,9 +38,16 @@ struct WtColumnData
 	WtBodyPlace body;
 	WtBodyPlace digits; /* of TEMPLATE */
 
-	WtTexts texts;		   /* distinct ones, or all of TEXT */
-	const uint16_t *codes; /* a value */
+	WtTexts texts;		 /* distinct ones, or all of TEXT */
+	bool wants_distinct; /* the next that is decoded of the body is them alone */
+	bool has_distinct;	 /* they are there, whether codes are or not */
+	bool has_codes;
+	const uint8_t *narrow; /* codes a value, of DICTIONARY with few of them */
+	const uint16_t
+		*codes; /* a value; of CONSTANT, and beside narrow, made when asked for */
+	const uint32_t *code_counts; /* a code; of CONSTANT and DICTIONARY, the same */
 	WtTemplates templates;
+	bool all_wanted; /* of TEMPLATE: the runs of all values, once the digits are there */
 	int64_t *integers;
 	const uint8_t *mixed_decimals; /* a value, or NULL: */
 	int decimals;
@@ -96,6 +103,9 @@ wt_chunk_afford(WtChunk *chunk, size_t n, size_t size)
 	chunk->own->budget -= bytes;
 	return true;
 }
+
+/* Finds the runs of a TEMPLATE's values, whose digits are there.  false: they are bad. */
+extern bool wt_column_find_runs(WtChunk *chunk, WtColumn *column);
 
 /* Decodes a column's body, or its digits.  false: they are bad. */
 extern bool wt_column_decode(WtChunk *chunk, WtColumn *column, WtBodyPlace *place,

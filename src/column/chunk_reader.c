@@ -392,21 +392,6 @@ list_shapes(WtChunk *chunk)
 	return true;
 }
 
-/* How many rows have each shape; counted in turns, for many have the same. */
-static void
-count_rows(WtChunk *chunk, const uint16_t *row_shapes)
-{
-	WtChunkParts *own = chunk->own;
-	int *counts =
-		wt_arena_zeroed(own->arena, (size_t) own->n_shapes * 4, sizeof(*counts));
-
-	for (int row = 0; row < chunk->n_rows; row++)
-		counts[row_shapes[row] * 4 + (row & 3)]++;
-	for (int i = 0; i < own->n_shapes; i++)
-		own->shapes[i].n_rows =
-			counts[4 * i] + counts[4 * i + 1] + counts[4 * i + 2] + counts[4 * i + 3];
-}
-
 static bool
 decode_shapes(WtChunk *chunk, const char *bytes, size_t length)
 {
@@ -418,10 +403,11 @@ decode_shapes(WtChunk *chunk, const char *bytes, size_t length)
 	int *subtree_end;
 	uint16_t *numbers;
 	uint16_t *row_shapes;
+	const uint32_t *counts;
 
 	if (!wt_chunk_afford(chunk, own->shapes_place.raw, 1 + 2 * sizeof(uint16_t)) ||
 		!wt_chunk_afford(chunk, (size_t) own->n_shapes,
-						 sizeof(*own->shapes) + 4 * sizeof(int)))
+						 sizeof(*own->shapes) + WT_CODES_COUNT_BYTES))
 		return false;
 	stream = wt_stream_next(own->arena, &cursor, &most, &length);
 	if (!stream)
@@ -454,7 +440,9 @@ decode_shapes(WtChunk *chunk, const char *bytes, size_t length)
 		(own->n_shapes > 1 && !wt_codes_next(own->arena, &cursor, &most, row_shapes,
 											 chunk->n_rows, own->n_shapes)))
 		return false;
-	count_rows(chunk, row_shapes);
+	counts = wt_codes_count(own->arena, row_shapes, chunk->n_rows, own->n_shapes);
+	for (int i = 0; i < own->n_shapes; i++)
+		own->shapes[i].n_rows = (int) counts[i];
 	own->row_shapes = row_shapes;
 	own->shapes_place.is_there =
 		!cursor.bad && wt_cursor_left(&cursor) == 0 && most == 0 && list_shapes(chunk);
@@ -497,21 +485,37 @@ wt_column_parts(WtChunk *chunk, int column, WtWant want, int parts[WT_PARTS_OF_C
 	int n = 0;
 	bool fine = true;
 
+	if (c)
+		c->data->wants_distinct = want == WT_WANT_DISTINCT && !c->data->body.is_there &&
+								  (c->encoding == WT_ENCODING_CONSTANT ||
+								   c->encoding == WT_ENCODING_DICTIONARY) &&
+								  !wt_kind_is_integer(c->kind);
+	if (c && c->data->wants_distinct)
+	{
+		if (!c->data->has_distinct)
+			fine = want_body(chunk, column, &c->data->body, parts, &n, error);
+		return fine ? n : -1;
+	}
 	if (!c || (c->n_values < chunk->n_rows && c->n_values > 0))
 		fine = want_body(chunk, WT_COLUMN_SHAPES, &own->shapes_place, parts, &n, error);
 	if (!c || want == WT_WANT_ROWS)
 		return fine ? n : -1;
 	fine = fine && want_body(chunk, column, &c->data->body, parts, &n, error);
-	if (c->encoding == WT_ENCODING_TEMPLATE && want == WT_WANT_VALUES)
+	if (c->encoding == WT_ENCODING_TEMPLATE && want >= WT_WANT_FEW)
 	{
+		c->data->all_wanted |= want == WT_WANT_VALUES;
 		/* Its templates come first. */
 		if (fine && c->data->digits.part == 0 && c->data->body.part > 0 &&
 			!c->data->body.is_there)
 			return n;
 		fine = fine && want_body(chunk, column, &c->data->digits, parts, &n, error);
+		/* A few values were wanted before. */
+		if (fine && want == WT_WANT_VALUES && c->data->digits.is_there &&
+			!c->data->templates.runs && !wt_column_find_runs(chunk, c))
+			fine = fail(error, "column %d is damaged", column);
 	}
 	/* Whether instants are relative is not known before they are there. */
-	if (c->encoding == WT_ENCODING_INSTANT && want == WT_WANT_VALUES &&
+	if (c->encoding == WT_ENCODING_INSTANT && want >= WT_WANT_FEW &&
 		(!c->data->body.is_there || c->data->is_relative))
 		fine =
 			fine && want_body(chunk, 0, &chunk->columns[0].data->body, parts, &n, error);

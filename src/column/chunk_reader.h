@@ -116,8 +116,10 @@ extern WtChunk *wt_chunk_open(WtArena *arena, const char *bytes, size_t length,
 /* How much of a column is wanted. */
 typedef enum WtWant
 {
-	WT_WANT_ROWS,  /* which rows have it: wt_column_ranks(), of NONE and CONSTANT all */
+	WT_WANT_ROWS, /* which rows have it: wt_column_ranks(), of NONE and CONSTANT all */
+	WT_WANT_DISTINCT, /* texts of CONSTANT and DICTIONARY; of others as WT_WANT_CODES */
 	WT_WANT_CODES, /* codes, and texts of CONSTANT and DICTIONARY; templates of TEMPLATE */
+	WT_WANT_FEW,   /* all for wt_column_text(), of few values */
 	WT_WANT_VALUES /* all */
 } WtWant;
 
@@ -125,8 +127,8 @@ typedef enum WtWant
 
 /*
  * The parts that must be added yet to have so much of a column, in the order in which they
- * are to be added; returns their count.  0: all is there; small columns lie in the directory, and
- * are decoded by this.  -1: what lies there is bad, with what is wrong.  What it takes to know
+ * are to be added, and before anything else is asked for of the column; returns their count.  0: all
+ * is there; small columns lie in the directory, and are decoded by this.  -1: what lies there is bad, with what is wrong.  What it takes to know
  * which rows have it is among them, where not all have.  column may be WT_COLUMN_SHAPES: for
  * wt_chunk_shapes() and wt_chunk_row_shapes().
  */
@@ -184,6 +186,12 @@ extern const uint16_t *wt_column_row_codes(WtChunk *chunk, int column);
 /* The same, for each value instead of each row. */
 extern const uint16_t *wt_column_value_codes(WtChunk *chunk, int column);
 
+/* And in a byte each, as they are stored: of DICTIONARY with at most 256 distinct values; else NULL. */
+extern const uint8_t *wt_column_narrow_codes(WtChunk *chunk, int column);
+
+/* How many values have each code; NULL: it has none, or is of TEMPLATE. */
+extern const uint32_t *wt_column_code_counts(WtChunk *chunk, int column);
+
 /* ---------------------------------------------------------------------------- values */
 
 /*
@@ -197,7 +205,8 @@ extern WtTexts wt_column_distinct(WtChunk *chunk, int column);
 /*
  * A value as the bytes that the writer was given, of any column.  It is valid until the next
  * call for the same column, where the encoding is none of CONSTANT, DICTIONARY and TEXT; of
- * these as long as the chunk.  Of NONE it is empty.
+ * these as long as the chunk.  Of NONE it is empty.  Its text is NULL where a few values were
+ * wanted of a TEMPLATE, which are looked at only now, and this one is bad.
  */
 extern WtText wt_column_text(WtChunk *chunk, int column, int value);
 
@@ -211,7 +220,8 @@ extern WtText wt_column_gap(WtChunk *chunk, int column, int value, int gap);
 /*
  * All values as texts one after another, by value's number: TEXT as it lies there,
  * all others printed at the first call, and kept.  For NONE, CONSTANT and DICTIONARY
- * wt_column_distinct() is meant instead, though this works as well.
+ * wt_column_distinct() is meant instead: this works as well, but of the latter two gives none where
+ * they would take more memory than a chunk may.
  */
 extern WtTexts wt_column_texts(WtChunk *chunk, int column);
 

@@ -647,7 +647,7 @@ add_values(Output *output, WtBytes *directory, const WtValues *values)
 	wt_encode(output->writer->encoder, values, encoded);
 	wt_bytes_add_byte(directory, (uint8_t) encoded->encoding);
 	wt_bytes_add_varint(directory, (uint64_t) values->n);
-	wt_bytes_add_varint(directory, (uint64_t) (encoded->n_distinct + 1));
+	wt_bytes_add_varint(directory, (uint64_t) encoded->n_distinct + 1);
 	wt_bytes_add_byte(directory,
 					  (uint8_t) ((encoded->has_range ? HAS_RANGE : 0) |
 								 (encoded->has_text_range ? HAS_TEXT_RANGE : 0) |

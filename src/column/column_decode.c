@@ -62,27 +62,40 @@ decode_codes(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most)
 {
 	WtColumnData *data = column->data;
 	size_t n = (size_t) column->n_values;
-	size_t total = 0;
 	uint16_t *codes;
 
+	/* Room is taken for codes of two bytes and for counts, which are made when asked for, too. */
 	if (!next_texts(chunk, column, cursor, most, column->n_distinct, &data->texts) ||
-		!wt_chunk_afford(chunk, n, sizeof(*codes)))
+		!wt_chunk_afford(chunk, n, sizeof(*codes)) ||
+		!wt_chunk_afford(chunk, (size_t) column->n_distinct, WT_CODES_COUNT_BYTES))
 		return false;
+	data->has_codes = true;
+	if (column->encoding == WT_ENCODING_CONSTANT)
+		return true;
+	if (column->encoding == WT_ENCODING_DICTIONARY &&
+		column->n_distinct <= WT_NARROW_CODES)
+	{
+		data->narrow = wt_narrow_codes_next(chunk->own->arena, cursor, most,
+											column->n_values, column->n_distinct);
+		return data->narrow != NULL;
+	}
 	/* One more, which whoever goes through rows may read behind the last. */
 	codes = wt_arena_array(chunk->own->arena, n + 1, sizeof(*codes));
 	codes[n] = 0;
 	data->codes = codes;
-	if (column->encoding == WT_ENCODING_CONSTANT)
-		memset(codes, 0, n * sizeof(*codes));
-	else if (!wt_codes_next(chunk->own->arena, cursor, most, codes, column->n_values,
-							column->n_distinct))
-		return false;
-	if (column->encoding == WT_ENCODING_TEMPLATE)
-		return true;
-	for (size_t i = 0; i < n; i++)
-		total += wt_texts_length(&data->texts, codes[i]) + 1;
-	return wt_chunk_afford(chunk, total, 1) &&
-		   wt_chunk_afford(chunk, n + 1, sizeof(uint32_t));
+	return wt_codes_next(chunk->own->arena, cursor, most, codes, column->n_values,
+						 column->n_distinct);
+}
+
+/* Distinct texts alone. */
+static bool
+decode_distinct(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most)
+{
+	WtColumnData *data = column->data;
+
+	data->has_distinct =
+		next_texts(chunk, column, cursor, most, column->n_distinct, &data->texts);
+	return data->has_distinct;
 }
 
 static bool
@@ -343,11 +356,19 @@ static bool
 decode_digits(WtChunk *chunk, WtColumn *column, WtCursor *cursor, size_t *most)
 {
 	WtColumnData *data = column->data;
-	bool read = wt_templates_read_digits(chunk->own->arena, cursor, most,
-										 &chunk->own->budget, &data->templates);
+	return wt_templates_read_digits(chunk->own->arena, cursor, most, &data->templates) &&
+		   (!data->all_wanted || wt_column_find_runs(chunk, column));
+}
+
+bool
+wt_column_find_runs(WtChunk *chunk, WtColumn *column)
+{
+	WtColumnData *data = column->data;
+	bool found =
+		wt_templates_find_runs(chunk->own->arena, &chunk->own->budget, &data->templates);
 
 	data->longest = data->templates.longest;
-	return read &&
+	return found &&
 		   wt_chunk_afford(chunk, (size_t) column->n_values + 1, sizeof(uint32_t));
 }
 
@@ -362,6 +383,8 @@ wt_column_decode(WtChunk *chunk, WtColumn *column, WtBodyPlace *place, const cha
 	/* Streams are decompressed into what they say that they take. */
 	if (!wt_chunk_afford(chunk, place->raw, 1))
 		return false;
+	if (place == &column->data->body && column->data->wants_distinct)
+		return decode_distinct(chunk, column, &cursor, &most);
 	decoded = place == &column->data->digits
 				  ? decode_digits(chunk, column, &cursor, &most)
 				  : decode_body(chunk, column, &cursor, &most);

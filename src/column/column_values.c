@@ -5,6 +5,7 @@
  */
 #include "column/chunk_data.h"
 #include "column/encoding.h"
+#include "column/integers.h"
 
 /* ------------------------------------------------------------------------------- rows */
 
@@ -143,7 +144,50 @@ wt_column_ranks(WtChunk *chunk, int column)
 const uint16_t *
 wt_column_value_codes(WtChunk *chunk, int column)
 {
-	return chunk->columns[column].data->codes;
+	const WtColumn *c = &chunk->columns[column];
+	WtColumnData *data = c->data;
+	size_t n = (size_t) c->n_values;
+	uint16_t *codes;
+
+	if (data->codes || !data->has_codes)
+		return data->codes;
+	/* One more, as column_decode.c has it. */
+	codes = wt_arena_array(chunk->own->arena, n + 1, sizeof(*codes));
+	if (!data->narrow)
+		memset(codes, 0, (n + 1) * sizeof(*codes));
+	else
+		for (size_t i = 0; i <= n; i++)
+			codes[i] = data->narrow[i];
+	return data->codes = codes;
+}
+
+const uint8_t *
+wt_column_narrow_codes(WtChunk *chunk, int column)
+{
+	return chunk->columns[column].data->narrow;
+}
+
+/* The code of a value, of CONSTANT and DICTIONARY. */
+static inline int
+code_of(const WtColumnData *data, size_t value)
+{
+	return data->narrow ? data->narrow[value] : data->codes ? data->codes[value] : 0;
+}
+
+const uint32_t *
+wt_column_code_counts(WtChunk *chunk, int column)
+{
+	const WtColumn *c = &chunk->columns[column];
+	WtColumnData *data = c->data;
+
+	if (!data->code_counts && data->has_codes && c->encoding != WT_ENCODING_TEMPLATE)
+		data->code_counts =
+			data->narrow
+				? wt_narrow_codes_count(chunk->own->arena, data->narrow, c->n_values,
+										c->n_distinct)
+				: wt_codes_count(chunk->own->arena, wt_column_value_codes(chunk, column),
+								 c->n_values, c->n_distinct);
+	return data->code_counts;
 }
 
 const uint16_t *
@@ -151,15 +195,17 @@ wt_column_row_codes(WtChunk *chunk, int column)
 {
 	WtColumn *c = &chunk->columns[column];
 	WtColumnData *data = c->data;
+	const uint16_t *codes;
 	const WtRowSet *set;
 	int value = 0;
 
-	if (!data->codes || data->row_codes)
+	if (!data->has_codes || data->row_codes)
 		return data->row_codes;
-	if (c->n_values == chunk->n_rows)
-		return data->codes;
-	if (!chunk->own->shapes_place.is_there)
+	if (c->n_values < chunk->n_rows && !chunk->own->shapes_place.is_there)
 		return NULL;
+	codes = wt_column_value_codes(chunk, column);
+	if (c->n_values == chunk->n_rows)
+		return codes;
 	set = rows_of(chunk, column);
 	data->row_codes = wt_arena_array(chunk->own->arena, (size_t) chunk->n_rows,
 									 sizeof(*data->row_codes));
@@ -168,7 +214,7 @@ wt_column_row_codes(WtChunk *chunk, int column)
 		int has = has_row(set, row);
 
 		/* There is a code behind the last, so that this needs no branch either. */
-		data->row_codes[row] = (uint16_t) (data->codes[value] | (has - 1));
+		data->row_codes[row] = (uint16_t) (codes[value] | (has - 1));
 		value += has;
 	}
 	return data->row_codes;
@@ -183,7 +229,7 @@ wt_column_distinct(WtChunk *chunk, int column)
 {
 	const WtColumnData *data = chunk->columns[column].data;
 
-	return data->codes ? data->texts : no_texts;
+	return data->has_codes || data->has_distinct ? data->texts : no_texts;
 }
 
 /* Whether all that a value's text is made of is there. */
@@ -191,7 +237,7 @@ static bool
 are_there(const WtColumn *column)
 {
 	return column->data->body.is_there &&
-		   (column->encoding != WT_ENCODING_TEMPLATE || column->data->digits.is_there);
+		   (column->encoding != WT_ENCODING_TEMPLATE || column->data->templates.runs);
 }
 
 /* Instants that are stored as differences to their rows' times become themselves. */
@@ -265,10 +311,19 @@ wt_column_text(WtChunk *chunk, int column, int value)
 	WtColumnData *data = c->data;
 	size_t length;
 
+	if (c->encoding == WT_ENCODING_TEMPLATE && data->digits.is_there &&
+		!data->templates.runs)
+	{
+		WtText text = {NULL, 0};
+
+		wt_templates_text(chunk->own->arena, &chunk->own->budget, &data->templates, value,
+						  &text);
+		return text;
+	}
 	if (!are_there(c) || c->encoding == WT_ENCODING_NONE)
 		return (WtText){"", 0};
-	if (data->codes && c->encoding != WT_ENCODING_TEMPLATE)
-		return wt_texts_at(&data->texts, data->codes[value]);
+	if (data->has_codes && c->encoding != WT_ENCODING_TEMPLATE)
+		return wt_texts_at(&data->texts, code_of(data, (size_t) value));
 	if (c->encoding == WT_ENCODING_TEXT)
 		return wt_texts_at(&data->texts, value);
 	if (!data->scratch)
@@ -300,9 +355,17 @@ wt_column_texts(WtChunk *chunk, int column)
 		most = n;
 	else if (c->encoding == WT_ENCODING_TEMPLATE)
 		most = data->templates.total;
-	else if (data->codes)
-		for (size_t i = 0; i < n; i++)
-			most += wt_texts_length(&data->texts, data->codes[i]) + 1;
+	else if (data->has_codes)
+	{
+		const uint32_t *counts = wt_column_code_counts(chunk, column);
+
+		for (int code = 0; code < c->n_distinct; code++)
+			most += counts[code] * (wt_texts_length(&data->texts, code) + 1);
+		/* Of the others it was asked when they were decoded. */
+		if (!wt_chunk_afford(chunk, most, 1) ||
+			!wt_chunk_afford(chunk, n + 1, sizeof(*start)))
+			return no_texts;
+	}
 	else
 		most = n * (data->longest + 1);
 	if (c->encoding == WT_ENCODING_INSTANT)
@@ -313,9 +376,9 @@ wt_column_texts(WtChunk *chunk, int column)
 	for (size_t i = 0; i < n; i++)
 	{
 		start[i] = at;
-		if (data->codes && c->encoding != WT_ENCODING_TEMPLATE)
+		if (data->has_codes && c->encoding != WT_ENCODING_TEMPLATE)
 		{
-			WtText text = wt_texts_at(&data->texts, data->codes[i]);
+			WtText text = wt_texts_at(&data->texts, code_of(data, i));
 
 			memcpy(base + at, text.text, text.length);
 			at += (uint32_t) text.length;
@@ -333,7 +396,7 @@ wt_column_gaps(WtChunk *chunk, int column, int value)
 {
 	const WtColumnData *data = chunk->columns[column].data;
 
-	if (!data->digits.is_there)
+	if (!data->templates.runs)
 		return 0;
 	return (int) (data->templates.start[value + 1] - data->templates.start[value]);
 }
@@ -395,8 +458,15 @@ find_code(const WtColumn *column, int from, const char *text, size_t length)
 			break;
 	if (code == data->texts.n)
 		return -1;
+	if (data->narrow)
+	{
+		const uint8_t *found =
+			memchr(data->narrow + from, code, (size_t) (column->n_values - from));
+
+		return found ? (int) (found - data->narrow) : -1;
+	}
 	for (int i = from; i < column->n_values; i++)
-		if (data->codes[i] == code)
+		if (code_of(data, (size_t) i) == code)
 			return i;
 	return -1;
 }
@@ -500,8 +570,8 @@ wt_column_find(WtChunk *chunk, int column, int from, const char *text, size_t le
 		case WT_ENCODING_NONE:
 			return length == 0 ? from : -1;
 		case WT_ENCODING_CONSTANT:
-			return data->codes ? find_code(c, from, text, length)
-							   : find_decimal(c, from, text, length);
+			return data->has_codes ? find_code(c, from, text, length)
+								   : find_decimal(c, from, text, length);
 		case WT_ENCODING_DICTIONARY:
 			return find_code(c, from, text, length);
 		case WT_ENCODING_TEXT:

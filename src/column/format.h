@@ -27,6 +27,8 @@
 #define WT_PART_DELETED (-1)
 #define WT_PART_STATUSES (-2)
 #define WT_PART_MOVED (-3)
+#define WT_PART_ORIGINS (-4)
+#define WT_PART_PLACES (-5)
 
 /* Limits of a chunk: a writer keeps to them, a reader refuses what is beyond. */
 #define WT_CHUNK_MAX_ROWS 65535

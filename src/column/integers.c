@@ -234,3 +234,45 @@ wt_codes_next(WtArena *arena, WtCursor *cursor, size_t *most, uint16_t *codes, i
 		largest = codes[i] > largest ? codes[i] : largest;
 	return n == 0 || largest < n_codes;
 }
+
+uint32_t *
+wt_codes_count(WtArena *arena, const uint16_t *codes, int n, int n_codes)
+{
+	/* In turns where that fits a cache: many have the same, and each count waits for the one before. */
+	size_t turns = n_codes <= 256 ? 4 : 1;
+	uint32_t *counts = wt_arena_zeroed(arena, (size_t) n_codes * turns, sizeof(*counts));
+
+	for (int i = 0; i < n; i++)
+		counts[codes[i] * turns + ((size_t) i & (turns - 1))]++;
+	for (int code = 0; turns > 1 && code < n_codes; code++)
+		counts[code] = counts[4 * code] + counts[4 * code + 1] + counts[4 * code + 2] +
+					   counts[4 * code + 3];
+	return counts;
+}
+
+uint32_t *
+wt_narrow_codes_count(WtArena *arena, const uint8_t *codes, int n, int n_codes)
+{
+	uint32_t *counts = wt_arena_zeroed(arena, (size_t) n_codes * 4, sizeof(*counts));
+
+	for (int i = 0; i < n; i++)
+		counts[codes[i] * 4 + (i & 3)]++;
+	for (int code = 0; code < n_codes; code++)
+		counts[code] = counts[4 * code] + counts[4 * code + 1] + counts[4 * code + 2] +
+					   counts[4 * code + 3];
+	return counts;
+}
+
+const uint8_t *
+wt_narrow_codes_next(WtArena *arena, WtCursor *cursor, size_t *most, int n, int n_codes)
+{
+	size_t length;
+	const uint8_t *codes = (const uint8_t *) wt_stream_next(arena, cursor, most, &length);
+	uint8_t largest = 0;
+
+	if (!codes || length != (size_t) n)
+		return NULL;
+	for (int i = 0; i < n; i++)
+		largest = codes[i] > largest ? codes[i] : largest;
+	return largest < n_codes ? codes : NULL;
+}

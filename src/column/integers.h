@@ -32,4 +32,16 @@ extern void wt_codes_add(WtIntegerPacker *packer, WtBody *body, const uint16_t *
 extern bool wt_codes_next(WtArena *arena, WtCursor *cursor, size_t *most, uint16_t *codes,
 						  int n, int n_codes);
 
+/* How many of n codes, all of which are below n_codes, are which: so many counts. */
+#define WT_CODES_COUNT_BYTES (4 * sizeof(uint32_t)) /* for each, at most */
+extern uint32_t *wt_codes_count(WtArena *arena, const uint16_t *codes, int n,
+								int n_codes);
+
+/* Of so many at most the codes lie in a byte each: as they are, with one more behind them.  NULL: bad. */
+#define WT_NARROW_CODES 256
+extern const uint8_t *wt_narrow_codes_next(WtArena *arena, WtCursor *cursor, size_t *most,
+										   int n, int n_codes);
+extern uint32_t *wt_narrow_codes_count(WtArena *arena, const uint8_t *codes, int n,
+									   int n_codes);
+
 #endif

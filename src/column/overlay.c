@@ -6,7 +6,8 @@
  * Deleted and moved rows: LIST, and the distances from one to the next; or BITS, and the bitmap;
  * whichever is shorter.  Statuses: runs of rows, each at the same distance from the one
  * before it and with the same status: the run's length, the distance, whether it is NULL, and
- * if not, the status.
+ * if not, the status.  Origins and places: of each row the distance from the one before, and the difference of
+ * their numbers.
  */
 #include <stdio.h>
 
@@ -324,4 +325,84 @@ wt_statuses_write(WtArena *arena, const WtStatuses *statuses, int32_t chunk,
 	}
 	put_run(&to, &run);
 	return end_part(&to, chunk, WT_PART_STATUSES, length);
+}
+
+static bool
+read_numbers(WtArena *arena, const char *bytes, size_t length, int32_t chunk, int part,
+			 int n_rows, WtNumbers *numbers, WtColumnError *error)
+{
+	WtCursor cursor;
+	uint64_t row = 0;
+	uint64_t number = 0;
+
+	if (!begin_reading(bytes, length, chunk, part, n_rows, &cursor, &numbers->n, error))
+		return false;
+	numbers->rows = wt_arena_zeroed(arena, (size_t) numbers->n, sizeof(int));
+	numbers->numbers = wt_arena_zeroed(arena, (size_t) numbers->n, sizeof(uint64_t));
+	for (int i = 0; i < numbers->n && !cursor.bad; i++)
+	{
+		uint64_t distance = wt_cursor_count(&cursor, (uint64_t) n_rows);
+
+		row += distance;
+		number += (uint64_t) wt_cursor_zigzag(&cursor);
+		if (row >= (uint64_t) n_rows || (i > 0 && distance == 0))
+			cursor.bad = true;
+		numbers->rows[i] = (int) row;
+		numbers->numbers[i] = number;
+	}
+	if (cursor.bad || wt_cursor_left(&cursor) > 0)
+		return fail(error, part, "is damaged");
+	return true;
+}
+
+static const char *
+write_numbers(WtArena *arena, const WtNumbers *numbers, int n_rows, int32_t chunk,
+			  int part, size_t *length)
+{
+	Writer to =
+		writer_of(arena, 1 + 2 * WT_VARINT_MAX + (size_t) numbers->n * 2 * WT_VARINT_MAX);
+	int row = 0;
+	uint64_t number = 0;
+
+	*to.p++ = WT_COLUMN_FORMAT_VERSION;
+	put_varint(&to, (uint64_t) n_rows);
+	put_varint(&to, (uint64_t) numbers->n);
+	for (int i = 0; i < numbers->n; i++)
+	{
+		put_varint(&to, (uint64_t) (numbers->rows[i] - row));
+		put_varint(&to, wt_zigzag((int64_t) (numbers->numbers[i] - number)));
+		row = numbers->rows[i];
+		number = numbers->numbers[i];
+	}
+	return end_part(&to, chunk, part, length);
+}
+
+bool
+wt_origins_read(WtArena *arena, const char *bytes, size_t length, int32_t chunk,
+				int n_rows, WtNumbers *origins, WtColumnError *error)
+{
+	return read_numbers(arena, bytes, length, chunk, WT_PART_ORIGINS, n_rows, origins,
+						error);
+}
+
+bool
+wt_places_read(WtArena *arena, const char *bytes, size_t length, int32_t chunk,
+			   int n_rows, WtNumbers *places, WtColumnError *error)
+{
+	return read_numbers(arena, bytes, length, chunk, WT_PART_PLACES, n_rows, places,
+						error);
+}
+
+const char *
+wt_origins_write(WtArena *arena, const WtNumbers *origins, int n_rows, int32_t chunk,
+				 size_t *length)
+{
+	return write_numbers(arena, origins, n_rows, chunk, WT_PART_ORIGINS, length);
+}
+
+const char *
+wt_places_write(WtArena *arena, const WtNumbers *places, int n_rows, int32_t chunk,
+				size_t *length)
+{
+	return write_numbers(arena, places, n_rows, chunk, WT_PART_PLACES, length);
 }

@@ -25,6 +25,15 @@ enum
 	NUMBERS
 };
 
+/* The streams of digits. */
+enum
+{
+	MODES,
+	DIGITS,
+	NUMBERS_OF_DIGITS,
+	N_STREAMS
+};
+
 #define MAX_TEMPLATES 16384
 #define MAX_NUMBER 18 /* digits that an int64 is sure to hold */
 #define FEW 8		  /* runs for which no other form than digits is tried */
@@ -448,58 +457,70 @@ take(size_t *budget, size_t bytes)
 }
 
 bool
-wt_templates_read_digits(WtArena *arena, WtCursor *cursor, size_t *most, size_t *budget,
+wt_templates_read_digits(WtArena *arena, WtCursor *cursor, size_t *most,
 						 WtTemplates *templates)
+{
+	for (int i = 0; i < N_STREAMS; i++)
+	{
+		size_t length;
+		const char *bytes = wt_stream_next(arena, cursor, most, &length);
+
+		if (!bytes)
+			return false;
+		templates->streams[i] = wt_cursor(bytes, length);
+	}
+	return true;
+}
+
+bool
+wt_templates_find_runs(WtArena *arena, size_t *budget, WtTemplates *templates)
 {
 	int n = templates->n_values;
 	int n_templates = templates->templates.n;
-	size_t modes_length, digits_length, numbers_length;
-	const char *modes = wt_stream_next(arena, cursor, most, &modes_length);
-	const char *digits = wt_stream_next(arena, cursor, most, &digits_length);
-	const char *numbers = wt_stream_next(arena, cursor, most, &numbers_length);
+	size_t digits_length = wt_cursor_left(&templates->streams[DIGITS]);
 	size_t n_runs = 0;
 	size_t printed;
 	bool all_digits = true;
+	uint32_t *start;
 	char *base;
 	Groups groups;
 	Digits from;
 
-	if (!modes || !digits || !numbers)
-		return false;
 	if (!take(budget, (size_t) n * 2 * sizeof(uint32_t)))
 		return false;
-	templates->start = wt_arena_array(arena, (size_t) n + 1, sizeof(*templates->start));
+	start = wt_arena_array(arena, (size_t) n + 1, sizeof(*start));
 	for (int i = 0; i < n; i++)
 	{
 		int code = templates->codes[i];
 
-		templates->start[i] = (uint32_t) n_runs;
+		start[i] = (uint32_t) n_runs;
 		n_runs += templates->first_gap[code + 1] - templates->first_gap[code];
 		if (n_runs > *budget / sizeof(WtRun))
 			return false;
 	}
-	templates->start[n] = (uint32_t) n_runs;
+	start[n] = (uint32_t) n_runs;
+	templates->start = start;
 	if (!take(budget, n_runs * sizeof(WtRun)))
 		return false;
 	templates->runs = wt_arena_array(arena, n_runs, sizeof(WtRun));
 
 	/* A number takes a byte at least where it is stored, and up to 19 where it is printed. */
-	printed = numbers_length * 20;
+	printed = wt_cursor_left(&templates->streams[NUMBERS_OF_DIGITS]) * 20;
 	if (!take(budget, digits_length + printed))
 		return false;
 	base = wt_arena_alloc(arena, digits_length + printed + WT_STREAM_SLACK);
-	memcpy(base, digits, digits_length);
+	memcpy(base, templates->streams[DIGITS].p, digits_length);
 	from = (Digits){
-		.modes = wt_cursor(modes, modes_length),
+		.modes = templates->streams[MODES],
 		.digits = wt_cursor(base, digits_length),
-		.numbers = wt_cursor(numbers, numbers_length),
+		.numbers = templates->streams[NUMBERS_OF_DIGITS],
 		.base = base,
 		.printed = base + digits_length,
 		.printed_end = base + digits_length + printed,
 	};
 	templates->digits = base;
 	for (size_t i = 0; i < digits_length; i++)
-		all_digits &= is_digit(digits[i]);
+		all_digits &= is_digit(base[i]);
 	if (!all_digits)
 		return false;
 
@@ -559,4 +580,139 @@ wt_templates_print(const WtTemplates *templates, int value, char *to)
 		at = gap + 1;
 	}
 	return (size_t) (copy_piece(to, template.text + at, template.length - at) - begin);
+}
+
+/* -------------------------------------------------------------------------- one value */
+
+/* A run of one value: digits as they are stored, or a number as it is printed. */
+typedef struct OneRun
+{
+	const char *digits; /* NULL: */
+	uint64_t number;
+	uint32_t length; /* of a number the least */
+} OneRun;
+
+/*
+ * Passes over the runs of a gap, of which there are n; into run goes the one of them that is asked
+ * for, where nth is not negative.
+ */
+static bool
+pass_gap(WtCursor streams[N_STREAMS], uint32_t n, int64_t nth, OneRun *run)
+{
+	WtCursor *modes = &streams[MODES], *digits = &streams[DIGITS];
+	uint64_t mode = wt_cursor_varint(modes);
+	uint64_t length = mode >> 2;
+	int64_t last = 0;
+	const char *p;
+
+	mode &= 3;
+	switch (mode)
+	{
+		case NUMBERS:
+			for (uint32_t i = 0; i < n; i++)
+			{
+				last = (int64_t) ((uint64_t) last + (uint64_t) wt_cursor_zigzag(
+														&streams[NUMBERS_OF_DIGITS]));
+				if (i == nth)
+					*run = (OneRun){NULL, (uint64_t) last, (uint32_t) length};
+			}
+			return length <= MAX_NUMBER && !streams[NUMBERS_OF_DIGITS].bad &&
+				   (nth < 0 || (int64_t) run->number >= 0);
+
+		case VARIOUS:
+			for (uint32_t i = 0; i < n; i++)
+			{
+				length = wt_cursor_varint(modes);
+				p = wt_cursor_bytes(digits, length);
+				if (i == nth)
+					*run = (OneRun){p, 0, (uint32_t) length};
+			}
+			break;
+
+		default:
+			for (uint32_t i = 0; i < (mode == SAME && n > 0 ? 1 : n); i++)
+			{
+				p = wt_cursor_bytes(digits, length);
+				if (i == nth || mode == SAME)
+					*run = (OneRun){p, 0, (uint32_t) length};
+			}
+			break;
+	}
+	if (modes->bad || digits->bad)
+		return false;
+	for (uint32_t i = 0; nth >= 0 && i < run->length; i++)
+		if (!is_digit(run->digits[i]))
+			return false;
+	return nth < 0 || run->length > 0;
+}
+
+/* How many values each template has. */
+static void
+count_values(WtArena *arena, WtTemplates *templates)
+{
+	templates->counts = wt_arena_zeroed(arena, (size_t) templates->templates.n,
+										sizeof(*templates->counts));
+	for (int i = 0; i < templates->n_values; i++)
+		templates->counts[templates->codes[i]]++;
+}
+
+bool
+wt_templates_text(WtArena *arena, size_t *budget, WtTemplates *templates, int value,
+				  WtText *text)
+{
+	int code = templates->codes[value];
+	WtText template = wt_texts_at(&templates->templates, code);
+	uint32_t first = templates->first_gap[code];
+	size_t n_gaps = templates->first_gap[code + 1] - first;
+	size_t length = template.length - n_gaps, at = 0;
+	WtCursor streams[N_STREAMS];
+	int64_t nth = 0;
+	OneRun *runs, passed = {0};
+	char *to;
+
+	memcpy(streams, templates->streams, sizeof(streams));
+	if (!take(budget, n_gaps * sizeof(OneRun)))
+		return false;
+	runs = wt_arena_array(arena, n_gaps, sizeof(*runs));
+	if (!templates->counts)
+		count_values(arena, templates);
+	for (int i = 0; i < value; i++)
+		nth += templates->codes[i] == code;
+	for (uint32_t i = 0, before = 0; i < first; i++)
+	{
+		while (i >= templates->first_gap[before + 1])
+			before++;
+		if (!pass_gap(streams, templates->counts[before], -1, &passed))
+			return false;
+	}
+	for (size_t i = 0; i < n_gaps; i++)
+	{
+		if (!pass_gap(streams, templates->counts[code], nth, &runs[i]))
+			return false;
+		length += runs[i].digits || runs[i].length > 20 ? runs[i].length : 20;
+	}
+
+	if (length > UINT32_MAX / 2 || !take(budget, length + 1))
+		return false;
+	text->text = to = wt_arena_alloc(arena, length + 1);
+	for (size_t i = 0; i < n_gaps; i++)
+	{
+		size_t gap = templates->gaps[first + i];
+
+		memcpy(to, template.text + at, gap - at);
+		to += gap - at;
+		at = gap + 1;
+		if (runs[i].digits)
+		{
+			memcpy(to, runs[i].digits, runs[i].length);
+			to += runs[i].length;
+		}
+		else
+			to += print_number(runs[i].number, runs[i].length, to);
+	}
+	memcpy(to, template.text + at, template.length - at);
+	to += template.length - at;
+	*to = '\0';
+	text->length = (size_t) (to - text->text);
+	return true;
 }

@@ -35,7 +35,10 @@ typedef struct WtTemplates
 	const uint16_t *codes; /* a value's template */
 	uint32_t *first_gap;   /* of each template, in gaps; one more at the end */
 	uint32_t *gaps;		   /* where they lie in their template */
-	/* With the digits: */
+	/* Of the digits: their streams, and how many values each template has, once that is asked. */
+	WtCursor streams[3];
+	uint32_t *counts;
+	/* And as runs: NULL before wt_templates_find_runs(). */
 	uint32_t *start; /* of each value, in runs; one more at the end */
 	WtRun *runs;
 	const char *digits;
@@ -49,12 +52,23 @@ typedef struct WtTemplates
  */
 extern void wt_templates_find_gaps(WtArena *arena, WtTemplates *templates);
 
-/*
- * Reads the digits.  *most as of a stream; *budget is how much memory may be taken, of which is
- * taken off what is.  false: they are bad, or it is too much.
- */
+/* Reads the streams of digits.  *most as of a stream.  false: they are bad. */
 extern bool wt_templates_read_digits(WtArena *arena, WtCursor *cursor, size_t *most,
-									 size_t *budget, WtTemplates *templates);
+									 WtTemplates *templates);
+
+/*
+ * Finds the runs of all values.  *budget is how much memory may be taken, of which is taken off
+ * what is.  false: the digits are bad, or it is too much.
+ */
+extern bool wt_templates_find_runs(WtArena *arena, size_t *budget,
+								   WtTemplates *templates);
+
+/*
+ * The text of one value, without the runs of the others: in a tenth of the time.  false: as above;
+ * what is not on the way to the value is not looked at.
+ */
+extern bool wt_templates_text(WtArena *arena, size_t *budget, WtTemplates *templates,
+							  int value, WtText *text);
 
 /*
  * Writes a value's text, at most `longest` bytes, and gives its length.  WT_STREAM_SLACK bytes

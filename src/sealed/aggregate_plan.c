@@ -11,8 +11,6 @@
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"
-#include "access/table.h"
-#include "access/transam.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
@@ -29,18 +27,13 @@
 #include "parser/parsetree.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
 #include "sealed/aggregates.h"
-#include "sealed/chunk_scan.h"
-#include "sealed/links.h"
-#include "sealed/members.h"
+#include "sealed/combinations.h"
+#include "sealed/distinct_rows.h"
 #include "sealed/plan.h"
-#include "sealed/projection.h"
 
 /* To open a chunk, to count a row of it, to make a row and look for its group. */
 #define COST_OF_CHUNK 5
@@ -51,12 +44,6 @@
 
 /* So many groups are numbered in a chunk; where there are more, they are looked for by row. */
 #define NUMBERED_GROUPS 4096
-
-/* Integers of a column that lie so close to each other can be numbered as well. */
-#define MAX_SPREAD 1024
-
-/* A part of a chunk's rows that is as good as none: one in so many. */
-#define FEW_ROWS 16
 
 /* What is to be computed. */
 typedef struct Work
@@ -148,7 +135,7 @@ add_key(Work *work, Expr *key, const SortGroupClause *clause)
 
 /*
  * Whether values of an aggregate may be given it once instead of several times, and its states
- * are such values: of PostgreSQL's own ones those that a sort operator stands for.
+ * are such values.
  */
 static bool
 is_best(const Aggref *call, Oid *transition)
@@ -162,9 +149,9 @@ is_best(const Aggref *call, Oid *transition)
 	form = (Form_pg_aggregate) GETSTRUCT(tuple);
 	(void) SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &is_null);
 	*transition = form->aggtransfn;
-	best = call->aggfnoid < FirstGenbkiObjectId && OidIsValid(form->aggsortop) &&
-		   form->aggcombinefn == form->aggtransfn && !OidIsValid(form->aggfinalfn) &&
-		   is_null && func_strict(form->aggtransfn) && list_length(call->args) == 1;
+	best = wt_ignores_repeats(call->aggfnoid) && form->aggcombinefn == form->aggtransfn &&
+		   !OidIsValid(form->aggfinalfn) && is_null && func_strict(form->aggtransfn) &&
+		   list_length(call->args) == 1;
 	ReleaseSysCache(tuple);
 	/* Of a polymorphic one the state is of the argument's type: an array, an enum. */
 	return best && call->aggtranstype ==
@@ -350,90 +337,32 @@ typedef struct Estimate
 	bool numbered; /* combinations of values are few enough for that */
 } Estimate;
 
-/*
- * Combinations of the values that are asked for, of a chunk that is open.  Of columns of one path
- * a row has one; those that few rows have are not combined with all others.
- */
-static double
-combinations(const Work *work, WtChunkScan *scan)
-{
-	const WtChunk *chunk = scan->chunk;
-	bool *needed = palloc0(chunk->n_columns * sizeof(bool));
-	double *of_path = palloc0(chunk->n_paths * sizeof(double));
-	double product = 1, rare = 0;
-	int n_paths;
-	WtKeys *paths = wt_keys_of_paths(work->needs.paths, &n_paths);
-
-	if (work->needs.whole || work->needs.system)
-		return chunk->n_rows;
-	wt_members_needed(chunk, paths, n_paths, needed);
-	for (int i = chunk->n_extras + 1; i < chunk->n_columns; i++)
-	{
-		const WtColumn *c = &chunk->columns[i];
-
-		if (!needed[i])
-			continue;
-		if (c->n_values < chunk->n_rows / FEW_ROWS)
-			rare += wt_column_spread(c, MAX_SPREAD);
-		else
-			of_path[c->path] += wt_column_spread(c, MAX_SPREAD);
-	}
-	for (int i = 0; i < chunk->n_paths; i++)
-		product *= Max(of_path[i], 1);
-	for (int i = -1; (i = bms_next_member(work->needs.columns, i)) >= 0;)
-	{
-		int column = i == work->data ? -1 : wt_chunk_scan_extra(scan, i);
-
-		if (column >= 0)
-			product *= wt_column_spread(&chunk->columns[column], MAX_SPREAD);
-	}
-	return Min(product + rare, chunk->n_rows);
-}
-
-/* Looks at a chunk in the middle: statistics know nothing of what is in documents. */
+/* Statistics know nothing of what is in documents: a chunk does. */
 static void
 estimate(const Work *work, Estimate *groups)
 {
 	const WtSealedRelation *sealed = work->input->fdw_private;
 	double buckets = 1;
-	MemoryContext own = AllocSetContextCreate(CurrentMemoryContext, "sealed estimate",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(own);
-	Relation partition = table_open(work->relation, AccessShareLock);
-	Snapshot snapshot = RegisterSnapshot(ActiveSnapshotSet() ? GetActiveSnapshot()
-															 : GetTransactionSnapshot());
-	WtLinks links;
-	WtChunkScan *scan;
+	WtCombinations found;
 	ListCell *key, *kind;
 
 	*groups = (Estimate){1, 1, true};
-	wt_links_read(work->relation, &links);
-	scan = wt_chunk_scan_create(partition, links.chunks, snapshot);
-	if (scan->n_numbers > 0 &&
-		wt_chunk_scan_open(scan, scan->numbers[scan->n_numbers / 2]))
+	if (!wt_combinations_estimate(work->relation, work->data, &work->needs, &found))
+		return;
+	groups->in_chunk = found.n;
+	groups->numbered = groups->in_chunk < NUMBERED_GROUPS;
+	/* What has few values in a chunk has about the same ones in others. */
+	groups->in_all =
+		groups->numbered ? groups->in_chunk : groups->in_chunk * sealed->n_chunks;
+	forboth(key, work->keys, kind, work->kinds)
 	{
-		groups->in_chunk = combinations(work, scan);
-		groups->numbered = groups->in_chunk < NUMBERED_GROUPS;
-		/* What has few values in a chunk has about the same ones in others. */
-		groups->in_all =
-			groups->numbered ? groups->in_chunk : groups->in_chunk * sealed->n_chunks;
-		forboth(key, work->keys, kind, work->kinds)
-		{
-			int64 width = wt_bucket_width(lfirst(key));
+		int64 width = wt_bucket_width(lfirst(key));
 
-			if (lfirst_int(kind) == WT_KEY_TIME && width > 0)
-				buckets = Max(
-					buckets,
-					((double) scan->chunk->last_time - scan->chunk->first_time) / width);
-		}
-		groups->in_chunk *= Min(buckets + 1, scan->chunk->n_rows);
-		groups->in_all *= 1 + buckets * sealed->n_chunks;
+		if (lfirst_int(kind) == WT_KEY_TIME && width > 0)
+			buckets = Max(buckets, found.duration / width);
 	}
-	wt_chunk_scan_destroy(scan);
-	UnregisterSnapshot(snapshot);
-	table_close(partition, NoLock);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(own);
+	groups->in_chunk *= Min(buckets + 1, found.n_rows);
+	groups->in_all *= 1 + buckets * sealed->n_chunks;
 }
 
 static ForeignPath *
@@ -441,8 +370,8 @@ path_of(Work *work, PlannerInfo *root, RelOptInfo *output, PathTarget *target)
 {
 	const WtSealedRelation *sealed = work->input->fdw_private;
 	double rows = sealed->n_rows, chunks = sealed->n_chunks, given;
-	int n_conditions = list_length(work->input->baserestrictinfo);
-	bool counts = n_conditions == 0 && work->needs.columns == NULL && work->keys == NIL;
+	bool counts = work->input->baserestrictinfo == NIL && work->needs.columns == NULL &&
+				  work->keys == NIL;
 	Estimate groups = {1, 1, true};
 	Cost cost;
 	List *private;
@@ -453,7 +382,8 @@ path_of(Work *work, PlannerInfo *root, RelOptInfo *output, PathTarget *target)
 	/* Conditions cost what they cost a scan of rows. */
 	cost = chunks * (counts ? COST_OF_DIRECTORY : COST_OF_CHUNK);
 	if (!sealed->estimate.skips)
-		cost += rows * COST_OF_LOOK * n_conditions + rows * sealed->estimate.of_a_row;
+		cost +=
+			rows * (COST_OF_LOOK * sealed->estimate.looks + sealed->estimate.of_a_row);
 	if (!counts)
 		cost += work->input->rows * (groups.numbered ? COST_OF_COUNT : COST_OF_ROW) +
 				Min(chunks * groups.in_chunk, work->input->rows) * COST_OF_ROW;

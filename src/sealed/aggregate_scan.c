@@ -39,7 +39,9 @@
 #include "sealed/late.h"
 #include "sealed/links.h"
 #include "sealed/needs.h"
+#include "sealed/pending.h"
 #include "sealed/projection.h"
+#include "sealed/stored_columns.h"
 
 typedef struct Key
 {
@@ -77,6 +79,7 @@ typedef struct Aggregates
 	bool values;   /* some expression is over columns other than the time */
 	bool times;	   /* some is over the time, or an aggregate of it */
 	bool extremes; /* some aggregate is the first or last time */
+	bool counts;   /* some aggregate counts */
 	int n_keys, n_calls;
 	Key *keys;
 	Call *calls;
@@ -196,6 +199,7 @@ begin_calls(Aggregates *s, ForeignScan *plan, PlanState *parent)
 			c->collation = lsecond_oid(lfourth(call));
 		}
 		s->extremes |= c->kind == WT_AGGREGATE_FIRST || c->kind == WT_AGGREGATE_LAST;
+		s->counts |= c->kind == WT_AGGREGATE_ROWS || c->kind == WT_AGGREGATE_VALUES;
 	}
 	s->times |= s->extremes;
 }
@@ -232,6 +236,7 @@ wt_aggregates_begin(ForeignScanState *node, int eflags)
 		s->output[s->n_output++] = lfirst_int(lc);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
+	wt_pending_keep_serial(estate);
 	s->partition = table_open(s->relation, AccessShareLock);
 	wt_links_read(s->relation, &s->links);
 	s->chunks = wt_chunk_scan_create(s->partition, s->links.chunks, estate->es_snapshot);
@@ -600,6 +605,24 @@ add_by_directory(Aggregates *s)
 	return true;
 }
 
+/* The same where all rows are selected, and what is asked for tells few different ones apart. */
+static bool
+add_different(Aggregates *s)
+{
+	WtDifferentRows different;
+
+	if (s->times || wt_chunk_scan_count(s->chunks) < s->chunks->chunk->n_rows ||
+		!wt_projection_different(s->projection, s->counts, &different))
+		return false;
+	for (int i = 0; i < different.n; i++)
+	{
+		int row = different.rows[i];
+
+		add_chunk_rows(s, NULL, row, s->counts ? different.n_alike[i] : 1, row, row);
+	}
+	return true;
+}
+
 static void
 add_chunk(Aggregates *s)
 {
@@ -620,7 +643,8 @@ add_chunk(Aggregates *s)
 		}
 		chunks->n_selected = -1;
 	}
-	if (wt_chunk_scan_count(chunks) == 0 || add_by_directory(s))
+	if (wt_chunk_scan_count(chunks) == 0 || add_by_directory(s) ||
+		(s->values && add_different(s)))
 		return;
 	if (s->times)
 		times = wt_chunk_scan_integers(chunks, 0);
@@ -824,8 +848,9 @@ wt_aggregates_explain(ForeignScanState *node, ExplainState *es)
 											   false),
 							es);
 	}
-	ExplainPropertyText("Documents",
-						wt_needs_text(s->needs, get_attnum(s->relation, "data")), es);
+	ExplainPropertyText(
+		"Documents",
+		wt_needs_text(s->needs, wt_stored_column(s->relation, WT_STORED_DATA)), es);
 	if (!es->analyze || s->chunks == NULL)
 		return;
 	skipped = wt_filters_skipped(s->filters);

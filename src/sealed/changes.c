@@ -23,13 +23,32 @@
 #include "sealed/changes.h"
 #include "store/lock_gently.h"
 
+/* How long, ms, one is tried for that need not be. */
+#define TRY_PATIENCE 500
+
+/* The table is locked so that nobody is changing it. */
+static void
+take(Oid table, WtMoment *moment)
+{
+	moment->position = GetXLogInsertRecPtr();
+	moment->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	wt_unlock_gently(&table, 1, ShareLock);
+}
+
 void
 wt_moment_take(Oid table, WtMoment *moment)
 {
 	wt_lock_gently(&table, 1, ShareLock);
-	moment->position = GetXLogInsertRecPtr();
-	moment->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	wt_unlock_gently(&table, 1, ShareLock);
+	take(table, moment);
+}
+
+bool
+wt_moment_try(Oid table, WtMoment *moment)
+{
+	if (!wt_try_lock_gently(&table, 1, ShareLock, TRY_PATIENCE))
+		return false;
+	take(table, moment);
+	return true;
 }
 
 void

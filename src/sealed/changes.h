@@ -24,6 +24,9 @@ typedef struct WtMoment
  * changed.
  */
 extern void wt_moment_take(Oid table, WtMoment *moment);
+
+/* The same, if there is such a moment soon. */
+extern bool wt_moment_try(Oid table, WtMoment *moment);
 extern void wt_moment_end(WtMoment *moment);
 
 /* Takes a row that has come, or gone, since; the slot is good until it returns. */

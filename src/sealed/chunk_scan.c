@@ -8,30 +8,18 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/partition.h"
-#include "catalog/pg_attribute.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
-#include "commands/defrem.h"
-#include "executor/executor.h"
-#include "foreign/foreign.h"
+#include "datatype/timestamp.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "rewrite/rewriteHandler.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/identity.h"
 #include "sealed/chunk_scan.h"
 #include "sealed/pending.h"
+#include "sealed/stored_columns.h"
 
 static void
 no_memory(size_t bytes)
@@ -47,19 +35,6 @@ destroy_arena(void *arena)
 	wt_arena_destroy(arena);
 }
 
-static AttrNumber
-column_named(TupleDesc columns, const char *name)
-{
-	for (int i = 0; i < columns->natts; i++)
-	{
-		Form_pg_attribute a = TupleDescAttr(columns, i);
-
-		if (!a->attisdropped && strcmp(NameStr(a->attname), name) == 0)
-			return a->attnum;
-	}
-	return InvalidAttrNumber;
-}
-
 WtChunkScan *
 wt_chunk_scan_create(Relation foreign, Oid chunks, Snapshot snapshot)
 {
@@ -67,10 +42,10 @@ wt_chunk_scan_create(Relation foreign, Oid chunks, Snapshot snapshot)
 	MemoryContextCallback *callback;
 
 	scan->foreign = foreign;
-	scan->columns = RelationGetDescr(foreign);
-	scan->time_column = column_named(scan->columns, "event_timestamp");
-	scan->data_column = column_named(scan->columns, "data");
-	scan->status_column = column_named(scan->columns, "status");
+	scan->columns = wt_stored_columns(foreign);
+	scan->time_column = wt_column_named(scan->columns, WT_STORED_TIME);
+	scan->data_column = wt_column_named(scan->columns, WT_STORED_DATA);
+	scan->status_column = wt_column_named(scan->columns, WT_STORED_STATUS);
 	scan->context = CurrentMemoryContext;
 	scan->chunk_context = AllocSetContextCreate(CurrentMemoryContext, "sealed chunk",
 												ALLOCSET_DEFAULT_SIZES);
@@ -109,13 +84,21 @@ wt_chunk_scan_damaged(const WtChunkScan *scan, const char *how)
 }
 
 void
+wt_chunk_scan_check_time(const WtChunkScan *scan, int64 time)
+{
+	if (!IS_VALID_TIMESTAMP(time) && !TIMESTAMP_NOT_FINITE(time))
+		wt_chunk_scan_damaged(scan, "a time is out of range");
+}
+
+void
 wt_chunk_scan_close_chunk(WtChunkScan *scan)
 {
 	scan->chunk = NULL;
 	scan->selected = NULL;
 	scan->checked = NULL;
 	scan->n_selected = 0;
-	scan->has_deleted = scan->has_statuses = false;
+	scan->has_deleted = scan->has_statuses = scan->has_origins = false;
+	scan->origin_bytes.bytes = NULL;
 	MemoryContextReset(scan->chunk_context);
 	wt_arena_reset(scan->arena);
 }
@@ -149,6 +132,8 @@ open_directory(WtChunkScan *scan, int32 number, WtChunkHead *head)
 								head->directory.length, number, &error);
 	if (scan->chunk == NULL)
 		refuse(scan, number, &error);
+	wt_chunk_scan_check_time(scan, scan->chunk->first_time);
+	wt_chunk_scan_check_time(scan, scan->chunk->last_time);
 	return true;
 }
 
@@ -183,6 +168,7 @@ wt_chunk_scan_open(WtChunkScan *scan, int32 number)
 							  chunk->n_rows, &scan->statuses, &error))
 			refuse(scan, number, &error);
 	}
+	scan->origin_bytes = head.origins;
 	wt_pending_apply(scan);
 	if (scan->has_deleted)
 	{
@@ -191,6 +177,40 @@ wt_chunk_scan_open(WtChunkScan *scan, int32 number)
 		scan->n_selected = -1;
 	}
 	return wt_chunk_scan_count(scan) > 0;
+}
+
+WtOrigin
+wt_chunk_scan_origin(WtChunkScan *scan, int row)
+{
+	WtOrigin origin = {.xmin = FrozenTransactionId};
+	int low = 0;
+	int high;
+
+	if (scan->origin_bytes.bytes == NULL)
+		return origin;
+	if (!scan->has_origins)
+	{
+		WtColumnError error;
+
+		if (!wt_origins_read(scan->arena, scan->origin_bytes.bytes,
+							 scan->origin_bytes.length, scan->chunk->number,
+							 scan->chunk->n_rows, &scan->origins, &error))
+			refuse(scan, scan->chunk->number, &error);
+		scan->has_origins = true;
+	}
+	high = scan->origins.n;
+	while (low < high)
+	{
+		int middle = (low + high) / 2;
+
+		if (scan->origins.rows[middle] < row)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < scan->origins.n && scan->origins.rows[low] == row)
+		origin = wt_origin_read(scan->origins.numbers[low]);
+	return origin;
 }
 
 int
@@ -217,6 +237,13 @@ wt_chunk_scan_seek(WtChunkScan *scan, int64 time)
 	return low;
 }
 
+static void
+check_text(const WtChunkScan *scan, WtText text)
+{
+	if (!pg_verifymbstr(text.text, text.length, true))
+		wt_chunk_scan_damaged(scan, "a text is not in the database's encoding");
+}
+
 /* Raises unless texts, which are about to become texts of PostgreSQL's, are in its encoding. */
 static void
 check_texts(WtChunkScan *scan, WtKind kind, const WtTexts *texts)
@@ -238,12 +265,7 @@ check_texts(WtChunkScan *scan, WtKind kind, const WtTexts *texts)
 	if ((bits & UINT64CONST(0x8080808080808080)) == 0 && kind != WT_KIND_EXTRA)
 		return;
 	for (int v = 0; v < texts->n; v++)
-	{
-		WtText text = wt_texts_at(texts, v);
-
-		if (!pg_verifymbstr(text.text, text.length, true))
-			wt_chunk_scan_damaged(scan, "a text is not in the database's encoding");
-	}
+		check_text(scan, wt_texts_at(texts, v));
 }
 
 void
@@ -270,6 +292,14 @@ wt_chunk_scan_want(WtChunkScan *scan, int column, WtWant want)
 		return;
 	scan->checked[column] = want;
 	c = &scan->chunk->columns[column];
+	if (c->kind == WT_KIND_TIME && want >= WT_WANT_FEW)
+	{
+		const uint8_t *decimals;
+		const int64_t *times = wt_column_integers(scan->chunk, column, &decimals);
+
+		for (int row = 0; row < scan->chunk->n_rows; row++)
+			wt_chunk_scan_check_time(scan, times[row]);
+	}
 	if (want == WT_WANT_ROWS || (c->kind != WT_KIND_STRING && c->kind != WT_KIND_JSON &&
 								 c->kind != WT_KIND_WHOLE && c->kind != WT_KIND_EXTRA))
 		return;
@@ -285,11 +315,20 @@ wt_chunk_scan_want(WtChunkScan *scan, int column, WtWant want)
 		}
 		break;
 		case WT_ENCODING_TEXT:
-			if (want == WT_WANT_VALUES)
+			if (want >= WT_WANT_FEW)
 			{
 				WtTexts texts = wt_column_texts(scan->chunk, column);
 
 				check_texts(scan, c->kind, &texts);
+			}
+			break;
+		case WT_ENCODING_INSTANT:
+			/* What stands beside the digits is the same in all of them. */
+			if (want >= WT_WANT_FEW && c->n_values > 0)
+			{
+				WtText text = wt_column_text(scan->chunk, column, 0);
+
+				check_text(scan, text);
 			}
 			break;
 		default:
@@ -336,145 +375,26 @@ wt_chunk_scan_count(WtChunkScan *scan)
 int
 wt_chunk_scan_extra(const WtChunkScan *scan, AttrNumber column)
 {
-	const char *name = NameStr(TupleDescAttr(scan->columns, column - 1)->attname);
+	Form_pg_attribute a = TupleDescAttr(scan->columns, column - 1);
 
-	return wt_chunk_find_extra(scan->chunk, name, strlen(name));
-}
-
-/* Whether a function is somebody's own: what it does, and as whom, is not ours to try. */
-static bool
-is_foreign_function(Oid function, void *context)
-{
-	return function >= FirstGenbkiObjectId;
-}
-
-static bool
-calls_functions_of_users(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return check_functions_in_node(node, is_foreign_function, context) ||
-		   expression_tree_walker(node, calls_functions_of_users, context);
-}
-
-/* Whether a table still has the file that it was made with: a new one notes no missing values. */
-static bool
-was_never_rewritten(Oid relation)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	bool is_first;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	is_first = ((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_RELATION &&
-			   ((Form_pg_class) GETSTRUCT(tuple))->relfilenode == relation;
-	ReleaseSysCache(tuple);
-	return is_first;
-}
-
-/*
- * What PostgreSQL has noted in the ordinary partitions when the column was added: there its default
- * is no part of the old rows, either, and a later default is another matter.  A rewrite forgets
- * it.  False: there is none that knows.
- */
-static bool
-missing_in_siblings(Relation foreign, Form_pg_attribute column, Datum *value,
-					bool *is_null)
-{
-	Oid parent = foreign->rd_rel->relispartition
-					 ? get_partition_parent(RelationGetRelid(foreign), true)
-					 : InvalidOid;
-	Oid catch_all = OidIsValid(parent) ? get_default_partition_oid(parent) : InvalidOid;
-	bool is_known = false;
-	ListCell *lc;
-
-	if (!OidIsValid(parent))
-		return false;
-	foreach (lc, find_inheritance_children(parent, NoLock))
-	{
-		HeapTuple tuple = SearchSysCacheAttName(lfirst_oid(lc), NameStr(column->attname));
-		Form_pg_attribute a;
-
-		if (tuple == NULL)
-			continue;
-		a = (Form_pg_attribute) GETSTRUCT(tuple);
-		if (a->atthasmissing && a->atttypid == column->atttypid)
-		{
-			int first = 1;
-			bool has_none;
-			Datum values = SysCacheGetAttr(ATTNAME, tuple,
-										   Anum_pg_attribute_attmissingval, &has_none);
-
-			if (!has_none)
-			{
-				Datum element = array_get_element(values, 1, &first, -1, a->attlen,
-												  a->attbyval, a->attalign, is_null);
-
-				*value =
-					*is_null ? (Datum) 0 : datumCopy(element, a->attbyval, a->attlen);
-				ReleaseSysCache(tuple);
-				return true;
-			}
-		}
-		/* The default partition has been there from the beginning: so there was no default. */
-		if (lfirst_oid(lc) == catch_all && was_never_rewritten(catch_all))
-			is_known = true;
-		ReleaseSysCache(tuple);
-	}
-	*is_null = true;
-	*value = (Datum) 0;
-	return is_known;
+	return wt_is_stored(a) ? wt_chunk_find_extra(scan->chunk, NameStr(a->attname),
+												 strlen(NameStr(a->attname)))
+						   : -1;
 }
 
 Datum
-wt_missing_value(Relation foreign, AttrNumber column, bool *is_null)
+wt_input_as_owner(Relation foreign, Oid type, FmgrInfo *function, const char *text,
+				  Oid parameter, int32 modifier)
 {
-	Form_pg_attribute a = TupleDescAttr(RelationGetDescr(foreign), column - 1);
-	Node *expression;
+	bool is_own = type >= FirstNormalObjectId;
+	Oid saved_role;
+	int saved_context;
 	Datum value;
-	ListCell *lc;
 
-	*is_null = false;
-	foreach (lc, GetForeignColumnOptions(RelationGetRelid(foreign), column))
-	{
-		DefElem *option = lfirst(lc);
-
-		if (strcmp(option->defname, "missing") == 0)
-		{
-			Oid input, parameter;
-
-			int32 modifier = a->atttypmod;
-
-			/* What is beneath a domain, whose checks are functions of anybody's. */
-			getTypeInputInfo(getBaseTypeAndTypmod(a->atttypid, &modifier), &input,
-							 &parameter);
-			return OidInputFunctionCall(input, defGetString(option), parameter, modifier);
-		}
-	}
-	if (a->attgenerated != '\0')
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("column \"%s\" is generated, and was added after \"%s\" was sealed",
-					NameStr(a->attname), RelationGetRelationName(foreign)),
-			 errhint("Unseal the partition before you add a generated column.")));
-	if (missing_in_siblings(foreign, a, &value, is_null))
-		return value;
-	expression = a->atthasdef ? build_column_default(foreign, column) : NULL;
-	if (expression != NULL && !contain_mutable_functions(expression) &&
-		!calls_functions_of_users(expression, NULL))
-		expression = eval_const_expressions(NULL, expression);
-	/* Whoever added the column has had it checked. */
-	while (expression != NULL && IsA(expression, CoerceToDomain))
-		expression = (Node *) ((CoerceToDomain *) expression)->arg;
-	if (expression != NULL && !IsA(expression, Const))
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("what column \"%s\" is in rows that were sealed before it "
-							   "was added is not known",
-							   NameStr(a->attname)),
-						errhint("Say it: ALTER FOREIGN TABLE \"%s\" ALTER COLUMN \"%s\" "
-								"OPTIONS (ADD missing '...').",
-								RelationGetRelationName(foreign), NameStr(a->attname))));
-	*is_null = expression == NULL || ((Const *) expression)->constisnull;
-	return *is_null ? (Datum) 0 : ((Const *) expression)->constvalue;
+	if (is_own)
+		wt_become(foreign->rd_rel->relowner, &saved_role, &saved_context);
+	value = InputFunctionCall(function, (char *) text, parameter, modifier);
+	if (is_own)
+		wt_restore(saved_role, saved_context);
+	return value;
 }

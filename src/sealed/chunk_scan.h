@@ -24,18 +24,20 @@
 #ifndef WT_CHUNK_SCAN_H
 #define WT_CHUNK_SCAN_H
 
+#include "fmgr.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
 #include "column/chunk_reader.h"
 #include "column/overlay.h"
 #include "sealed/chunk_table.h"
+#include "sealed/origin.h"
 
 typedef struct WtChunkScan
 {
 	/* Of the scan. */
-	Relation foreign; /* the table that is read, opened by who calls */
-	TupleDesc columns;
+	Relation foreign;  /* the table that is read, opened by who calls */
+	TupleDesc columns; /* by the names under which they are stored: stored_columns.h */
 	AttrNumber time_column, data_column,
 		status_column; /* of event_timestamp, …; 0: none */
 	WtChunkTable *table;
@@ -53,6 +55,9 @@ typedef struct WtChunkScan
 	bool has_deleted, has_statuses; /* something was changed since it was sealed */
 	WtDeleted deleted;
 	WtStatuses statuses;
+	WtPart origin_bytes; /* what rows have come by; NULL: nothing is known of any */
+	bool has_origins;	 /* it has been read: */
+	WtNumbers origins;
 	uint8
 		*selected;	/* a byte a row: 1 where it is there, and no filter has left it out */
 	int n_selected; /* of them; -1: not counted */
@@ -109,19 +114,25 @@ wt_chunk_scan_next(const WtChunkScan *scan, int row)
 }
 extern int wt_chunk_scan_previous(const WtChunkScan *scan, int row);
 
+/* What a row of the open chunk has come by; it may have been known once, and be of old by now. */
+extern WtOrigin wt_chunk_scan_origin(WtChunkScan *scan, int row);
+
 /* Counts the selected rows. */
 extern int wt_chunk_scan_count(WtChunkScan *scan);
 
 /* Raises: this chunk is damaged, and how. */
 extern void wt_chunk_scan_damaged(const WtChunkScan *scan, const char *how);
 
+/* Raises unless a time of the chunk is one of PostgreSQL's, which an int64 need not be. */
+extern void wt_chunk_scan_check_time(const WtChunkScan *scan, int64 time);
+
 /*
- * The value of a column of the table in rows that were sealed before there was it: the
- * foreign table's option "missing" of that column; else what PostgreSQL has noted in the
- * ordinary partitions beside it; else its default, where that is the same at all times.  In
- * the current memory context.
+ * Reads a value of a column of the table of its text: as the table's owner, where the type is none
+ * of PostgreSQL's own.  Beneath such a type may be a domain, whose checks are functions of
+ * his, and who reads a table does not expect to call those.
  */
-extern Datum wt_missing_value(Relation foreign, AttrNumber column, bool *is_null);
+extern Datum wt_input_as_owner(Relation foreign, Oid type, FmgrInfo *function,
+							   const char *text, Oid parameter, int32 modifier);
 
 /* The chunk's extra column for a column of the table; -1: it was sealed before there was it. */
 extern int wt_chunk_scan_extra(const WtChunkScan *scan, AttrNumber column);

@@ -145,7 +145,7 @@ wt_chunk_store_lock(WtChunkStore *store, int32 chunk, Snapshot snapshot)
 	bool locked = HeapTupleIsValid(tuple) &&
 				  table_tuple_lock(store->relation, &tuple->t_self, snapshot, slot,
 								   GetCurrentCommandId(false), LockTupleExclusive,
-								   LockWaitBlock, 0, &failure) == TM_Ok;
+								   LockWaitSkip, 0, &failure) == TM_Ok;
 
 	ExecDropSingleTupleTableSlot(slot);
 	systable_endscan(scan);

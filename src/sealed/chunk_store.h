@@ -41,7 +41,8 @@ extern void wt_chunk_store_fill(TupleTableSlot *slot, Relation table, int32 chun
 
 /*
  * Locks a chunk that a snapshot sees, until the transaction ends: nobody else changes it then.
- * False: it has been changed since, or written anew.  Waits as lock_timeout says.
+ * False: it has been changed since, or written anew, or somebody else has it locked.  Does not wait:
+ * who locks one chunk after the other, and waits, can wait for somebody who waits for him.
  */
 extern bool wt_chunk_store_lock(WtChunkStore *store, int32 chunk, Snapshot snapshot);
 

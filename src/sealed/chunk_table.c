@@ -32,6 +32,9 @@ enum
 	A_BODY
 };
 
+/* So many entries of a chunk in the index are passed before it is asked for the next chunk. */
+#define PARTS_TO_PASS 256
+
 struct WtChunkTable
 {
 	Relation relation;
@@ -130,7 +133,7 @@ int
 wt_chunk_table_numbers(WtChunkTable *t, int32 **numbers)
 {
 	MemoryContext ours = CurrentMemoryContext;
-	int n = 0, room = 64;
+	int n = 0, room = 64, n_parts = 0;
 	int32 *list = palloc(room * sizeof(int32));
 	ScanKeyData key;
 
@@ -140,28 +143,36 @@ wt_chunk_table_numbers(WtChunkTable *t, int32 **numbers)
 		t->numbers = wt_index_beginscan(t->relation, t->index, t->snapshot, 1);
 		t->numbers->xs_want_itup = true;
 	}
-	/* From each chunk the index is asked for the next one, not for its other parts. */
 	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(PG_INT32_MIN));
-	for (;;)
+	index_rescan(t->numbers, &key, 1, NULL, 0);
+	while (index_getnext_tid(t->numbers, ForwardScanDirection) != NULL)
 	{
 		bool is_null;
+		int32 chunk = DatumGetInt32(
+			index_getattr(t->numbers->xs_itup, 1, t->numbers->xs_itupdesc, &is_null));
 
-		index_rescan(t->numbers, &key, 1, NULL, 0);
-		if (index_getnext_tid(t->numbers, ForwardScanDirection) == NULL)
-			break;
+		if (n > 0 && chunk == list[n - 1])
+		{
+			/* Of a chunk of many parts the index is asked for the next one. */
+			if (++n_parts % PARTS_TO_PASS == 0)
+			{
+				key.sk_argument = Int32GetDatum(chunk);
+				index_rescan(t->numbers, &key, 1, NULL, 0);
+			}
+			continue;
+		}
+		n_parts = 0;
 		if (n == room)
 		{
 			room *= 2;
 			list = repalloc_huge(list, room * sizeof(int32));
 		}
-		key.sk_argument =
-			index_getattr(t->numbers->xs_itup, 1, t->numbers->xs_itupdesc, &is_null);
 		/* A row's place has its chunk's number, without the bit that tells late rows. */
-		if (DatumGetInt32(key.sk_argument) < 0)
+		if (chunk < 0)
 			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 							errmsg("\"%s\" has a chunk of a negative number",
 								   wt_chunk_table_name(t))));
-		list[n++] = DatumGetInt32(key.sk_argument);
+		list[n++] = chunk;
 	}
 	MemoryContextSwitchTo(ours);
 	*numbers = list;
@@ -230,6 +241,9 @@ wt_chunk_table_head(WtChunkTable *t, int32 chunk, WtChunkHead *head)
 				break;
 			case WT_PART_STATUSES:
 				head->status = body_of(t);
+				break;
+			case WT_PART_ORIGINS:
+				head->origins = body_of(t);
 				break;
 			default:
 				break;

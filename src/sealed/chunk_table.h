@@ -3,8 +3,8 @@
  *		The table that a sealed partition's chunks are in: (chunk, part, body).
  *
  * Chunks are numbered in order of time.  Part 0 is a chunk's directory, 1 and on its columns,
- * -1 which rows are deleted, -2 the statuses that were changed.  What is read here is bytes;
- * whether they are sound is for column/ to say.
+ * -1 which rows are deleted, -2 the statuses that were changed, -4 what rows have come by.  What
+ * is read here is bytes; whether they are sound is for column/ to say.
  */
 #ifndef WT_CHUNK_TABLE_H
 #define WT_CHUNK_TABLE_H
@@ -29,6 +29,7 @@ typedef struct WtChunkHead
 	WtPart directory;
 	WtPart deleted;
 	WtPart status;
+	WtPart origins;
 } WtChunkHead;
 
 /*

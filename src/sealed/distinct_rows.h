@@ -10,22 +10,46 @@
 #include "sealed/needs.h"
 #include "sealed/projection.h"
 
+/* Whether an aggregate comes out the same of a value that comes once and that comes several times. */
+extern bool wt_ignores_repeats(Oid aggregate);
+
+/* Whether a query asks for different rows, be it to aggregate them. */
+extern bool wt_asks_distinct(PlannerInfo *root);
+
 /*
  * Whether a query asks for a relation's different rows, as far as they are needed, and all
  * conditions are evaluated by its scan.
  */
 extern bool wt_only_distinct(PlannerInfo *root, RelOptInfo *rel, const WtNeeds *needs);
 
-/* Of a scan; zeroed before the first row. */
+/* Of a chunk. */
 typedef struct WtDistinctRows
 {
-	uint64 serial; /* of the chunk that the rest is of */
-	const int32 *numbers;
-	bool *given; /* by number */
+	const int32 *numbers; /* by row; NULL: its combinations are not numbered */
+	bool *given;		  /* by number */
 } WtDistinctRows;
 
-/* Whether a row of the chunk that is open differs from those that were asked for before. */
-extern bool wt_distinct_row_is_new(WtDistinctRows *rows, WtChunkScan *chunks,
-								   WtProjection *projection, int row);
+/*
+ * Begins with the chunk that is open.  decided: no condition is left; then all selected rows are left
+ * out that are as one before them.  in_order: rows are to be given by their times.
+ */
+extern void wt_distinct_rows_begin(WtDistinctRows *rows, WtChunkScan *chunks,
+								   WtProjection *projection, bool decided, bool in_order);
+
+/* Whether a row is as one that was given. */
+static inline bool
+wt_distinct_row_was_given(const WtDistinctRows *rows, int row)
+{
+	return rows->numbers != NULL && rows->numbers[row] >= 0 &&
+		   rows->given[rows->numbers[row]];
+}
+
+/* A row is given. */
+static inline void
+wt_distinct_row_give(const WtDistinctRows *rows, int row)
+{
+	if (rows->numbers != NULL && rows->numbers[row] >= 0)
+		rows->given[rows->numbers[row]] = true;
+}
 
 #endif

@@ -22,6 +22,7 @@
 #include "base/compat.h"
 #include "sealed/chunk_scan.h"
 #include "sealed/estimate.h"
+#include "sealed/stored_columns.h"
 #include "sealed/test.h"
 
 /* What was found for a table of the query that is being planned. */
@@ -30,6 +31,7 @@ typedef struct Tried
 	PlannerInfo *root;
 	Index table;
 	double fraction;
+	double looks;
 	bool skips; /* the chunk was skipped by what its directory says */
 } Tried;
 
@@ -78,9 +80,21 @@ is_of_time(RestrictInfo *condition, Index varno, AttrNumber time)
 	return false;
 }
 
+/* Whether the directory says that no row of a chunk passes all tests. */
+static bool
+is_skipped(WtChunkScan *scan, List *tests)
+{
+	ListCell *lc;
+
+	foreach (lc, tests)
+		if (wt_test_cost(lfirst(lc), scan) == WT_TEST_FALSE)
+			return true;
+	return false;
+}
+
 /* The fraction of a chunk's rows that may pass all tests; half of those of which it is not known. */
 static double
-try_on_chunk(WtChunkScan *scan, List *tests, bool *skips)
+try_on_chunk(WtChunkScan *scan, List *tests)
 {
 	int n = scan->chunk->n_rows;
 	uint8 *verdicts = palloc(n), *all = palloc(n);
@@ -90,11 +104,9 @@ try_on_chunk(WtChunkScan *scan, List *tests, bool *skips)
 	memset(all, WT_TRUE, n);
 	foreach (lc, tests)
 	{
-		if (wt_test_cost(lfirst(lc), scan) == WT_TEST_FALSE)
-		{
-			*skips = true;
-			return 0.5 / n;
-		}
+		/* Of ids, hashes and the like no two are the same, as good as; nothing is to be read for that. */
+		if (wt_test_finds_one(lfirst(lc), scan))
+			return 1.0 / n;
 		wt_test_decide(lfirst(lc), scan, verdicts);
 		for (int row = 0; row < n; row++)
 			all[row] = wt_verdict_and(all[row], verdicts[row]);
@@ -105,9 +117,21 @@ try_on_chunk(WtChunkScan *scan, List *tests, bool *skips)
 	return Max(passed, 0.5) / n;
 }
 
-/* Tries the tests on the chunk in the middle; 1 where there is none. */
+/* How a test of such a cost compares with a look at each row's value. */
 static double
-try_middle(Oid relid, Oid chunks, const WtTable *table, List *conditions, bool *skips)
+looks_of(int cost)
+{
+	if (cost > 0 && cost <= WT_TEST_OF_CODES)
+		return 0.05;
+	return cost < WT_TEST_OF_TEXTS ? 1 : 3;
+}
+
+/*
+ * Tries the tests on the chunk in the middle; 1 where there is none.  Whether chunks are
+ * skipped another one says as well, for what is looked for may just be in the middle.
+ */
+static void
+try_middle(Oid relid, Oid chunks, const WtTable *table, List *conditions, Tried *tried)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "sealed estimate",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -115,8 +139,9 @@ try_middle(Oid relid, Oid chunks, const WtTable *table, List *conditions, bool *
 	Relation relation = table_open(relid, NoLock);
 	WtChunkScan *scan = wt_chunk_scan_create(relation, chunks, GetActiveSnapshot());
 	ExprContext *expressions = CreateStandaloneExprContext();
-	double fraction = 1;
 
+	tried->fraction = 1;
+	tried->looks = list_length(conditions);
 	if (scan->n_numbers > 0 &&
 		wt_chunk_scan_open(scan, scan->numbers[scan->n_numbers / 2]))
 	{
@@ -131,14 +156,26 @@ try_middle(Oid relid, Oid chunks, const WtTable *table, List *conditions, bool *
 			wt_test_bind(test, expressions);
 			tests = lappend(tests, test);
 		}
-		fraction = try_on_chunk(scan, tests, skips);
+		tried->skips = is_skipped(scan, tests);
+		if (tried->skips)
+			tried->fraction = 0.5 / scan->chunk->n_rows;
+		else
+		{
+			tried->looks = 0;
+			foreach (lc, tests)
+				tried->looks += looks_of(wt_test_cost(lfirst(lc), scan));
+			tried->fraction = try_on_chunk(scan, tests);
+			tried->skips = wt_chunk_scan_open(scan, scan->numbers[scan->n_numbers / 4]) &&
+						   is_skipped(scan, tests);
+			if (tried->skips)
+				tried->fraction /= scan->n_numbers;
+		}
 	}
 	FreeExprContext(expressions, true);
 	wt_chunk_scan_destroy(scan);
 	table_close(relation, NoLock);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
-	return fraction;
 }
 
 /* What is found by trying; found once for a table of a query. */
@@ -155,7 +192,7 @@ find_fraction(PlannerInfo *root, Index top, Oid relid, Oid chunks, const WtTable
 	tried = MemoryContextAllocZero(root->planner_cxt, sizeof(Tried));
 	tried->root = root;
 	tried->table = top;
-	tried->fraction = try_middle(relid, chunks, table, conditions, &tried->skips);
+	try_middle(relid, chunks, table, conditions, tried);
 	callback->func = forget;
 	callback->arg = tried;
 	MemoryContextRegisterResetCallback(root->planner_cxt, callback);
@@ -171,7 +208,7 @@ wt_estimate(PlannerInfo *root, RelOptInfo *rel, Oid relid, Oid chunks,
 	List *times = NIL, *tried = NIL, *others = NIL;
 	bool may_try = table != NULL && ActiveSnapshotSet();
 	/* Enough of a scan to recognise what asks for the table's columns. */
-	WtChunkScan columns = {.time_column = get_attnum(relid, "event_timestamp")};
+	WtChunkScan columns = {.time_column = wt_stored_column(relid, WT_STORED_TIME)};
 	ListCell *lc;
 
 	if (rel->top_parent_relids != NULL)
@@ -202,12 +239,14 @@ wt_estimate(PlannerInfo *root, RelOptInfo *rel, Oid relid, Oid chunks,
 	estimate->looked_at = clauselist_selectivity(root, times, 0, JOIN_INNER, NULL);
 	estimate->passing =
 		estimate->looked_at * clauselist_selectivity(root, others, 0, JOIN_INNER, NULL);
+	estimate->looks = list_length(times) + list_length(others);
 	estimate->skips = false;
 	if (tried != NIL)
 	{
 		const Tried *found = find_fraction(root, top, relid, chunks, table, tried);
 
 		estimate->passing *= found->fraction;
+		estimate->looks += found->looks;
 		estimate->skips = found->skips;
 	}
 }

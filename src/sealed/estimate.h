@@ -15,7 +15,9 @@ typedef struct WtEstimate
 	double looked_at; /* fraction of the rows, whose times are those that are asked for */
 	double passing;	  /* fraction of all rows */
 	bool skips;		  /* most chunks are skipped by what their directories say */
-	Cost of_a_row;	  /* to evaluate the conditions that columns cannot decide */
+	double
+		looks; /* at a row, for all conditions: one is at a text or number of its own */
+	Cost of_a_row; /* to evaluate the conditions that columns cannot decide */
 } WtEstimate;
 
 /* Of all conditions on a relation that is a sealed partition. */

@@ -12,6 +12,7 @@
 
 #include "base/compat.h"
 #include "sealed/scan.h"
+#include "sealed/stored_columns.h"
 
 static void
 show_clauses(ForeignScanState *node, WtScan *s, ExplainState *es)
@@ -44,7 +45,9 @@ wt_sealed_explain(ForeignScanState *node, ExplainState *es)
 		show_clauses(node, s, es);
 	ExplainPropertyText(
 		"Documents",
-		wt_needs_text(s->needs, get_attnum(RelationGetRelid(relation), "data")), es);
+		wt_needs_text(s->needs,
+					  wt_stored_column(RelationGetRelid(relation), WT_STORED_DATA)),
+		es);
 	if (s->distinct)
 		ExplainPropertyText("Rows", "different ones of a chunk", es);
 	if (s->direction != 0)

@@ -172,13 +172,17 @@ rewrite(Node *node, void *arg)
 		return (Node *) makeVar(r->varno, r->filters->scan->columns->natts + i + 1,
 								TEXTOID, -1, exprCollation(node), 0);
 	}
-	if (IsA(node, Var) &&
-		wt_table_column(r->filters->table, (Var *) node, &ours) ==
-			r->filters->scan->data_column &&
-		ours)
+	if (IsA(node, Var))
 	{
-		r->fails = true;
-		return node;
+		AttrNumber column = wt_table_column(r->filters->table, (Var *) node, &ours);
+		const WtChunkScan *scan = r->filters->scan;
+
+		/* Generated columns may be made of documents. */
+		if (ours && column > 0 &&
+			(column == scan->data_column ||
+			 TupleDescAttr(scan->columns, column - 1)->attgenerated != '\0'))
+			r->fails = true;
+		return copyObject(node);
 	}
 	return expression_tree_mutator(node, rewrite, arg);
 }
@@ -365,20 +369,11 @@ apply_part(WtFilters *f, Part *part)
 	WtChunkScan *scan = f->scan;
 	Condition *c = part->condition;
 	int n = scan->chunk->n_rows;
-	uint8 *verdicts = palloc(n), *selected = scan->selected;
-	uint8 unknown = 0;
-	int n_left = 0;
+	uint8 *verdicts = palloc(n);
+	bool unknown;
 
 	wt_test_decide(part->test, scan, verdicts);
-	for (int row = 0; row < n; row++)
-	{
-		uint8 left = selected[row] & (verdicts[row] >= WT_TRUE);
-
-		selected[row] = left;
-		n_left += left;
-		unknown |= left & (verdicts[row] == WT_UNKNOWN);
-	}
-	scan->n_selected = n_left;
+	scan->n_selected = wt_verdicts_select(verdicts, n, scan->selected, &unknown);
 	if (unknown)
 	{
 		if (c->unknown == NULL)
@@ -388,7 +383,7 @@ apply_part(WtFilters *f, Part *part)
 		c->decided = false;
 	}
 	pfree(verdicts);
-	return n_left > 0;
+	return scan->n_selected > 0;
 }
 
 bool

@@ -218,7 +218,7 @@ forget_sought(WtGone *gone, int left)
 void
 wt_gone_find(WtGone *gone, WtChunkScan *scan, const WtRowHash *hash, Oid late)
 {
-	WtNeeds needs = {.whole = true};
+	WtNeeds needs = wt_needs_of_rows(scan->columns);
 	TupleTableSlot *slot;
 	WtProjection *projection;
 	int left = gone->n_sought;
@@ -226,8 +226,6 @@ wt_gone_find(WtGone *gone, WtChunkScan *scan, const WtRowHash *hash, Oid late)
 
 	if (gone->n_sought == 0)
 		return;
-	for (int i = 0; i < scan->columns->natts; i++)
-		needs.columns = bms_add_member(needs.columns, i + 1);
 	qsort(gone->sought, (size_t) gone->n_sought, sizeof(Sought), compare_sought);
 	slot = MakeSingleTupleTableSlot(scan->columns, &TTSOpsVirtual);
 	projection = wt_projection_create(scan, &needs);

@@ -3,8 +3,8 @@
  *		Reads the late rows of a sealed partition, as rows of the partition.
  *
  * The late table is like the partition, but nobody alters it along with its parent: its columns
- * are found by name, what it lacks is missing as in chunks, and what has another type by now
- * goes through its text.
+ * are found by the names under which those of the partition are stored, what it lacks is missing
+ * as in chunks, and what has another type by now goes through its text.
  */
 #include "postgres.h"
 
@@ -27,8 +27,10 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
-#include "sealed/chunk_scan.h"
+#include "sealed/generated.h"
 #include "sealed/late.h"
+#include "sealed/missing.h"
+#include "sealed/stored_columns.h"
 
 /* Where a column of the partition comes from. */
 typedef struct From
@@ -65,13 +67,18 @@ struct WtLateScan
 	TupleTableSlot *row;
 	int n_columns;
 	From *columns;
+	WtGenerated *generated; /* NULL: there are none */
 };
 
 static void
 find_columns(WtLateScan *scan, Relation foreign, const Bitmapset *needed)
 {
-	TupleDesc theirs = RelationGetDescr(scan->relation), ours = RelationGetDescr(foreign);
+	TupleDesc theirs = RelationGetDescr(scan->relation);
+	TupleDesc ours = wt_stored_columns(foreign);
+	AttrNumber data = wt_column_named(ours, WT_STORED_DATA);
+	WtNeeds needs = {.columns = bms_copy(needed), .system = needed == NULL};
 
+	scan->generated = wt_generated_create(foreign, data, &needs);
 	scan->n_columns = ours->natts;
 	scan->columns = palloc0(ours->natts * sizeof(From));
 	for (int i = 0; i < ours->natts; i++)
@@ -80,7 +87,7 @@ find_columns(WtLateScan *scan, Relation foreign, const Bitmapset *needed)
 		From *from = &scan->columns[i];
 
 		from->missing_is_null = true;
-		if (our->attisdropped)
+		if (our->attisdropped || our->attgenerated != '\0')
 			continue;
 		for (int k = 0; k < theirs->natts && from->column == 0; k++)
 		{
@@ -102,9 +109,9 @@ find_columns(WtLateScan *scan, Relation foreign, const Bitmapset *needed)
 							 &function, &from->input_parameter);
 			fmgr_info(function, &from->input);
 		}
-		if (from->column == 0 && (needed == NULL || bms_is_member(i + 1, needed)))
+		if (from->column == 0 && (needed == NULL || bms_is_member(i + 1, needs.columns)))
 			from->missing = wt_missing_value(foreign, i + 1, &from->missing_is_null);
-		else if (strcmp(NameStr(our->attname), "event_timestamp") == 0)
+		else if (strcmp(NameStr(our->attname), WT_STORED_TIME) == 0)
 			scan->time = from->column;
 	}
 }
@@ -303,6 +310,8 @@ wt_late_scan_convert(WtLateScan *scan, TupleTableSlot *slot)
 				from->input_parameter, from->modifier);
 	}
 	MemoryContextSwitchTo(old);
+	if (scan->generated)
+		wt_generated_fill(scan->generated, slot->tts_values, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
 	ItemPointerSet(&slot->tts_tid,
 				   ItemPointerGetBlockNumberNoCheck(&scan->row->tts_tid) | WT_LATE_BLOCK,

@@ -16,22 +16,17 @@
 #include "utils/ruleutils.h"
 
 #include "base/compat.h"
-#include "sealed/chunk_scan.h"
 #include "sealed/late_columns.h"
+#include "sealed/missing.h"
+#include "sealed/stored_columns.h"
 #include "store/scope.h"
 
-/* The column of this name; NULL: there is none. */
 static Form_pg_attribute
 column_named(TupleDesc columns, const char *name)
 {
-	for (int i = 0; i < columns->natts; i++)
-	{
-		Form_pg_attribute a = TupleDescAttr(columns, i);
+	AttrNumber number = wt_column_named(columns, name);
 
-		if (!a->attisdropped && strcmp(NameStr(a->attname), name) == 0)
-			return a;
-	}
-	return NULL;
+	return AttributeNumberIsValid(number) ? TupleDescAttr(columns, number - 1) : NULL;
 }
 
 static bool
@@ -44,44 +39,48 @@ AttrNumber *
 wt_late_columns_find(Relation foreign, Relation late)
 {
 	TupleDesc theirs = RelationGetDescr(late);
-	TupleDesc ours = RelationGetDescr(foreign);
+	TupleDesc ours = wt_stored_columns(foreign);
 	AttrNumber *sources = palloc0(sizeof(AttrNumber) * (size_t) Max(theirs->natts, 1));
 
-	for (int i = 0; i < ours->natts; i++)
+	for (int i = 0; i < ours->natts && sources; i++)
 	{
 		Form_pg_attribute our = TupleDescAttr(ours, i);
 		Form_pg_attribute their;
 
-		if (our->attisdropped || our->attgenerated)
+		if (our->attisdropped || our->attgenerated != '\0')
 			continue;
-		their = column_named(theirs, NameStr(our->attname));
-		if (!their || !same_type(our, their))
+		their = wt_is_stored(our) ? column_named(theirs, NameStr(our->attname)) : NULL;
+		if (their && same_type(our, their))
+			sources[their->attnum - 1] = our->attnum;
+		else
 		{
 			pfree(sources);
-			return NULL;
+			sources = NULL;
 		}
-		sources[their->attnum - 1] = our->attnum;
 	}
+	FreeTupleDesc(ours);
 	return sources;
 }
 
-/*
- * The name that a column of the partition had; NULL: it is a new one.  Both tables were made with
- * the same columns, so one in its place that the partition does not have by now is the same.
- */
-static const char *
-old_name(Relation foreign, Relation late, Form_pg_attribute our)
+TupleDesc
+wt_late_columns_of(Relation foreign, Relation late)
 {
-	TupleDesc theirs = RelationGetDescr(late);
-	Form_pg_attribute their;
+	TupleDesc columns = CreateTupleDescCopy(RelationGetDescr(late));
+	TupleDesc ours = wt_stored_columns(foreign);
 
-	if (our->attnum > theirs->natts)
-		return NULL;
-	their = TupleDescAttr(theirs, our->attnum - 1);
-	if (their->attisdropped || !same_type(our, their) ||
-		column_named(RelationGetDescr(foreign), NameStr(their->attname)))
-		return NULL;
-	return NameStr(their->attname);
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Form_pg_attribute their = TupleDescAttr(columns, i);
+		AttrNumber our = wt_column_named(ours, NameStr(their->attname));
+
+		namestrcpy(
+			&their->attname,
+			AttributeNumberIsValid(our)
+				? NameStr(TupleDescAttr(RelationGetDescr(foreign), our - 1)->attname)
+				: "");
+	}
+	FreeTupleDesc(ours);
+	return columns;
 }
 
 /* How a column is added, and what is done then. */
@@ -114,7 +113,7 @@ add_column(List *changes, Relation foreign, Relation late, Form_pg_attribute our
 static List *
 find_changes(Relation foreign, Relation late)
 {
-	TupleDesc ours = RelationGetDescr(foreign);
+	TupleDesc ours = wt_stored_columns(foreign);
 	List *changes = NIL;
 
 	for (int i = 0; i < ours->natts; i++)
@@ -122,10 +121,9 @@ find_changes(Relation foreign, Relation late)
 		Form_pg_attribute our = TupleDescAttr(ours, i);
 		Form_pg_attribute their;
 		const char *name;
-		const char *old;
 		const char *type;
 
-		if (our->attisdropped || our->attgenerated)
+		if (!wt_is_stored(our))
 			continue;
 		their = column_named(RelationGetDescr(late), NameStr(our->attname));
 		if (their && same_type(our, their))
@@ -134,36 +132,45 @@ find_changes(Relation foreign, Relation late)
 		type =
 			format_type_extended(our->atttypid, our->atttypmod,
 								 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
-		old = their ? NULL : old_name(foreign, late, our);
 		if (their)
 			changes =
 				lappend(changes, psprintf("ALTER COLUMN %s TYPE %s USING %s::text::%s",
 										  name, type, name, type));
-		else if (old)
-			changes = lappend(
-				changes, psprintf("RENAME COLUMN %s TO %s", quote_identifier(old), name));
 		else
 			changes = add_column(changes, foreign, late, our, name, type);
 	}
 	return changes;
 }
 
+bool
+wt_late_columns_fit(Relation foreign, Oid late)
+{
+	Relation relation = table_open(late, AccessShareLock);
+	AttrNumber *sources = wt_late_columns_find(foreign, relation);
+
+	/* Who waits for a stronger lock must not keep others from it. */
+	table_close(relation, AccessShareLock);
+	if (!sources || wt_has_no_stored_names(foreign))
+		return false;
+	pfree(sources);
+	return true;
+}
+
 void
-wt_late_columns_adopt(Relation foreign, Oid late)
+wt_late_columns_adopt(Relation foreign, Oid late, const WtStoredNames *names)
 {
 	Relation relation;
 	List *changes;
 	ListCell *lc;
 	WtScope scope;
 
-	if (RecoveryInProgress() || XactReadOnly)
+	if (RecoveryInProgress() || XactReadOnly || wt_late_columns_fit(foreign, late) ||
+		!wt_scope_enter(late, &scope))
 		return;
-	relation = table_open(late, RowExclusiveLock);
-	if (wt_late_columns_find(foreign, relation) || !wt_scope_enter(late, &scope))
-	{
-		table_close(relation, NoLock);
-		return;
-	}
+	wt_scope_pin_texts();
+	/* Others that find the same wait here, and then find it done. */
+	relation = table_open(late, AccessExclusiveLock);
+	wt_stored_columns_name(foreign, relation, names);
 	changes = find_changes(foreign, relation);
 	table_close(relation, NoLock);
 	foreach (lc, changes)

@@ -15,6 +15,7 @@
 #include "base/compat.h"
 #include "sealed/late_columns.h"
 #include "sealed/late_store.h"
+#include "sealed/origin.h"
 
 struct WtLateStore
 {
@@ -25,6 +26,7 @@ struct WtLateStore
 		*sources; /* by column of the late table: the partition's; 0: it has none */
 	int n_slots;
 	TupleTableSlot **slots;
+	ItemPointerData place; /* of what was inserted last */
 	MemoryContext context;
 };
 
@@ -34,20 +36,14 @@ wt_late_store_open(Relation foreign, Oid late)
 	WtLateStore *store = palloc0(sizeof(*store));
 
 	store->context = CurrentMemoryContext;
+	wt_late_columns_adopt(foreign, late, NULL);
 	store->relation = table_open(late, RowExclusiveLock);
 	store->sources = wt_late_columns_find(foreign, store->relation);
 	if (!store->sources)
-	{
-		table_close(store->relation, NoLock);
-		wt_late_columns_adopt(foreign, late);
-		store->relation = table_open(late, RowExclusiveLock);
-		store->sources = wt_late_columns_find(foreign, store->relation);
-		if (!store->sources)
-			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-							errmsg("\"%s\" lacks columns of \"%s\"",
-								   RelationGetRelationName(store->relation),
-								   RelationGetRelationName(foreign))));
-	}
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("\"%s\" lacks columns of \"%s\"",
+							   RelationGetRelationName(store->relation),
+							   RelationGetRelationName(foreign))));
 	store->estate = CreateExecutorState();
 	store->target = makeNode(ResultRelInfo);
 	InitResultRelInfo(store->target, store->relation, 0, NULL, 0);
@@ -105,7 +101,8 @@ add_to_indexes(WtLateStore *store, TupleTableSlot *slot)
 }
 
 void
-wt_late_store_insert(WtLateStore *store, TupleTableSlot **rows, int n, CommandId command)
+wt_late_store_insert(WtLateStore *store, TupleTableSlot **rows, int n, bool updated,
+					 CommandId command)
 {
 	MemoryContext old;
 
@@ -117,11 +114,22 @@ wt_late_store_insert(WtLateStore *store, TupleTableSlot **rows, int n, CommandId
 	else
 		table_multi_insert(store->relation, store->slots, n, command, 0, NULL);
 	for (int i = 0; i < n; i++)
+	{
+		if (updated)
+			wt_origin_set_updated(store->relation, &store->slots[i]->tts_tid);
 		add_to_indexes(store, store->slots[i]);
+	}
 	MemoryContextSwitchTo(old);
+	store->place = store->slots[n - 1]->tts_tid;
 	for (int i = 0; i < n; i++)
 		ExecClearTuple(store->slots[i]);
 	ResetPerTupleExprContext(store->estate);
+}
+
+const ItemPointerData *
+wt_late_store_place(const WtLateStore *store)
+{
+	return &store->place;
 }
 
 /* Whether a row was changed by us; the locks that were taken leave no other result. */
@@ -150,13 +158,13 @@ wt_late_store_update(WtLateStore *store, ItemPointer place, TupleTableSlot *row,
 	MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(store->estate));
 	TM_FailureData failure;
 	LockTupleMode mode;
-	bool new_entries;
+	WtNewEntries new_entries = WT_ALL_NEW_ENTRIES;
 	bool done = check_result(wt_table_tuple_update(store->relation, place, slot, command,
 												   &failure, &mode, &new_entries),
 							 &failure, command);
 
-	if (done && new_entries)
-		add_to_indexes(store, slot);
+	if (done && store->target->ri_NumIndices > 0)
+		list_free(wt_insert_new_entries(store->target, slot, store->estate, new_entries));
 	MemoryContextSwitchTo(old);
 	ExecClearTuple(slot);
 	ResetPerTupleExprContext(store->estate);

@@ -15,9 +15,12 @@ typedef struct WtLateStore WtLateStore;
 extern WtLateStore *wt_late_store_open(Relation foreign, Oid late);
 extern void wt_late_store_close(WtLateStore *store);
 
-/* Puts rows of the partition, as a command's work. */
+/* Puts rows of the partition, as a command's work; updated: they are new versions of others. */
 extern void wt_late_store_insert(WtLateStore *store, TupleTableSlot **slots, int n,
-								 CommandId command);
+								 bool updated, CommandId command);
+
+/* Where the last of them is. */
+extern const ItemPointerData *wt_late_store_place(const WtLateStore *store);
 
 /*
  * Changes a late row to be this row of the partition, deletes one; both were locked.  place:

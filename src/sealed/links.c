@@ -21,6 +21,8 @@
 
 #include "base/compat.h"
 #include "sealed/links.h"
+#include "sealed/stored_columns.h"
+#include "sealed/stored_types.h"
 #include "store/log_table.h"
 
 bool
@@ -71,8 +73,8 @@ is_chunks(Oid relation)
 static bool
 is_late(Oid relation)
 {
-	return is_heap(relation) && column_of_type(relation, "event_timestamp",
-											   TIMESTAMPTZOID) != InvalidAttrNumber;
+	return is_heap(relation) &&
+		   column_of_type(relation, WT_STORED_TIME, TIMESTAMPTZOID) != InvalidAttrNumber;
 }
 
 /* Finds the tables that depend on the partition; each stays InvalidOid where there is none. */
@@ -142,10 +144,16 @@ check_table(const WtLinks *links, Oid table, bool fits, const char *what)
 static const char *
 check_columns(Oid partition)
 {
-	if (column_of_type(partition, "event_timestamp", TIMESTAMPTZOID) == InvalidAttrNumber)
+	AttrNumber time = wt_stored_column(partition, WT_STORED_TIME);
+	AttrNumber data = wt_stored_column(partition, WT_STORED_DATA);
+
+	if (time == InvalidAttrNumber || get_atttype(partition, time) != TIMESTAMPTZOID)
 		return "it has no column event_timestamp of type timestamp with time zone";
-	if (column_of_type(partition, "data", JSONBOID) == InvalidAttrNumber)
-		return "it has no column data of type jsonb";
+	if (data == InvalidAttrNumber)
+		return "it has lost its column data";
+	if (get_atttype(partition, data) != JSONBOID)
+		return psprintf("its column \"%s\" is not of type jsonb",
+						get_attname(partition, data, false));
 	return NULL;
 }
 
@@ -154,14 +162,12 @@ wt_links_find(Oid partition, WtLinks *links, const char **problem)
 {
 	memset(links, 0, sizeof(*links));
 	links->partition = partition;
+	links->types_fit = true;
 	if (!wt_is_sealed(partition))
 	{
 		*problem = "it is no sealed partition";
 		return false;
 	}
-	*problem = check_columns(partition);
-	if (*problem)
-		return false;
 	find_dependents(partition, links);
 	links->recorded = OidIsValid(links->chunks) && OidIsValid(links->late);
 	if (!OidIsValid(links->chunks))
@@ -171,6 +177,14 @@ wt_links_find(Oid partition, WtLinks *links, const char **problem)
 	*problem = check_table(links, links->chunks, is_chunks(links->chunks), "chunks");
 	if (!*problem)
 		*problem = check_table(links, links->late, is_late(links->late), "late rows");
+	links->tables_fit = !*problem;
+	if (!*problem)
+		*problem = check_columns(partition);
+	if (!*problem)
+	{
+		*problem = wt_stored_types_misfit(partition, links->late);
+		links->types_fit = !*problem;
+	}
 	return !*problem;
 }
 
@@ -182,7 +196,12 @@ wt_links_read(Oid partition, WtLinks *links)
 	if (!wt_links_find(partition, links, &problem))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("the sealed partition \"%s\" cannot be used: %s",
-							   get_rel_name(partition), problem)));
+							   get_rel_name(partition), problem),
+						links->types_fit
+							? 0
+							: errhint("As texts of the new type its rows are read when "
+									  "\"%s\" has that type, too.",
+									  get_rel_name(links->late))));
 }
 
 /* Takes them back: the tables stay when the partition goes. */

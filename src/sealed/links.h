@@ -25,7 +25,9 @@ typedef struct WtLinks
 	Oid partition; /* the foreign table */
 	Oid chunks;
 	Oid late;
-	bool recorded; /* the dependencies are; else they were found by name */
+	bool recorded;	 /* the dependencies are; else they were found by name */
+	bool tables_fit; /* both are what they should be */
+	bool types_fit;	 /* what is stored can be read as the types that the columns have */
 } WtLinks;
 
 /* Whether a relation is a sealed partition: a foreign table of our server. */

@@ -14,22 +14,25 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "sealed/changes.h"
 #include "sealed/chunk_store.h"
 #include "sealed/gone.h"
 #include "sealed/late_columns.h"
+#include "sealed/likeness.h"
 #include "sealed/links.h"
 #include "sealed/merge.h"
+#include "sealed/own_indexes.h"
 #include "sealed/progress.h"
 #include "sealed/row_hash.h"
 #include "sealed/row_store.h"
+#include "sealed/stored_union.h"
 #include "sealed/swap.h"
 #include "store/lock_gently.h"
 #include "store/log_table.h"
@@ -54,9 +57,12 @@ typedef struct Merging
 	WtPlace place; /* of the first one that is sealed */
 	int n;
 	Part *parts;
+	WtStoredUnion stored;
 	Oid chunks;
 	Oid late;
 	Oid foreign;
+	List *indexes;	   /* of the parts' own, see own_indexes.h */
+	TupleDesc columns; /* of that, as they are stored */
 	WtGone *gone;
 	MemoryContext row;
 
@@ -84,12 +90,33 @@ put_part(Merging *m, WtChunkStore *store, TupleTableSlot *slot)
 				 errmsg("chunks of %s cannot be put behind those before it",
 						wt_scope_name(m->part->partition)),
 				 errhint("windtrap.unseal() and windtrap.seal() number them anew.")));
+	if (slot->tts_isnull[2])
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("chunk %d of \"%s\" is damaged: a part is NULL", chunk,
+							   RelationGetRelationName(m->part->chunks))));
 	m->largest = Max(m->largest, chunk);
 	body = DatumGetByteaPP(slot->tts_values[2]);
 	wt_chunk_store_put(store, chunk, DatumGetInt32(slot->tts_values[1]),
 					   VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body));
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(m->row);
+}
+
+/* Late rows of a part, without what is no column any more. */
+static TupleDesc
+late_columns(const Merging *m, const Part *part)
+{
+	TupleDesc columns = CreateTupleDescCopy(RelationGetDescr(part->late));
+
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(columns, i);
+
+		if (!AttributeNumberIsValid(
+				wt_column_named(m->columns, NameStr(column->attname))))
+			namestrcpy(&column->attname, "");
+	}
+	return columns;
 }
 
 static void
@@ -110,11 +137,12 @@ copy_part(Merging *m, Part *part)
 	ExecDropSingleTupleTableSlot(slot);
 	wt_chunk_store_close(store);
 
-	wt_row_store_copy(m->late, part->late, part->late_moment.snapshot);
+	wt_row_store_copy(m->late, part->late, late_columns(m, part),
+					  part->late_moment.snapshot);
 }
 
 static void
-take_part(void *arg, TupleTableSlot *slot, bool gone)
+delete_part(void *arg, TupleTableSlot *slot, bool gone)
 {
 	Merging *m = arg;
 	bool is_null;
@@ -123,7 +151,14 @@ take_part(void *arg, TupleTableSlot *slot, bool gone)
 		wt_chunk_store_delete_part(m->store,
 								   DatumGetInt32(slot_getattr(slot, 1, &is_null)),
 								   DatumGetInt32(slot_getattr(slot, 2, &is_null)));
-	else
+}
+
+static void
+take_part(void *arg, TupleTableSlot *slot, bool gone)
+{
+	Merging *m = arg;
+
+	if (!gone)
 		put_part(m, m->store, slot);
 }
 
@@ -133,11 +168,11 @@ take_late(void *arg, TupleTableSlot *slot, bool gone)
 	Merging *m = arg;
 	MemoryContext old;
 	bool is_null;
-	AttrNumber time = get_attnum(m->part->links.late, "event_timestamp");
+	AttrNumber time = get_attnum(m->part->links.late, WT_STORED_TIME);
 
 	if (!gone)
 	{
-		wt_row_store_put(m->late_rows, slot);
+		wt_row_store_put(m->late_rows, slot, wt_origin_of(slot));
 		return;
 	}
 	old = MemoryContextSwitchTo(m->row);
@@ -148,30 +183,69 @@ take_late(void *arg, TupleTableSlot *slot, bool gone)
 	MemoryContextReset(m->row);
 }
 
-/* What has become of a partition's tables since it was copied; nobody writes to them now. */
+/*
+ * What has become of a partition's tables between the last moments and others, which become the
+ * last.  All fits together only when nobody has written to it between the two of them.
+ */
 static void
-catch_up(Merging *m, Part *part)
+catch_up_to(Merging *m, Part *part, const WtMoment *chunks_moment,
+			const WtMoment *late_moment)
 {
 	WtMoment chunks_before = part->chunks_moment;
 	WtMoment late_before = part->late_moment;
-	Relation late = table_open(m->late, NoLock);
 
 	m->part = part;
-	wt_moment_take(part->links.chunks, &part->chunks_moment);
-	wt_moment_take(part->links.late, &part->late_moment);
+	part->chunks_moment = *chunks_moment;
+	part->late_moment = *late_moment;
 	/* Not frozen: who has an older snapshot goes on with what was copied first. */
 	m->store = wt_chunk_store_open(m->chunks, false);
+	/* Before its new one is there: that may be on an earlier page than the old one. */
+	wt_changes_since(part->chunks, &chunks_before, part->chunks_moment.snapshot,
+					 delete_part, m);
 	wt_changes_since(part->chunks, &chunks_before, part->chunks_moment.snapshot,
 					 take_part, m);
 	wt_chunk_store_close(m->store);
-	m->late_rows = wt_row_store_open(m->late, RelationGetDescr(part->late), true);
-	m->hash = wt_row_hash_create(RelationGetDescr(part->late), RelationGetDescr(late));
+	m->late_rows = wt_row_store_open(m->late, late_columns(m, part), true);
+	m->hash = wt_row_hash_create(RelationGetDescr(part->late), m->columns);
 	wt_changes_since(part->late, &late_before, part->late_moment.snapshot, take_late, m);
 	wt_row_store_close(m->late_rows);
-	wt_gone_delete(m->gone, m->late, RelationGetDescr(late));
+	wt_gone_delete(m->gone, m->late, m->columns);
 	wt_moment_end(&chunks_before);
 	wt_moment_end(&late_before);
-	table_close(late, NoLock);
+}
+
+/* Takes a moment of each; may_fail: false where there is none soon. */
+static bool
+take_moments(const Part *part, bool may_fail, WtMoment *chunks, WtMoment *late)
+{
+	if (!may_fail)
+	{
+		wt_moment_take(part->links.chunks, chunks);
+		wt_moment_take(part->links.late, late);
+		return true;
+	}
+	if (!wt_moment_try(part->links.chunks, chunks))
+		return false;
+	if (wt_moment_try(part->links.late, late))
+		return true;
+	wt_moment_end(chunks);
+	return false;
+}
+
+/* may_skip: those that are being written to are left for the next time. */
+static void
+catch_up(Merging *m, bool may_skip)
+{
+	m->last = m->largest = PG_INT32_MIN;
+	for (int i = 0; i < m->n; i++)
+	{
+		Part *part = &m->parts[i];
+		WtMoment chunks;
+		WtMoment late;
+
+		if (part->is_sealed && take_moments(part, may_skip, &chunks, &late))
+			catch_up_to(m, part, &chunks, &late);
+	}
 }
 
 /* Locks the partitions and their tables so that nobody writes to them. */
@@ -231,10 +305,7 @@ exchange(Merging *m, const char *name, TimestampTz from, TimestampTz to)
 
 	if (!lock_writers_out(m, locks, &n_locks))
 		return false;
-	m->last = m->largest = PG_INT32_MIN;
-	for (int i = 0; i < m->n; i++)
-		if (m->parts[i].is_sealed)
-			catch_up(m, &m->parts[i]);
+	catch_up(m, false);
 	if (!lock_all(m))
 	{
 		wt_unlock_gently(locks, n_locks, ShareRowExclusiveLock);
@@ -254,6 +325,7 @@ exchange(Merging *m, const char *name, TimestampTz from, TimestampTz to)
 		table_close(part->late, NoLock);
 		table_close(part->chunks, NoLock);
 	}
+	wt_likeness_copy_privileges(m->place.partition, m->foreign);
 	for (int i = 0; i < m->n; i++)
 		wt_scope_run(psprintf("DROP %sTABLE %s", m->parts[i].is_sealed ? "FOREIGN " : "",
 							  wt_scope_name(m->parts[i].partition)),
@@ -261,6 +333,7 @@ exchange(Merging *m, const char *name, TimestampTz from, TimestampTz to)
 	wt_scope_run(psprintf("ALTER FOREIGN TABLE %s RENAME TO %s",
 						  wt_scope_name(m->foreign), quote_identifier(name)),
 				 0, NULL, NULL);
+	wt_own_indexes_name(m->indexes);
 	wt_scope_run(
 		psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')",
 				 wt_scope_name(m->place.parent), wt_scope_name(m->foreign),
@@ -270,20 +343,52 @@ exchange(Merging *m, const char *name, TimestampTz from, TimestampTz to)
 	return true;
 }
 
+/* The tables of a partition, if it is sealed. */
 static void
-open_part(Part *part)
+find_part(Part *part, Oid partition)
+{
+	part->partition = partition;
+	part->is_sealed = wt_is_sealed(part->partition);
+	if (part->is_sealed)
+		wt_links_read(part->partition, &part->links);
+}
+
+/* Finds the names under which the columns of all of them are stored. */
+static const char *
+unite(const Part *parts, int n, WtStoredUnion *stored)
+{
+	WtLinks *links = palloc(sizeof(WtLinks) * (size_t) n);
+	int n_sealed = 0;
+
+	for (int i = 0; i < n; i++)
+		if (parts[i].is_sealed)
+			links[n_sealed++] = parts[i].links;
+	return wt_stored_unite(links, n_sealed, stored);
+}
+
+static void
+unite_parts(Merging *m, const char *name)
+{
+	const char *reason = unite(m->parts, m->n, &m->stored);
+
+	if (reason)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("partitions cannot be merged into \"%s\": %s", name, reason)));
+}
+
+static void
+open_part(Part *part, const WtStoredNames *names)
 {
 	Relation foreign;
 
-	LockRelationOid(part->partition, ShareUpdateExclusiveLock);
-	part->is_sealed = wt_is_sealed(part->partition);
-	if (!part->is_sealed)
-		return;
-	wt_links_read(part->partition, &part->links);
-	LockRelationOid(part->links.chunks, ShareUpdateExclusiveLock);
-	LockRelationOid(part->links.late, ShareUpdateExclusiveLock);
+	/* Or they would stay when it goes. */
+	if (!part->links.recorded)
+		wt_links_record(&part->links);
+	wt_lock_patiently(part->links.chunks, ShareUpdateExclusiveLock);
+	wt_lock_patiently(part->links.late, ShareUpdateExclusiveLock);
 	foreign = table_open(part->partition, AccessShareLock);
-	wt_late_columns_adopt(foreign, part->links.late);
+	wt_late_columns_adopt(foreign, part->links.late, names);
 	table_close(foreign, NoLock);
 	part->chunks = table_open(part->links.chunks, AccessShareLock);
 	part->late = table_open(part->links.late, AccessShareLock);
@@ -296,12 +401,24 @@ static void
 make_tables(Merging *m, const char *name)
 {
 	WtPlace place = m->place;
+	Relation foreign;
 
 	place.name = pstrdup(name);
 	m->chunks = wt_chunk_store_create(
 		place.schema, wt_place_name_beside(&place, WT_CHUNKS_SUFFIX), place.tablespace);
-	m->late = wt_swap_make_late(&place);
-	m->foreign = wt_swap_make_foreign(&place, m->chunks, m->late);
+	m->late = wt_swap_make_late(&place, m->stored.late);
+	m->foreign = wt_swap_make_foreign(&place, &m->stored.names, m->chunks, m->late);
+	for (int i = 0; i < m->n; i++)
+	{
+		if (!m->parts[i].is_sealed)
+			continue;
+		wt_swap_copy_missing(m->parts[i].partition, m->foreign);
+		m->indexes =
+			list_concat(m->indexes, wt_own_indexes_copy(m->parts[i].links.late, m->late));
+	}
+	foreign = table_open(m->foreign, AccessShareLock);
+	m->columns = wt_stored_columns(foreign);
+	table_close(foreign, NoLock);
 }
 
 /* What was noted of all of them. */
@@ -329,6 +446,17 @@ note(const Merging *m)
 	wt_swap_note(m->foreign, rows, heap_bytes);
 }
 
+const char *
+wt_merge_refuses(const Oid *partitions, int n)
+{
+	Part *parts = palloc0(sizeof(Part) * (size_t) n);
+	WtStoredUnion stored;
+
+	for (int i = 0; i < n; i++)
+		find_part(&parts[i], partitions[i]);
+	return unite(parts, n, &stored);
+}
+
 void
 wt_merge(const Oid *partitions, int n, const char *name, TimestampTz from, TimestampTz to)
 {
@@ -344,14 +472,23 @@ wt_merge(const Oid *partitions, int n, const char *name, TimestampTz from, Times
 	m->gone = wt_gone_create();
 	for (int i = 0; i < n; i++)
 	{
-		m->parts[i].partition = partitions[i];
-		open_part(&m->parts[i]);
+		/* Nobody else seals or merges it from now on. */
+		wt_lock_patiently(partitions[i], ShareUpdateExclusiveLock);
+		find_part(&m->parts[i], partitions[i]);
+	}
+	unite_parts(m, name);
+	for (int i = 0; i < n; i++)
+	{
+		if (m->parts[i].is_sealed)
+			open_part(&m->parts[i], &m->stored.names);
 		if (m->parts[i].is_sealed && !OidIsValid(m->place.partition))
 		{
 			wt_place_read(partitions[i], &m->place);
 			m->place.tablespace = get_rel_tablespace(m->parts[i].links.chunks);
 		}
 	}
+	/* Again: somebody may have written to one of them before it was given these names. */
+	unite_parts(m, name);
 	make_tables(m, name);
 	m->last = m->largest = PG_INT32_MIN;
 	for (int i = 0; i < n; i++)
@@ -363,6 +500,8 @@ wt_merge(const Oid *partitions, int n, const char *name, TimestampTz from, Times
 	}
 	note(m);
 	XLogFlush(XactLastRecEnd);
+	/* What has come while all was copied, before anybody is kept waiting for what is left. */
+	catch_up(m, true);
 	for (int tries = 0; !exchange(m, name, from, to); tries++)
 		wt_swap_wait(&m->place, NULL, tries);
 	wt_progress_end();

@@ -7,6 +7,9 @@
 
 #include "datatype/timestamp.h"
 
+/* Why partitions cannot be merged, a sentence; NULL: nothing is known to be in the way. */
+extern const char *wt_merge_refuses(const Oid *partitions, int n);
+
 /*
  * Puts the chunks of these partitions, in the order of time, which share a parent and an owner
  * and are sealed or empty, into one that covers from..to, of this name.  As wt_seal(): while

@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "commands/tablecmds.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
@@ -19,6 +20,7 @@
 #include "nodes/makefuncs.h"
 #include "optimizer/appendinfo.h"
 #include "parser/parsetree.h"
+#include "tcop/pquery.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
 
@@ -31,6 +33,7 @@
 #include "sealed/overlay_store.h"
 #include "sealed/pending.h"
 #include "sealed/row_locks.h"
+#include "sealed/stored_columns.h"
 #include "sealed/target.h"
 
 /* Late rows that are inserted at once. */
@@ -76,19 +79,15 @@ add_targets(PlannerInfo *root, Index varno, RangeTblEntry *rte, Relation relatio
 
 /* The status, if it is a number that an overlay can hold. */
 static AttrNumber
-status_column(TupleDesc columns)
+status_column(Relation foreign)
 {
-	for (int i = 0; i < columns->natts; i++)
-	{
-		Form_pg_attribute a = TupleDescAttr(columns, i);
+	AttrNumber column = wt_stored_column(RelationGetRelid(foreign), WT_STORED_STATUS);
+	Oid type = AttributeNumberIsValid(column)
+				   ? TupleDescAttr(RelationGetDescr(foreign), column - 1)->atttypid
+				   : InvalidOid;
 
-		if (!a->attisdropped && strcmp(NameStr(a->attname), "status") == 0)
-			return a->atttypid == INT2OID || a->atttypid == INT4OID ||
-						   a->atttypid == INT8OID
-					   ? a->attnum
-					   : InvalidAttrNumber;
-	}
-	return InvalidAttrNumber;
+	return type == INT2OID || type == INT4OID || type == INT8OID ? column
+																 : InvalidAttrNumber;
 }
 
 /* Whether an UPDATE sets more than what overlays hold: then there will be late rows. */
@@ -114,21 +113,46 @@ is_in_use(Oid table)
 	return in_use;
 }
 
+/* Whether a statement is planned to be explained alone. */
+static bool
+is_explained(void)
+{
+	const PlannedStmt *statement = ActivePortal && list_length(ActivePortal->stmts) == 1
+									   ? linitial_node(PlannedStmt, ActivePortal->stmts)
+									   : NULL;
+	ListCell *lc;
+
+	if (statement == NULL || statement->utilityStmt == NULL ||
+		!IsA(statement->utilityStmt, ExplainStmt))
+		return false;
+	foreach (lc, ((const ExplainStmt *) statement->utilityStmt)->options)
+	{
+		DefElem *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "analyze") == 0)
+			return !defGetBoolean(option);
+	}
+	return true;
+}
+
 static List *
 plan_modify(PlannerInfo *root, ModifyTable *plan, Index varno, int subplan)
 {
 	Relation relation;
 	WtLinks links;
 
-	/* Before the statement opens the late table to read it: then it cannot be altered. */
-	if (plan->operation != CMD_UPDATE)
+	/*
+	 * Before the statement opens the late table to read it: then it cannot be altered.  And
+	 * before its snapshot is taken, which would not see rows that are written anew for that.
+	 */
+	if (plan->operation != CMD_UPDATE || is_explained())
 		return NIL;
 	relation = table_open(planner_rt_fetch(varno, root)->relid, NoLock);
 	wt_links_read(RelationGetRelid(relation), &links);
 	if (sets_others(list_nth(plan->updateColnosLists, subplan),
-					status_column(RelationGetDescr(relation))) ||
+					status_column(relation)) ||
 		!is_in_use(links.late))
-		wt_late_columns_adopt(relation, links.late);
+		wt_late_columns_adopt(relation, links.late, NULL);
 	table_close(relation, NoLock);
 	return NIL;
 }
@@ -150,7 +174,7 @@ begin(ResultRelInfo *target, CommandId command)
 	m->relation = target->ri_RelationDesc;
 	m->context = CurrentMemoryContext;
 	m->command = command;
-	m->status = status_column(columns);
+	m->status = status_column(m->relation);
 	m->old_values = palloc(sizeof(Datum) * (size_t) columns->natts);
 	m->old_nulls = palloc(sizeof(bool) * (size_t) columns->natts);
 	wt_links_read(RelationGetRelid(m->relation), &m->links);
@@ -265,7 +289,7 @@ insert_batch(EState *estate, ResultRelInfo *target, TupleTableSlot **slots,
 
 	for (int i = 0; i < *n; i++)
 		check_inserted(m, estate, target, slots[i]);
-	wt_late_store_insert(late_of(m), slots, *n, m->command);
+	wt_late_store_insert(late_of(m), slots, *n, false, m->command);
 	return slots;
 }
 
@@ -489,7 +513,12 @@ update_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 	{
 		done = delete_in_chunk(m, &place, true);
 		if (done)
-			wt_late_store_insert(late_of(m), &slot, 1, m->command);
+		{
+			wt_late_store_insert(late_of(m), &slot, 1, true, m->command);
+			wt_pending_moved(m->pending, (int32) ItemPointerGetBlockNumberNoCheck(&place),
+							 ItemPointerGetOffsetNumberNoCheck(&place) - 1,
+							 wt_late_store_place(m->late));
+		}
 	}
 	else
 		done = set_status(m, &place, slot);

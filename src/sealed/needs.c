@@ -26,7 +26,12 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "sealed/jsonpath_needs.h"
 #include "sealed/needs.h"
+#include "sealed/stored_columns.h"
+
+/* Members that EXPLAIN names. */
+#define MAX_TOLD 12
 
 WtTable *
 wt_table_of_varno(Index varno, AttrNumber data)
@@ -43,7 +48,8 @@ wt_table_of_varno(Index varno, AttrNumber data)
 WtTable *
 wt_table_of_relation(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
-	WtTable *table = wt_table_of_varno(rel->relid, get_attnum(relid, "data"));
+	WtTable *table =
+		wt_table_of_varno(rel->relid, wt_stored_column(relid, WT_STORED_DATA));
 	Index child = rel->relid;
 	struct WtTableVarno *below = &table->varnos[0];
 
@@ -326,6 +332,16 @@ add_contained(Walk *walk, JsonbContainer *object, List *prefix)
 	}
 }
 
+static bool
+add_paths(Walk *walk, List *paths)
+{
+	ListCell *lc;
+
+	foreach (lc, paths)
+		add_path(walk, lfirst(lc));
+	return paths != NIL;
+}
+
 /* Whether a node is an expression that uses some members only; adds them. */
 static bool
 add_members(Walk *walk, Node *node)
@@ -345,13 +361,13 @@ add_members(Walk *walk, Node *node)
 	function = called(node, &arguments);
 	if (list_length(arguments) == 1 && OidIsValid(function) &&
 		is_data(walk->table, linitial(arguments)))
+		return add_paths(walk, looked_at(function));
+	if ((function == F_JSONB_PATH_EXISTS_OPR || function == F_JSONB_PATH_MATCH_OPR) &&
+		is_data(walk->table, linitial(arguments)))
 	{
-		List *members = looked_at(function);
-		ListCell *lc;
-
-		foreach (lc, members)
-			add_path(walk, lfirst(lc));
-		return members != NIL;
+		right = known(lsecond(arguments));
+		return right != NULL &&
+			   add_paths(walk, wt_jsonpath_members(DatumGetJsonPathP(right->constvalue)));
 	}
 	if ((function != F_JSONB_CONTAINS && function != F_JSONB_EXISTS) ||
 		list_length(arguments) != 2 ||
@@ -446,6 +462,17 @@ wt_needs_add_query(WtNeeds *needs, WtTable *table, PlannerInfo *root, Query *que
 	walker((Node *) root->placeholder_list, &walk);
 }
 
+WtNeeds
+wt_needs_of_rows(TupleDesc columns)
+{
+	WtNeeds needs = {.whole = true};
+
+	for (int i = 0; i < columns->natts; i++)
+		if (TupleDescAttr(columns, i)->attgenerated == '\0')
+			needs.columns = bms_add_member(needs.columns, i + 1);
+	return needs;
+}
+
 List *
 wt_needs_to_list(const WtNeeds *needs)
 {
@@ -468,4 +495,31 @@ wt_needs_of_list(List *list)
 	foreach (lc, (List *) lthird(list))
 		needs->columns = bms_add_member(needs->columns, lfirst_int(lc));
 	return needs;
+}
+
+char *
+wt_needs_text(const WtNeeds *needs, AttrNumber data)
+{
+	StringInfoData text;
+	ListCell *lc, *key;
+
+	if (needs->whole)
+		return pstrdup("whole");
+	if (!bms_is_member(data, needs->columns))
+		return pstrdup("none");
+	initStringInfo(&text);
+	foreach (lc, needs->paths)
+	{
+		if (foreach_current_index(lc) == MAX_TOLD)
+		{
+			appendStringInfo(&text, " and %d more", list_length(needs->paths) - MAX_TOLD);
+			break;
+		}
+		if (text.len > 0)
+			appendStringInfoString(&text, ", ");
+		foreach (key, (List *) lfirst(lc))
+			appendStringInfo(&text, "%s%s", key == list_head(lfirst(lc)) ? "" : ".",
+							 strVal(lfirst(key)));
+	}
+	return text.data;
 }

@@ -4,13 +4,14 @@
  *		of data, so that no others are read.
  *
  * A member is a path of constant keys: data->'json'->>'app', data #>> '{json,app}' and
- * data['json']['app'] are all [json, app], and so is what data @> '{"json": {"app": "x"}}' looks at.
+ * data['json']['app'] are all [json, app], and so is what data @> '{"json": {"app": "x"}}' and data @@ '$.json.app == "x"' look at.
  * A document that has the members with these paths, with all that is beneath them, is as good
  * as the whole one for who asks for nothing else.
  */
 #ifndef WT_NEEDS_H
 #define WT_NEEDS_H
 
+#include "access/tupdesc.h"
 #include "fmgr.h"
 #include "nodes/bitmapset.h"
 #include "nodes/pathnodes.h"
@@ -74,8 +75,14 @@ extern void wt_needs_add(WtNeeds *needs, WtTable *table, Node *expression);
 extern void wt_needs_add_query(WtNeeds *needs, WtTable *table, PlannerInfo *root,
 							   Query *query);
 
+/* All that is stored of rows with these columns: not what is generated. */
+extern WtNeeds wt_needs_of_rows(TupleDesc columns);
+
 /* In the form that a plan can carry, and back. */
 extern List *wt_needs_to_list(const WtNeeds *needs);
 extern WtNeeds *wt_needs_of_list(List *list);
+
+/* What is read, for EXPLAIN: "whole", "none", or the members' names. */
+extern char *wt_needs_text(const WtNeeds *needs, AttrNumber data);
 
 #endif

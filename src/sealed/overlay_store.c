@@ -46,8 +46,8 @@ typedef struct Row
 	bytea *body;	   /* NULL: not asked for */
 } Row;
 
-/* Rows by the number of their part: directory, deleted, statuses, moved. */
-#define N_ROWS 4
+/* Rows by the number of their part: directory, deleted, statuses, moved, origins, places. */
+#define N_ROWS 6
 #define ROW_OF(rows, part) (&(rows)[-(part)])
 
 WtOverlayStore *
@@ -113,13 +113,27 @@ wt_overlay_arena(void)
 	return callback->arg;
 }
 
+/* A copy of the body of a row; whose table's owner may have allowed that it has none. */
+static bytea *
+copy_body(WtOverlayStore *store, TupleTableSlot *slot)
+{
+	bool is_null;
+	Datum body = slot_getattr(slot, 3, &is_null);
+
+	if (is_null)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("chunk %d of \"%s\" is damaged: a part is NULL",
+							   DatumGetInt32(slot_getattr(slot, 1, &is_null)),
+							   RelationGetRelationName(store->relation))));
+	return DatumGetByteaPCopy(body);
+}
+
 /* Notes a row that was found. */
 static void
-note_row(TupleTableSlot *slot, Row *row, bool with_body)
+note_row(WtOverlayStore *store, TupleTableSlot *slot, Row *row, bool with_body)
 {
 	bool free_it;
 	HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &free_it);
-	bool is_null;
 
 	row->exists = true;
 	row->place = slot->tts_tid;
@@ -128,7 +142,7 @@ note_row(TupleTableSlot *slot, Row *row, bool with_body)
 	row->command =
 		row->is_ours ? HeapTupleHeaderGetCmin(tuple->t_data) : InvalidCommandId;
 	if (with_body)
-		row->body = DatumGetByteaPCopy(slot_getattr(slot, 3, &is_null));
+		row->body = copy_body(store, slot);
 }
 
 /* Finds a chunk's rows under a snapshot; bodies: of the parts, not of the directory. */
@@ -150,7 +164,7 @@ find_rows(WtOverlayStore *store, int32 chunk, Snapshot snapshot, bool bodies,
 		int32 part = DatumGetInt32(slot_getattr(store->found, 2, &is_null));
 
 		if (part > -N_ROWS)
-			note_row(store->found, ROW_OF(rows, part),
+			note_row(store, store->found, ROW_OF(rows, part),
 					 bodies && part != WT_PART_DIRECTORY);
 	}
 	ExecClearTuple(store->found);
@@ -289,6 +303,34 @@ wt_overlay_store_has_moved(WtOverlayStore *store, int32 chunk, Snapshot snapshot
 	return found;
 }
 
+uint64
+wt_place_number(const ItemPointerData *place)
+{
+	return (uint64) ItemPointerGetBlockNumber(place) << 16 |
+		   ItemPointerGetOffsetNumber(place);
+}
+
+void
+wt_place_of_number(uint64 number, ItemPointer place)
+{
+	ItemPointerSet(place, (BlockNumber) (number >> 16), (OffsetNumber) (number & 0xFFFF));
+}
+
+bool
+wt_changes_find_moved(const WtChanges *changes, int row, ItemPointer place)
+{
+	if (changes->moved.n_deleted == 0 || !wt_overlay_bit(changes->moved.bits, row))
+		return false;
+	for (int i = 0; i < changes->places.n; i++)
+		if (changes->places.rows[i] == row)
+		{
+			wt_place_of_number(changes->places.numbers[i], place);
+			return true;
+		}
+	wt_overlay_store_conflict();
+	return false; /* not reached */
+}
+
 static void
 refuse(WtOverlayStore *store, int32 chunk, const WtColumnError *error)
 {
@@ -304,6 +346,7 @@ read_changes(WtOverlayStore *store, int32 chunk, int n_rows, const Row *rows,
 	const bytea *deleted = ROW_OF(rows, WT_PART_DELETED)->body;
 	const bytea *moved = ROW_OF(rows, WT_PART_MOVED)->body;
 	const bytea *statuses = ROW_OF(rows, WT_PART_STATUSES)->body;
+	const bytea *places = ROW_OF(rows, WT_PART_PLACES)->body;
 	WtColumnError error;
 
 	memset(changes, 0, sizeof(*changes));
@@ -312,6 +355,9 @@ read_changes(WtOverlayStore *store, int32 chunk, int n_rows, const Row *rows,
 		refuse(store, chunk, &error);
 	if (moved && !wt_moved_read(arena, VARDATA(moved), VARSIZE(moved) - VARHDRSZ, chunk,
 								n_rows, &changes->moved, &error))
+		refuse(store, chunk, &error);
+	if (places && !wt_places_read(arena, VARDATA(places), VARSIZE(places) - VARHDRSZ,
+								  chunk, n_rows, &changes->places, &error))
 		refuse(store, chunk, &error);
 	if (statuses &&
 		!wt_statuses_read(arena, VARDATA(statuses), VARSIZE(statuses) - VARHDRSZ, chunk,
@@ -353,7 +399,6 @@ wt_overlay_store_rows(WtOverlayStore *store, int32 chunk, WtArena *arena)
 	WtColumnError error;
 	WtChunk *opened;
 	bytea *body;
-	bool is_null;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(chunk));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ,
@@ -361,7 +406,7 @@ wt_overlay_store_rows(WtOverlayStore *store, int32 chunk, WtArena *arena)
 	index_rescan(scan, keys, 2, NULL, 0);
 	if (!index_getnext_slot(scan, ForwardScanDirection, store->found))
 		wt_overlay_store_conflict();
-	body = DatumGetByteaPCopy(slot_getattr(store->found, 3, &is_null));
+	body = copy_body(store, store->found);
 	ExecClearTuple(store->found);
 	index_endscan(scan);
 	opened = wt_chunk_open(arena, VARDATA(body), VARSIZE(body) - VARHDRSZ, chunk, &error);
@@ -379,7 +424,7 @@ write_part(WtOverlayStore *store, int32 chunk, int part, const Row *old,
 	TupleTableSlot *slot = store->made;
 	MemoryContext context =
 		MemoryContextSwitchTo(GetPerTupleMemoryContext(store->estate));
-	bool new_entries = true;
+	WtNewEntries new_entries = WT_ALL_NEW_ENTRIES;
 
 	wt_chunk_store_fill(slot, store->relation, chunk, part, bytes, length);
 	/*
@@ -405,8 +450,7 @@ write_part(WtOverlayStore *store, int32 chunk, int part, const Row *old,
 	}
 	else
 		table_tuple_insert(store->relation, slot, command, 0, NULL);
-	if (new_entries)
-		list_free(wt_insert_index_tuples(store->target, slot, store->estate));
+	list_free(wt_insert_new_entries(store->target, slot, store->estate, new_entries));
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(context);
 	ResetPerTupleExprContext(store->estate);
@@ -431,6 +475,13 @@ wt_overlay_store_write(WtOverlayStore *store, int32 chunk, const WtChanges *chan
 	{
 		bytes = wt_moved_write(arena, &changes->moved, chunk, &length);
 		write_part(store, chunk, WT_PART_MOVED, ROW_OF(rows, WT_PART_MOVED), bytes,
+				   length, command);
+	}
+	if (changes->places.n > 0)
+	{
+		bytes = wt_places_write(arena, &changes->places, changes->moved.n_rows, chunk,
+								&length);
+		write_part(store, chunk, WT_PART_PLACES, ROW_OF(rows, WT_PART_PLACES), bytes,
 				   length, command);
 	}
 	if (changes->statuses.n_changed > 0)

@@ -20,15 +20,23 @@
 typedef struct WtOverlayStore WtOverlayStore;
 
 /*
- * What was changed of a chunk.  What of the three is not has no bits: n_deleted and n_changed
- * are then 0, and nothing else is to be looked at.
+ * What was changed of a chunk.  What of the four is not has no bits: n_deleted and n_changed
+ * and n are then 0, and nothing else is to be looked at.
  */
 typedef struct WtChanges
 {
 	WtDeleted deleted;
-	WtDeleted moved; /* those of the deleted ones that are in the late table now */
+	WtDeleted moved;  /* those of the deleted ones that are in the late table now */
+	WtNumbers places; /* of those, where they are there: see wt_place_number() */
 	WtStatuses statuses;
 } WtChanges;
+
+/* The place of a late row as a number, and back. */
+extern uint64 wt_place_number(const ItemPointerData *place);
+extern void wt_place_of_number(uint64 number, ItemPointer place);
+
+/* Where a row that has moved is; false: it has not moved.  Raises where that is not known. */
+extern bool wt_changes_find_moved(const WtChanges *changes, int row, ItemPointer place);
 
 /*
  * Opens a table of chunks for that, with a lock that lasts to the end of the transaction; in

@@ -50,7 +50,7 @@ typedef struct WtPacking
 } WtPacking;
 
 /*
- * Rows with these columns become chunks of the store.  hash says how a row is hashed.  All is
+ * Rows with these columns, by the names under which they are stored, become chunks of the store.  hash says how a row is hashed.  All is
  * allocated in a context beneath the current one, which goes with it.
  */
 extern WtPacker *wt_packer_create(TupleDesc desc, const WtRowHash *hash,

@@ -12,7 +12,10 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/xact.h"
+#include "nodes/execnodes.h"
+#include "nodes/plannodes.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -32,6 +35,13 @@ typedef struct Status
 	int64 value;
 } Status;
 
+/* Where a row has moved to. */
+typedef struct Place
+{
+	int row;
+	uint64 number;
+} Place;
+
 /* Bits of rows, as many as were needed. */
 typedef struct Bits
 {
@@ -48,8 +58,10 @@ typedef struct Chunk
 	Bits deleted, moved;
 	int n_statuses, room;
 	Status *statuses;
+	int n_places, places_room;
+	Place *places;
 	SubTransactionId written; /* where it was; InvalidSubTransactionId: it is to be */
-	bool dirty;				  /* there is something in the last three */
+	bool dirty;				  /* there is something that is to be written */
 } Chunk;
 
 struct WtPending
@@ -115,6 +127,11 @@ forget(WtPending *p, Chunk *chunk)
 	p->bytes -= (size_t) chunk->room * sizeof(Status);
 	chunk->statuses = NULL;
 	chunk->n_statuses = chunk->room = 0;
+	if (chunk->places)
+		pfree(chunk->places);
+	p->bytes -= (size_t) chunk->places_room * sizeof(Place);
+	chunk->places = NULL;
+	chunk->n_places = chunk->places_room = 0;
 	chunk->written = InvalidSubTransactionId;
 	chunk->dirty = false;
 }
@@ -225,6 +242,43 @@ wt_pending_begin(Oid chunks, CommandId command)
 
 /* ---------------------------------------------------------------------- writing */
 
+static int
+compare_places(const void *left, const void *right)
+{
+	const Place *a = left;
+	const Place *b = right;
+
+	return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* Those that are pending among those that are written, by their rows. */
+static void
+merge_places(const Chunk *chunk, WtArena *arena, WtNumbers *places)
+{
+	WtNumbers all = {.n = places->n + chunk->n_places};
+	int old = 0;
+	int new = 0;
+
+	if (chunk->n_places == 0)
+		return;
+	all.rows = wt_arena_zeroed(arena, (size_t) all.n, sizeof(*all.rows));
+	all.numbers = wt_arena_zeroed(arena, (size_t) all.n, sizeof(*all.numbers));
+	qsort(chunk->places, (size_t) chunk->n_places, sizeof(Place), compare_places);
+	for (int i = 0; i < all.n; i++)
+		if (new == chunk->n_places ||
+			(old < places->n && places->rows[old] < chunk->places[new].row))
+		{
+			all.rows[i] = places->rows[old];
+			all.numbers[i] = places->numbers[old++];
+		}
+		else
+		{
+			all.rows[i] = chunk->places[new].row;
+			all.numbers[i] = chunk->places[new ++].number;
+		}
+	*places = all;
+}
+
 /* Puts what is pending of a chunk on what is written. */
 static void
 merge(const Chunk *chunk, int n_rows, WtArena *arena, WtChanges *changes)
@@ -242,6 +296,7 @@ merge(const Chunk *chunk, int n_rows, WtArena *arena, WtChanges *changes)
 		if (bits_has(&chunk->moved, row))
 			wt_deleted_add(&changes->moved, row);
 	}
+	merge_places(chunk, arena, &changes->places);
 	for (int i = 0; i < chunk->n_statuses; i++)
 	{
 		const Status *status = &chunk->statuses[i];
@@ -411,6 +466,26 @@ wt_pending_delete(WtPending *p, int32 number, int row, bool moved)
 	return true;
 }
 
+void
+wt_pending_moved(WtPending *p, int32 number, int row, const ItemPointerData *place)
+{
+	Chunk *chunk = chunk_of(p, number);
+
+	if (chunk->n_places == chunk->places_room)
+	{
+		int room = Max(32, chunk->places_room * 2);
+
+		chunk->places =
+			chunk->places ? repalloc(chunk->places, sizeof(Place) * (size_t) room)
+						  : MemoryContextAlloc(p->context, sizeof(Place) * (size_t) room);
+		p->bytes += sizeof(Place) * (size_t) (room - chunk->places_room);
+		chunk->places_room = room;
+	}
+	chunk->places[chunk->n_places++] =
+		(Place){.row = row, .number = wt_place_number(place)};
+	chunk->dirty = true;
+}
+
 bool
 wt_pending_set_status(WtPending *p, int32 number, int row, int64 value, bool null)
 {
@@ -483,4 +558,12 @@ bool
 wt_pending_any(void)
 {
 	return newest != NULL;
+}
+
+void
+wt_pending_keep_serial(EState *estate)
+{
+	/* A plan that is kept is then as one that would be made now. */
+	if (newest != NULL && estate->es_plannedstmt != NULL && !IsParallelWorker())
+		estate->es_plannedstmt->parallelModeNeeded = false;
 }

@@ -31,6 +31,10 @@ extern void wt_pending_end(WtPending *pending);
  */
 extern bool wt_pending_delete(WtPending *pending, int32 chunk, int row, bool moved);
 
+/* Where a row that has been deleted as moved is in the late table. */
+extern void wt_pending_moved(WtPending *pending, int32 chunk, int row,
+							 const ItemPointerData *place);
+
 /* Sets a row's status; as above. */
 extern bool wt_pending_set_status(WtPending *pending, int32 chunk, int row, int64 value,
 								  bool null);
@@ -43,5 +47,12 @@ extern void wt_pending_apply(WtChunkScan *scan);
 
 /* Whether anything is pending, which other processes would not see. */
 extern bool wt_pending_any(void);
+
+/*
+ * Before a statement runs that reads chunks: if anything is pending it goes without other
+ * processes, also where its plan was made when nothing was.
+ */
+struct EState;
+extern void wt_pending_keep_serial(struct EState *estate);
 
 #endif

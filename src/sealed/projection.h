@@ -25,7 +25,7 @@ extern WtProjection *wt_projection_create(WtChunkScan *scan, const WtNeeds *need
 extern void wt_projection_fill(WtProjection *projection, int row, Datum *values,
 							   bool *nulls);
 
-/* The same without the document. */
+/* The same without the document, and without generated columns. */
 extern void wt_projection_fill_columns(WtProjection *projection, int row, Datum *values,
 									   bool *nulls);
 
@@ -37,13 +37,27 @@ extern void wt_projection_fill_columns(WtProjection *projection, int row, Datum 
  */
 extern const int32 *wt_projection_combinations(WtProjection *projection, int *n);
 
+/* The different rows of a chunk, all of whose rows are meant. */
+typedef struct WtDifferentRows
+{
+	int n;
+	const int32 *rows;	   /* one of each */
+	const uint32 *n_alike; /* how many there are of each, if that was asked for */
+} WtDifferentRows;
+
+/*
+ * Finds those of the chunk that is open, where that takes no look at all of its rows: where what is
+ * needed has one value in all of them, but for one column that has codes.  False: it does not.  Who
+ * does not count may be given numbers that are no rows' own: wt_projection_fill() makes of them,
+ * until the next chunk, rows that there are, and nobody else knows them.
+ */
+extern bool wt_projection_different(WtProjection *projection, bool count,
+									WtDifferentRows *different);
+
 /*
  * How many values a column has at most, by what the directory says: those of a dictionary,
  * integers in between two of its range, if that is no more than most; else n_values.
  */
 extern int wt_column_spread(const WtColumn *column, int most);
-
-/* What is read, for EXPLAIN: "whole", "none", or the members' names. */
-extern char *wt_needs_text(const WtNeeds *needs, AttrNumber data);
 
 #endif

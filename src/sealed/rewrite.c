@@ -4,6 +4,10 @@
  *
  * A chunk is changed under a lock on the row of its directory, as by everybody who changes
  * one: what he has read of it is read again once he has that lock, and finds that it is another.
+ * One that somebody has locked is left for later, and nobody waited for: he may be waiting for one
+ * that was written before.
+ * Statements that are to change rows are kept away while that goes on, see chunk_use.h; they
+ * would look for rows where these are no more.
  * All of its parts are deleted and new ones inserted, so that who has an older snapshot goes
  * on reading the old ones.  Late rows are deleted before they are taken in; one that somebody
  * changes meanwhile is left for the next time.
@@ -22,7 +26,8 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
+#include "pgstat.h"
+#include "storage/latch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -32,24 +37,32 @@
 #include "base/compat.h"
 #include "sealed/chunk_scan.h"
 #include "sealed/chunk_store.h"
+#include "sealed/chunk_use.h"
 #include "sealed/gone.h"
 #include "sealed/late.h"
 #include "sealed/late_columns.h"
 #include "sealed/links.h"
+#include "sealed/origin.h"
 #include "sealed/packer.h"
 #include "sealed/progress.h"
 #include "sealed/projection.h"
 #include "sealed/rewrite.h"
 #include "sealed/row_hash.h"
 #include "sealed/row_store.h"
+#include "sealed/stored_columns.h"
 #include "sealed/swap.h"
 #include "sealed/verify.h"
+#include "store/lock_gently.h"
 #include "store/scope.h"
 
 PG_FUNCTION_INFO_V1(windtrap_erase);
 
 /* Late rows that do not come back from a chunk as they were: more mean that something is wrong. */
 #define MAX_MISFITS 1000
+
+/* By hand, chunks that others are changing are come back to for so long, ms, so often. */
+#define ERASE_PATIENCE 3000
+#define ERASE_POLL 50
 
 /* What there is of a chunk. */
 typedef struct OldChunk
@@ -65,10 +78,12 @@ typedef struct Rewriting
 	Relation foreign;
 	Relation late;
 	Snapshot snapshot; /* that chooses what is to be done */
-	AttrNumber time;   /* of the foreign table */
+	TupleDesc columns; /* of the foreign table, as they are stored */
+	AttrNumber time;   /* one of them */
 	WtNeeds needs;
 	WtRowHash *hash; /* of the foreign table's rows */
 	WtChunkStore *store;
+	WtOriginList *origins; /* of the chunk that is being written */
 	int n_old;
 	OldChunk *old;
 	WtLateScan *late_scan;	  /* NULL: late rows are not taken in */
@@ -136,6 +151,7 @@ check_chunk(void *arg, int32 chunk, int n_rows, const uint64 *hashes)
 	const int *wrong;
 	int n_wrong;
 
+	wt_origin_list_write(r->origins, r->store, chunk, n_rows);
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	verifier = wt_verifier_create(r->foreign, r->links.chunks, snapshot);
@@ -158,8 +174,7 @@ static void
 give_back(Rewriting *r)
 {
 	TupleTableSlot *slot = table_slot_create(r->late, NULL);
-	WtRowHash *hash =
-		wt_row_hash_create(RelationGetDescr(r->late), RelationGetDescr(r->foreign));
+	WtRowHash *hash = wt_row_hash_create(RelationGetDescr(r->late), r->columns);
 	WtRowStore *rows = wt_row_store_open(r->links.late, RelationGetDescr(r->late), false);
 	TableScanDesc scan = table_beginscan(r->late, r->snapshot, 0, NULL);
 
@@ -173,7 +188,7 @@ give_back(Rewriting *r)
 		for (int i = 0; i < r->n_misfits; i++)
 			if (r->misfits[i] == value)
 			{
-				wt_row_store_put(rows, slot);
+				wt_row_store_put(rows, slot, wt_origin_of(slot));
 				r->misfits[i] = r->misfits[--r->n_misfits];
 				r->result->taken_in--;
 				r->result->left++;
@@ -219,9 +234,18 @@ add_late(Rewriting *r, WtPacker *packer, TimestampTz before)
 		/* It is there the next time. */
 		if (!delete_late(r))
 			continue;
+		wt_origin_list_add(r->origins, wt_origin_of(wt_late_scan_row(r->late_scan)));
 		(void) wt_packer_add(packer, r->late_row);
 		r->result->taken_in++;
 	}
+}
+
+/* Leaves those where they are. */
+static void
+pass_late(Rewriting *r, TimestampTz before)
+{
+	while (r->has_late && time_of(r, r->late_row) < before)
+		next_late(r);
 }
 
 /* What a chunk of so many rows, with the late ones of its time, is to become: chunks of one size. */
@@ -271,6 +295,7 @@ add_rows(Rewriting *r, WtPacker *packer, WtChunkScan *scan, bool is_open,
 			ExecClearTuple(slot);
 			wt_projection_fill(projection, row, slot->tts_values, slot->tts_isnull);
 			ExecStoreVirtualTuple(slot);
+			wt_origin_list_add(r->origins, wt_chunk_scan_origin(scan, row));
 			(void) wt_packer_add(packer, slot);
 		}
 		ExecDropSingleTupleTableSlot(slot);
@@ -296,8 +321,7 @@ rewrite_chunk(Rewriting *r, int i)
 	scan = wt_chunk_scan_create(r->foreign, r->links.chunks, snapshot);
 	is_open = wt_chunk_scan_open(scan, number);
 	packing = packing_for(r, i, is_open ? scan->chunk->n_rows : 0);
-	packer = wt_packer_create(RelationGetDescr(r->foreign), r->hash, r->store, &packing,
-							  check_chunk, r);
+	packer = wt_packer_create(r->columns, r->hash, r->store, &packing, check_chunk, r);
 	if (is_open && scan->has_deleted)
 		r->result->erased += scan->deleted.n_deleted;
 	/* The scan has read no part of it yet that its snapshot would not go on seeing. */
@@ -314,20 +338,17 @@ rewrite_chunk(Rewriting *r, int i)
 static void
 open_tables(Rewriting *r, Oid partition, bool take_in)
 {
-	int natts;
-
 	r->foreign = table_open(partition, AccessShareLock);
-	wt_late_columns_adopt(r->foreign, r->links.late);
+	wt_late_columns_adopt(r->foreign, r->links.late, NULL);
 	r->late = table_open(r->links.late, RowExclusiveLock);
 	r->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	r->time = get_attnum(partition, "event_timestamp");
-	natts = RelationGetDescr(r->foreign)->natts;
-	r->needs.whole = true;
-	for (int i = 1; i <= natts; i++)
-		r->needs.columns = bms_add_member(r->needs.columns, i);
+	r->time = wt_stored_column(partition, WT_STORED_TIME);
+	r->columns = wt_stored_columns(r->foreign);
+	r->needs = wt_needs_of_rows(r->columns);
 	r->hash =
 		wt_row_hash_create(RelationGetDescr(r->foreign), RelationGetDescr(r->foreign));
 	r->store = wt_chunk_store_open(r->links.chunks, false);
+	r->origins = wt_origin_list_create();
 	r->gone = wt_gone_create();
 	r->late_row = MakeSingleTupleTableSlot(RelationGetDescr(r->foreign), &TTSOpsVirtual);
 	if (take_in)
@@ -360,8 +381,8 @@ begin_chunks(Rewriting *r)
 						 .first = wt_packer_first(r->links.partition),
 						 .step = WT_CHUNK_STEP,
 						 .limit = PG_INT32_MAX};
-	WtPacker *packer = wt_packer_create(RelationGetDescr(r->foreign), r->hash, r->store,
-										&packing, check_chunk, r);
+	WtPacker *packer =
+		wt_packer_create(r->columns, r->hash, r->store, &packing, check_chunk, r);
 
 	add_late(r, packer, DT_NOEND);
 	r->result->chunks += wt_packer_finish(packer);
@@ -380,8 +401,16 @@ wt_rewrite(Oid partition, bool take_in, int max_chunks, WtRewritten *result)
 	r->result = result;
 	wt_scope_pin_texts();
 	/* Against sealing, unsealing, and others like this one. */
-	LockRelationOid(partition, ShareUpdateExclusiveLock);
+	wt_lock_patiently(partition, ShareUpdateExclusiveLock);
 	wt_links_read(partition, &r->links);
+	/* For nobody is waited long: who is changing rows may come to wait for what we have locked. */
+	if (!wt_chunk_use_exclude(r->links.chunks))
+	{
+		result->busy = 1;
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+		return;
+	}
 	open_tables(r, partition, take_in);
 	list_chunks(r);
 	if (r->n_old == 0 && r->has_late)
@@ -392,10 +421,15 @@ wt_rewrite(Oid partition, bool take_in, int max_chunks, WtRewritten *result)
 
 		if (!r->old[i].has_deleted && !has_late)
 			continue;
-		if (result->chunks == max_chunks || !rewrite_chunk(r, i))
+		if (result->chunks == max_chunks)
 		{
 			result->more = true;
 			break;
+		}
+		if (!rewrite_chunk(r, i))
+		{
+			result->busy++;
+			pass_late(r, end_of(r, i));
 		}
 	}
 	close_tables(r);
@@ -408,16 +442,28 @@ Datum
 windtrap_erase(PG_FUNCTION_ARGS)
 {
 	Oid partition = PG_GETARG_OID(0);
+	TimestampTz until =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERASE_PATIENCE);
 	WtRewritten rewritten;
 	WtScope scope;
+	int64 erased = 0;
 
 	wt_scope_enter_owned(partition, &scope);
-	wt_rewrite(partition, false, PG_INT32_MAX, &rewritten);
-	if (rewritten.more)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("somebody is changing rows of \"%s\"", get_rel_name(partition)),
-				 errhint("Try again.")));
+	for (;;)
+	{
+		wt_rewrite(partition, false, PG_INT32_MAX, &rewritten);
+		erased += rewritten.erased;
+		if (rewritten.busy == 0)
+			break;
+		if (GetCurrentTimestamp() >= until)
+			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+							errmsg("somebody is changing rows of \"%s\"",
+								   get_rel_name(partition)),
+							errhint("Try again.")));
+		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ERASE_POLL,
+						 PG_WAIT_EXTENSION);
+		CHECK_FOR_INTERRUPTS();
+	}
 	wt_scope_leave(&scope);
-	PG_RETURN_INT64(rewritten.erased);
+	PG_RETURN_INT64(erased);
 }

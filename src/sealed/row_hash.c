@@ -4,8 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/attmap.h"
-#include "access/tupconvert.h"
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
@@ -14,6 +12,7 @@
 
 #include "base/compat.h"
 #include "sealed/row_hash.h"
+#include "sealed/stored_columns.h"
 
 typedef struct HashedColumn
 {
@@ -32,7 +31,6 @@ struct WtRowHash
 WtRowHash *
 wt_row_hash_create(TupleDesc source, TupleDesc target)
 {
-	AttrMap *map = wt_build_attrmap(source, target);
 	WtRowHash *hash = palloc(offsetof(WtRowHash, columns) +
 							 sizeof(HashedColumn) * (size_t) Max(target->natts, 1));
 
@@ -41,16 +39,21 @@ wt_row_hash_create(TupleDesc source, TupleDesc target)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(target, i);
 
-		if (attribute->attisdropped)
+		AttrNumber number;
+
+		if (!wt_is_stored(attribute) || attribute->attgenerated != '\0')
 			continue;
+		number = wt_column_named(source, NameStr(attribute->attname));
+		if (!AttributeNumberIsValid(number) ||
+			TupleDescAttr(source, number - 1)->atttypid != attribute->atttypid)
+			elog(ERROR, "rows that are compared differ in column \"%s\"",
+				 NameStr(attribute->attname));
 		hash->columns[hash->n_columns++] =
-			(HashedColumn){.index = map ? map->attnums[i] - 1 : i,
+			(HashedColumn){.index = number - 1,
 						   .length = attribute->attlen,
 						   .by_value = attribute->attbyval,
 						   .is_jsonb = attribute->atttypid == JSONBOID};
 	}
-	if (map)
-		free_attrmap(map);
 	return hash;
 }
 

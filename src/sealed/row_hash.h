@@ -14,7 +14,7 @@ typedef struct WtRowHash WtRowHash;
 
 /*
  * How to hash a row with the columns of source so that it is the same as that of a row with
- * those of target: by their names, in target's order.  In the current memory context.
+ * those of target: by their names, in target's order, but for what is generated.  In the current memory context.
  */
 extern WtRowHash *wt_row_hash_create(TupleDesc source, TupleDesc target);
 

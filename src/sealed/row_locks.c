@@ -177,6 +177,63 @@ store_row(TupleTableSlot *slot, TupleTableSlot *row, ItemPointer place)
 	slot->tts_tid = *place;
 }
 
+/* ---------------------------------------------------------------------- late ones */
+
+/* Locks a late row, into the scan's slot of it; false: it is to be left out. */
+static bool
+lock_late(WtRowLocks *locks, ItemPointer place, LockTupleMode mode, bool *updated)
+{
+	bool fixed = IsolationUsesXactSnapshot();
+	TM_FailureData failure;
+	TM_Result result = table_tuple_lock(
+		wt_late_scan_relation(locks->late), place, locks->snapshot,
+		wt_late_scan_row(locks->late), locks->command, mode, locks->policy,
+		fixed ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+
+	switch (result)
+	{
+		case TM_Ok:
+			*updated = failure.traversed;
+			return true;
+		case TM_SelfModified:
+			/* By this command, or by what it has called: who changes it will notice. */
+			return locks->mark == NULL;
+		case TM_WouldBlock:
+			return false;
+		case TM_Deleted:
+			if (!fixed)
+				return false;
+			break;
+		default:
+			break;
+	}
+	wt_overlay_store_conflict();
+	return false; /* not reached */
+}
+
+/* place: in the late table; then as the scan has it. */
+static void
+refetch_late(WtRowLocks *locks, ItemPointer place, TupleTableSlot *slot, bool *updated)
+{
+	LockTupleMode mode;
+
+	if (locks->late == NULL)
+		locks->late =
+			wt_late_scan_begin(locks->foreign, locks->links.late, locks->snapshot, NULL,
+							   0, PG_INT64_MIN, PG_INT64_MAX);
+	if (lock_mode(locks->mark, &mode))
+	{
+		if (!lock_late(locks, place, mode, updated))
+			return;
+	}
+	else if (!table_tuple_fetch_row_version(wt_late_scan_relation(locks->late), place,
+											SnapshotAny, wt_late_scan_row(locks->late)))
+		elog(ERROR, "a late row is there no more");
+	wt_late_scan_convert(locks->late, locks->row);
+	*place = locks->row->tts_tid;
+	store_row(slot, locks->row, place);
+}
+
 /* ---------------------------------------------------------------------- of chunks */
 
 /* Whether a chunk is locked already. */
@@ -317,8 +374,12 @@ refetch_of_chunk(WtRowLocks *locks, ItemPointer place, TupleTableSlot *slot,
 	if (locked && locks->changed)
 	{
 		look_again(locks);
-		if (locks->now.moved.n_deleted > 0 && wt_overlay_bit(locks->now.moved.bits, row))
-			wt_overlay_store_conflict();
+		if (wt_changes_find_moved(&locks->now, row, place))
+		{
+			refetch_late(locks, place, slot, updated);
+			*updated = true;
+			return;
+		}
 		if (locks->now.deleted.n_deleted > 0 &&
 			wt_overlay_bit(locks->now.deleted.bits, row))
 			return;
@@ -329,63 +390,7 @@ refetch_of_chunk(WtRowLocks *locks, ItemPointer place, TupleTableSlot *slot,
 	store_row(slot, locks->row, place);
 }
 
-/* ---------------------------------------------------------------------- late ones */
-
-/* Locks a late row, into the scan's slot of it; false: it is to be left out. */
-static bool
-lock_late(WtRowLocks *locks, ItemPointer place, LockTupleMode mode, bool *updated)
-{
-	bool fixed = IsolationUsesXactSnapshot();
-	TM_FailureData failure;
-	TM_Result result = table_tuple_lock(
-		wt_late_scan_relation(locks->late), place, locks->snapshot,
-		wt_late_scan_row(locks->late), locks->command, mode, locks->policy,
-		fixed ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-
-	switch (result)
-	{
-		case TM_Ok:
-			*updated = failure.traversed;
-			return true;
-		case TM_SelfModified:
-			/* By this command, or by what it has called: who changes it will notice. */
-			return locks->mark == NULL;
-		case TM_WouldBlock:
-			return false;
-		case TM_Deleted:
-			if (!fixed)
-				return false;
-			break;
-		default:
-			break;
-	}
-	wt_overlay_store_conflict();
-	return false; /* not reached */
-}
-
-static void
-refetch_late(WtRowLocks *locks, ItemPointer place, TupleTableSlot *slot, bool *updated)
-{
-	LockTupleMode mode;
-
-	if (locks->late == NULL)
-		locks->late =
-			wt_late_scan_begin(locks->foreign, locks->links.late, locks->snapshot, NULL,
-							   0, PG_INT64_MIN, PG_INT64_MAX);
-	ItemPointerSet(place, ItemPointerGetBlockNumberNoCheck(place) & ~WT_LATE_BLOCK,
-				   ItemPointerGetOffsetNumberNoCheck(place));
-	if (lock_mode(locks->mark, &mode))
-	{
-		if (!lock_late(locks, place, mode, updated))
-			return;
-	}
-	else if (!table_tuple_fetch_row_version(wt_late_scan_relation(locks->late), place,
-											SnapshotAny, wt_late_scan_row(locks->late)))
-		elog(ERROR, "a late row is there no more");
-	wt_late_scan_convert(locks->late, locks->row);
-	*place = locks->row->tts_tid;
-	store_row(slot, locks->row, place);
-}
+/* ---------------------------------------------------------------------- of both */
 
 void
 wt_row_locks_fetch(WtRowLocks *locks, ItemPointer place, TupleTableSlot *slot,
@@ -399,7 +404,11 @@ wt_row_locks_fetch(WtRowLocks *locks, ItemPointer place, TupleTableSlot *slot,
 		locks->row =
 			MakeSingleTupleTableSlot(RelationGetDescr(locks->foreign), &TTSOpsVirtual);
 	if (ItemPointerGetBlockNumberNoCheck(place) & WT_LATE_BLOCK)
+	{
+		ItemPointerSet(place, ItemPointerGetBlockNumberNoCheck(place) & ~WT_LATE_BLOCK,
+					   ItemPointerGetOffsetNumberNoCheck(place));
 		refetch_late(locks, place, slot, updated);
+	}
 	else
 		refetch_of_chunk(locks, place, slot, updated);
 	MemoryContextSwitchTo(old);

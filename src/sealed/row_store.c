@@ -4,18 +4,18 @@
  */
 #include "postgres.h"
 
-#include "access/attmap.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/tupconvert.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
 #include "utils/rel.h"
 
 #include "base/compat.h"
 #include "sealed/row_store.h"
+#include "sealed/stored_columns.h"
 
 struct WtRowStore
 {
@@ -23,11 +23,36 @@ struct WtRowStore
 	ResultRelInfo *target;
 	EState *estate;
 	TupleTableSlot *slot;
-	AttrMap *map;
+	AttrNumber *sources; /* by column of the table; 0: the rows have none */
 	BulkInsertState bulk;
 	int options;
 	int64 count;
+
+	/* Those of a page that are to be given their origins. */
+	int n_places;
+	ItemPointerData places[MaxHeapTuplesPerPage];
+	WtOrigin origins[MaxHeapTuplesPerPage];
 };
+
+static AttrNumber *
+find_sources(TupleDesc source, TupleDesc target)
+{
+	AttrNumber *sources = palloc0(sizeof(AttrNumber) * (size_t) Max(target->natts, 1));
+
+	for (int i = 0; i < target->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(target, i);
+
+		if (column->attisdropped || column->attgenerated != '\0')
+			continue;
+		sources[i] = wt_column_named(source, NameStr(column->attname));
+		if (AttributeNumberIsValid(sources[i]) &&
+			TupleDescAttr(source, sources[i] - 1)->atttypid != column->atttypid)
+			elog(ERROR, "rows that are copied have column \"%s\" of another type",
+				 NameStr(column->attname));
+	}
+	return sources;
+}
 
 WtRowStore *
 wt_row_store_open(Oid table, TupleDesc source, bool frozen)
@@ -40,26 +65,57 @@ wt_row_store_open(Oid table, TupleDesc source, bool frozen)
 	InitResultRelInfo(store->target, store->relation, 0, NULL, 0);
 	ExecOpenIndices(store->target, false);
 	store->slot = table_slot_create(store->relation, NULL);
-	store->map = wt_build_attrmap(source, RelationGetDescr(store->relation));
+	store->sources = find_sources(source, RelationGetDescr(store->relation));
 	store->bulk = GetBulkInsertState();
 	store->options = frozen ? TABLE_INSERT_FROZEN : 0;
 	return store;
 }
 
+static void
+set_origins(WtRowStore *store)
+{
+	if (store->n_places > 0)
+		wt_origins_set(store->relation, store->places, store->origins, store->n_places);
+	store->n_places = 0;
+}
+
+/* A page at a time: each costs a record of the write-ahead log. */
+static void
+note_origin(WtRowStore *store, const ItemPointerData *place, WtOrigin origin)
+{
+	if (store->n_places > 0 &&
+		ItemPointerGetBlockNumber(&store->places[0]) != ItemPointerGetBlockNumber(place))
+		set_origins(store);
+	store->places[store->n_places] = *place;
+	store->origins[store->n_places++] = origin;
+}
+
 void
-wt_row_store_put(WtRowStore *store, TupleTableSlot *slot)
+wt_row_store_put(WtRowStore *store, TupleTableSlot *slot, WtOrigin origin)
 {
 	MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(store->estate));
 
-	if (store->map)
-		(void) execute_attr_map_slot(store->map, slot, store->slot);
-	else
-		ExecCopySlot(store->slot, slot);
+	slot_getallattrs(slot);
+	ExecClearTuple(store->slot);
+	for (int i = 0; i < store->slot->tts_tupleDescriptor->natts; i++)
+	{
+		AttrNumber source = store->sources[i];
+
+		store->slot->tts_isnull[i] = source == 0 || slot->tts_isnull[source - 1];
+		store->slot->tts_values[i] =
+			source == 0 ? (Datum) 0 : slot->tts_values[source - 1];
+	}
+	ExecStoreVirtualTuple(store->slot);
 	store->slot->tts_tableOid = RelationGetRelid(store->relation);
+	if (store->relation->rd_att->constr &&
+		store->relation->rd_att->constr->has_generated_stored)
+		ExecComputeStoredGenerated(store->target, store->estate, store->slot, CMD_INSERT);
 	if (store->relation->rd_att->constr)
 		ExecConstraints(store->target, store->slot, store->estate);
 	table_tuple_insert(store->relation, store->slot, GetCurrentCommandId(true),
 					   store->options, store->bulk);
+	if (store->options & TABLE_INSERT_FROZEN)
+		note_origin(store, &store->slot->tts_tid, origin);
 	if (store->target->ri_NumIndices > 0)
 		list_free(wt_insert_index_tuples(store->target, store->slot, store->estate));
 	MemoryContextSwitchTo(old);
@@ -77,31 +133,34 @@ wt_row_store_count(const WtRowStore *store)
 void
 wt_row_store_close(WtRowStore *store)
 {
+	set_origins(store);
 	FreeBulkInsertState(store->bulk);
 	table_finish_bulk_insert(store->relation, store->options);
 	ExecDropSingleTupleTableSlot(store->slot);
 	ExecCloseIndices(store->target);
 	FreeExecutorState(store->estate);
-	if (store->map)
-		free_attrmap(store->map);
+	pfree(store->sources);
 	table_close(store->relation, NoLock);
 	pfree(store);
 	CommandCounterIncrement();
 }
 
-void
-wt_row_store_copy(Oid to, Relation from, Snapshot snapshot)
+int64
+wt_row_store_copy(Oid to, Relation from, TupleDesc columns, Snapshot snapshot)
 {
-	WtRowStore *rows = wt_row_store_open(to, RelationGetDescr(from), true);
+	WtRowStore *rows = wt_row_store_open(to, columns, true);
 	TupleTableSlot *slot = table_slot_create(from, NULL);
 	TableScanDesc scan = table_beginscan(from, snapshot, 0, NULL);
+	int64 n;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		wt_row_store_put(rows, slot);
+		wt_row_store_put(rows, slot, wt_origin_of(slot));
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
+	n = wt_row_store_count(rows);
 	wt_row_store_close(rows);
+	return n;
 }

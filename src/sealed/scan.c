@@ -12,15 +12,19 @@
 #include "access/parallel.h"
 #include "access/sysattr.h"
 #include "access/transam.h"
+#include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "sealed/chunk_use.h"
 #include "sealed/links.h"
+#include "sealed/overlay_store.h"
 #include "sealed/pending.h"
 #include "sealed/plan.h"
 #include "sealed/scan.h"
@@ -41,6 +45,37 @@ columns_used(const WtScan *s, Index varno)
 	return bms_add_member(all, s->chunks->time_column);
 }
 
+/* Whether the statement changes, or locks, rows of the table. */
+static bool
+is_to_change(const ForeignScanState *node)
+{
+	const EState *estate = node->ss.ps.state;
+	Index varno = ((Scan *) node->ss.ps.plan)->scanrelid;
+	const ExecRowMark *mark;
+
+	if (estate->es_epq_active != NULL || estate->es_plannedstmt == NULL)
+		return false;
+	if (list_member_int(estate->es_plannedstmt->resultRelations, (int) varno))
+		return true;
+	mark = estate->es_rowmarks ? estate->es_rowmarks[varno - 1] : NULL;
+	return mark != NULL && RowMarkRequiresRowShareLock(mark->markType);
+}
+
+/*
+ * Chunks were written anew while we waited to be let in: the statement begins now.  Who has
+ * the old snapshot already can go on with it: the query keeps it to its end.
+ */
+static void
+begin_anew(EState *estate)
+{
+	Snapshot old = estate->es_snapshot;
+
+	if (IsolationUsesXactSnapshot())
+		return;
+	estate->es_snapshot = wt_overlay_store_now(old);
+	UnregisterSnapshot(old);
+}
+
 void
 wt_sealed_begin(ForeignScanState *node, int eflags)
 {
@@ -57,7 +92,10 @@ wt_sealed_begin(ForeignScanState *node, int eflags)
 	s->row = -1;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
+	wt_pending_keep_serial(node->ss.ps.state);
 	wt_links_read(RelationGetRelid(relation), &links);
+	if (is_to_change(node) && wt_chunk_use_begin(links.chunks))
+		begin_anew(node->ss.ps.state);
 	s->late_table = links.late;
 	s->snapshot = node->ss.ps.state->es_snapshot;
 	s->chunks = wt_chunk_scan_create(relation, links.chunks, s->snapshot);
@@ -118,6 +156,15 @@ begin_chunk(WtScan *s)
 	s->counts.read++;
 	s->times = s->direction != 0 ? wt_chunk_scan_integers(s->chunks, 0) : NULL;
 	s->row = s->direction < 0 ? s->chunks->chunk->n_rows : -1;
+	s->is_distinct = false;
+	if (s->distinct)
+	{
+		s->is_distinct = wt_filters_decided(s->filters);
+		wt_distinct_rows_begin(&s->rows_given, s->chunks, s->projection, s->is_distinct,
+							   s->direction != 0);
+	}
+	s->is_plain = s->direction == 0 && s->target == NULL && !s->needs->system &&
+				  wt_filters_decided(s->filters) && s->is_distinct == s->distinct;
 	return true;
 }
 
@@ -174,6 +221,30 @@ next_chunk(ForeignScanState *node)
 	}
 }
 
+/*
+ * What has become of a row that another transaction has moved to the late table: it is locked, and
+ * put into s->moved_slot.  False: it is gone, or is none of ours any more.
+ */
+static bool
+find_moved(ForeignScanState *node, const ItemPointerData *place)
+{
+	WtScan *s = node->fdw_state;
+	MemoryContext old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+	Relation relation = node->ss.ss_currentRelation;
+	WtLocked locked;
+
+	if (s->moved == NULL)
+	{
+		s->moved = wt_late_scan_begin(relation, s->late_table, s->snapshot, s->columns, 0,
+									  PG_INT64_MIN, PG_INT64_MAX);
+		s->moved_slot =
+			MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsVirtual);
+	}
+	locked = wt_target_lock_moved(s->target, s->moved, place, s->moved_slot);
+	MemoryContextSwitchTo(old);
+	return locked != WT_LOCKED_GONE && wt_filters_slot(s->filters, s->moved_slot);
+}
+
 /* Finds the next row of a chunk: s->row.  False: there are no more. */
 static bool
 find_row(ForeignScanState *node)
@@ -193,16 +264,23 @@ find_row(ForeignScanState *node)
 			if (s->row < 0)
 				break;
 			CHECK_FOR_INTERRUPTS();
+			/* What a condition would say of such a row does not matter. */
+			if (s->distinct && !s->is_distinct &&
+				wt_distinct_row_was_given(&s->rows_given, s->row))
+				continue;
 			if (!wt_filters_row(s->filters, s->row))
 				continue;
-			if (s->distinct &&
-				!wt_distinct_row_is_new(&s->rows_given, s->chunks, s->projection, s->row))
-				continue;
+			if (s->distinct && !s->is_distinct)
+				wt_distinct_row_give(&s->rows_given, s->row);
 			locked = s->target ? wt_target_lock_chunk(s->target, s->chunks) : WT_LOCKED;
 			if (locked == WT_LOCKED)
 			{
-				if (s->target)
-					wt_target_check_row(s->target, s->row);
+				ItemPointerData place;
+
+				s->row_has_moved =
+					s->target && wt_target_has_moved(s->target, s->row, &place);
+				if (s->row_has_moved && !find_moved(node, &place))
+					continue;
 				return true;
 			}
 			/* Changed meanwhile, this row, and the others, are looked at once more. */
@@ -266,8 +344,8 @@ late_is_first(const WtScan *s)
 }
 
 /*
- * Gives a row the system columns that only a heap's row has: who inserted it, which of a chunk's
- * rows is forgotten.
+ * Gives a row the system columns that only a heap's row has: who inserted it, which of most of a
+ * chunk's rows is forgotten.
  */
 static void
 add_system_columns(TupleTableSlot *slot, TransactionId xmin)
@@ -284,20 +362,31 @@ add_system_columns(TupleTableSlot *slot, TransactionId xmin)
 	HeapTupleHeaderSetCmin(tuple->t_data, FirstCommandId);
 }
 
-/* The late row that waits, in a slot that has room for system columns. */
+/* A late row, in a slot that has room for system columns. */
 static TupleTableSlot *
-late_row_with_system_columns(WtScan *s, TupleTableSlot *slot)
+late_row_with_system_columns(WtLateScan *late, TupleTableSlot *row, TupleTableSlot *slot)
 {
 	bool is_null;
 	TransactionId xmin = DatumGetTransactionId(slot_getsysattr(
-		wt_late_scan_row(s->late), MinTransactionIdAttributeNumber, &is_null));
+		wt_late_scan_row(late), MinTransactionIdAttributeNumber, &is_null));
 	int n = slot->tts_tupleDescriptor->natts;
 
-	memcpy(slot->tts_values, s->late_slot->tts_values, n * sizeof(Datum));
-	memcpy(slot->tts_isnull, s->late_slot->tts_isnull, n * sizeof(bool));
+	memcpy(slot->tts_values, row->tts_values, n * sizeof(Datum));
+	memcpy(slot->tts_isnull, row->tts_isnull, n * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
-	slot->tts_tid = s->late_slot->tts_tid;
+	slot->tts_tid = row->tts_tid;
 	add_system_columns(slot, xmin);
+	return slot;
+}
+
+/* Gives the row of the chunk that was found. */
+static inline TupleTableSlot *
+give_row(WtScan *s, TupleTableSlot *slot)
+{
+	if (!s->no_columns)
+		wt_projection_fill(s->projection, s->row, slot->tts_values, slot->tts_isnull);
+	ExecStoreVirtualTuple(slot);
+	ItemPointerSet(&slot->tts_tid, s->chunks->chunk->number, s->row + 1);
 	return slot;
 }
 
@@ -319,6 +408,16 @@ wt_sealed_iterate(ForeignScanState *node)
 	}
 	if (s->nothing)
 		return slot;
+	if (s->chunks->chunk != NULL && s->is_plain)
+	{
+		int row = wt_chunk_scan_next(s->chunks, s->row);
+
+		if (row >= 0)
+		{
+			s->row = row;
+			return give_row(s, slot);
+		}
+	}
 	if (!s->row_waits)
 		s->row_waits = find_row(node);
 	if (!s->late_waits && (s->direction != 0 || !s->row_waits))
@@ -326,17 +425,20 @@ wt_sealed_iterate(ForeignScanState *node)
 	if (s->late_waits && late_is_first(s))
 	{
 		s->late_waits = false;
-		return s->needs->system ? late_row_with_system_columns(s, slot) : s->late_slot;
+		return s->needs->system
+				   ? late_row_with_system_columns(s->late, s->late_slot, slot)
+				   : s->late_slot;
 	}
 	if (!s->row_waits)
 		return slot;
 	s->row_waits = false;
-	if (!s->no_columns)
-		wt_projection_fill(s->projection, s->row, slot->tts_values, slot->tts_isnull);
-	ExecStoreVirtualTuple(slot);
-	ItemPointerSet(&slot->tts_tid, s->chunks->chunk->number, s->row + 1);
+	if (s->row_has_moved)
+		return s->needs->system
+				   ? late_row_with_system_columns(s->moved, s->moved_slot, slot)
+				   : s->moved_slot;
+	give_row(s, slot);
 	if (s->needs->system)
-		add_system_columns(slot, FrozenTransactionId);
+		add_system_columns(slot, wt_chunk_scan_origin(s->chunks, s->row).xmin);
 	return slot;
 }
 
@@ -382,6 +484,11 @@ wt_sealed_end(ForeignScanState *node)
 		wt_target_end(s->target);
 	if (s->locks)
 		wt_row_locks_end(s->locks);
+	if (s->moved)
+	{
+		ExecDropSingleTupleTableSlot(s->moved_slot);
+		wt_late_scan_end(s->moved);
+	}
 	ExecDropSingleTupleTableSlot(s->late_slot);
 	wt_chunk_scan_destroy(s->chunks);
 	s->chunks = NULL;

@@ -54,7 +54,9 @@ typedef struct WtScan
 	WtRowLocks *locks; /* NULL: and not to be locked */
 	Snapshot snapshot;
 	TupleTableSlot *late_slot; /* a row of the partition */
-	ExprContext *conditions;   /* that they are evaluated in */
+	WtLateScan *moved;		   /* reads what has moved meanwhile; NULL: nothing has */
+	TupleTableSlot *moved_slot;
+	ExprContext *conditions; /* that they are evaluated in */
 
 	bool started;
 	bool nothing;	   /* no row can pass */
@@ -62,11 +64,14 @@ typedef struct WtScan
 	int from,
 		to; /* of chunks->numbers, those that may hold such times; to is not among them */
 	WtDistinctRows rows_given; /* where only different ones are */
+	bool is_distinct;		   /* all selected rows of the chunk that is open differ */
 	uint32 own_next;		   /* unit of work, where nothing is shared */
 	WtSharedScan *shared;
 	const int64 *times; /* of the chunk that is open, where rows come by time */
 	int row;			/* of it, that was found last; -1: none is open */
+	bool is_plain;		/* of it all selected rows are returned, as they lie */
 	bool row_waits;		/* it is to be returned */
+	bool row_has_moved; /* it is in moved_slot */
 	bool late_waits;	/* and so the row in late_slot */
 	bool late_ended;
 	WtScanCounts counts;

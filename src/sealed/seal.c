@@ -30,12 +30,14 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/give_way.h"
 #include "sealed/changes.h"
 #include "sealed/chunk_store.h"
 #include "sealed/gone.h"
+#include "sealed/own_indexes.h"
 #include "sealed/packer.h"
 #include "sealed/progress.h"
 #include "sealed/row_order.h"
@@ -54,11 +56,18 @@ PG_FUNCTION_INFO_V1(windtrap_seal);
 /* The exchange is tried so often quietly. */
 #define QUIET_TRIES 3
 
+/* Passes over what has come meanwhile: so many, or until one takes less than this, ms. */
+#define MAX_PASSES 5
+#define SHORT_PASS 100
+
 /* For so long, ms, locks are tried for, while nobody can write to the partition. */
 #define EXCHANGE_PATIENCE 150
 
 /* Progress is shown every so many rows. */
 #define PROGRESS_ROWS WT_PACKER_ROWS
+
+/* Of what is older than this, µs, when it is sealed is not kept what it has come by. */
+#define ORIGINS_FOR (10 * USECS_PER_MINUTE)
 
 /* Rows that chunks do not keep exactly: more of them than this mean that something is wrong. */
 #define MAX_MISFITS 10000
@@ -77,11 +86,15 @@ typedef struct Sealing
 	Relation foreign; /* that is to take its place */
 	Oid chunks;
 	Oid late;
+	List *indexes;	 /* the heap's own, of the late table */
 	AttrNumber time; /* of the heap */
 	WtMoment moment;
 	WtRowHash *hash;   /* of the heap's rows */
 	MemoryContext row; /* reset with each row that is hashed */
 	WtVerifier *verifier;
+	WtChunkStore *store;
+	WtOriginList *origins; /* of the chunk that is being written */
+	TimestampTz recent;	   /* older rows' origins are forgotten */
 	WtRowStore *late_rows;
 	WtGone *gone;
 	int n_misfits;
@@ -92,8 +105,11 @@ typedef struct Sealing
 static void
 give_way(const Sealing *s)
 {
-	if (LockHasWaitersRelation(s->heap, ShareUpdateExclusiveLock) ||
-		LockHasWaitersRelation(s->heap, AccessShareLock))
+	/*
+	 * Who waits for the other lock, AccessShareLock, waits for this one as well; and of one that
+	 * was had by the fast path the question itself would crash.
+	 */
+	if (LockHasWaitersRelation(s->heap, ShareUpdateExclusiveLock))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("sealing \"%s\" has given way to somebody who wants to lock it",
@@ -108,6 +124,7 @@ check_chunk(void *arg, int32 chunk, int n_rows, const uint64 *hashes)
 	const int *wrong;
 	int n_wrong = wt_verifier_check(s->verifier, chunk, n_rows, hashes, &wrong);
 
+	wt_origin_list_write(s->origins, s->store, chunk, n_rows);
 	if (s->n_misfits + n_wrong > MAX_MISFITS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -164,13 +181,25 @@ keep_misfits(Sealing *s)
 		if (!misfit)
 			continue;
 		misfit->kept = true;
-		wt_row_store_put(s->late_rows, slot);
+		wt_row_store_put(s->late_rows, slot, wt_origin_of(slot));
 		n++;
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	if (n != s->n_misfits)
 		elog(ERROR, "rows of \"%s\" have vanished", s->place.name);
+}
+
+/* Whether it is new, windtrap.tail() may have to know of a row that has just come. */
+static void
+note_origin(const Sealing *s, TupleTableSlot *row)
+{
+	bool is_null;
+	TimestampTz time = DatumGetTimestampTz(slot_getattr(row, s->time, &is_null));
+
+	wt_origin_list_add(s->origins, time >= s->recent
+									   ? wt_origin_of(row)
+									   : (WtOrigin){.xmin = FrozenTransactionId});
 }
 
 /* Steps 1 and 2.  Gives the number of rows, also of those that are kept as rows. */
@@ -189,12 +218,20 @@ write_chunks(Sealing *s)
 	int64 n = 0;
 	TupleTableSlot *row;
 
+	s->store = store;
+	s->origins = wt_origin_list_create();
+	s->recent = GetCurrentTimestamp() - ORIGINS_FOR;
 	while ((row = wt_row_order_next(order)))
 	{
 		if (n++ % PROGRESS_ROWS == 0)
 			wt_progress("sealing", s->place.name, n, all);
-		if (!wt_packer_add(packer, row))
-			wt_row_store_put(s->late_rows, row);
+		if (!wt_packer_takes(packer, row))
+		{
+			wt_row_store_put(s->late_rows, row, wt_origin_of(row));
+			continue;
+		}
+		note_origin(s, row);
+		(void) wt_packer_add(packer, row);
 	}
 	(void) wt_packer_finish(packer);
 	wt_row_order_end(order);
@@ -219,16 +256,16 @@ take_change(void *arg, TupleTableSlot *slot, bool gone)
 		wt_gone_add(s->gone, DatumGetTimestampTz(slot_getattr(slot, s->time, &is_null)),
 					hash_of(s, slot));
 	else
-		wt_row_store_put(s->late_rows, slot);
+		wt_row_store_put(s->late_rows, slot, wt_origin_of(slot));
 }
 
-/* Step 3, for what has come since the last moment. */
+/* Step 3, for what has come between the last moment and another one, which becomes the last. */
 static void
-catch_up(Sealing *s)
+catch_up_to(Sealing *s, const WtMoment *moment)
 {
 	WtMoment before = s->moment;
 
-	wt_moment_take(s->place.partition, &s->moment);
+	s->moment = *moment;
 	wt_changes_since(s->heap, &before, s->moment.snapshot, take_change, s);
 	wt_moment_end(&before);
 	if (wt_gone_sought(s->gone))
@@ -240,6 +277,44 @@ catch_up(Sealing *s)
 
 		wt_gone_find(s->gone, scan, hash, s->late);
 		wt_chunk_scan_destroy(scan);
+	}
+}
+
+static void
+refuse(Oid partition)
+{
+	const char *reason = wt_sealable_reason(partition);
+
+	if (reason)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s\" cannot be sealed: %s", get_rel_name(partition), reason)));
+}
+
+static void
+catch_up(Sealing *s)
+{
+	WtMoment now;
+
+	wt_moment_take(s->place.partition, &now);
+	catch_up_to(s, &now);
+}
+
+/* The same while all go on, until as little is left as can be. */
+static void
+catch_up_ahead(Sealing *s)
+{
+	for (int i = 0; i < MAX_PASSES; i++)
+	{
+		TimestampTz begin;
+		WtMoment now;
+
+		if (!wt_moment_try(s->place.partition, &now))
+			break;
+		begin = GetCurrentTimestamp();
+		catch_up_to(s, &now);
+		if (!TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), SHORT_PASS))
+			break;
 	}
 }
 
@@ -256,7 +331,10 @@ take_place(Sealing *s)
 	wt_row_store_close(s->late_rows);
 	table_close(s->foreign, NoLock);
 	table_close(s->heap, NoLock);
+	/* What lets nobody wait for us may have been made meanwhile. */
+	refuse(s->place.partition);
 	wt_swap(&s->place, foreign);
+	wt_own_indexes_name(s->indexes);
 }
 
 /*
@@ -297,21 +375,12 @@ exchange_anyway(Sealing *s)
 }
 
 static void
-refuse(Oid partition)
-{
-	const char *reason = wt_sealable_reason(partition);
-
-	if (reason)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("\"%s\" cannot be sealed: %s", get_rel_name(partition), reason)));
-}
-
-static void
 exchange_patiently(Sealing *s)
 {
 	/* Or the commit would write all of it to disk while it holds its locks. */
 	XLogFlush(XactLastRecEnd);
+	/* Most of what has come meanwhile, before anybody is kept waiting for what is left. */
+	catch_up_ahead(s);
 	for (int tries = 0; !(tries < QUIET_TRIES ? exchange_quietly(s) : exchange_anyway(s));
 		 tries++)
 	{
@@ -329,8 +398,10 @@ prepare(Sealing *s)
 
 	s->chunks = wt_chunk_store_create(
 		place->schema, wt_place_name_beside(place, WT_CHUNKS_SUFFIX), place->tablespace);
-	s->late = wt_swap_make_late(place);
-	s->foreign = table_open(wt_swap_make_foreign(place, s->chunks, s->late), NoLock);
+	s->late = wt_swap_make_late(place, NULL);
+	s->indexes = wt_own_indexes_put_by(place->partition, s->late);
+	s->foreign =
+		table_open(wt_swap_make_foreign(place, NULL, s->chunks, s->late), NoLock);
 	s->late_rows = wt_row_store_open(s->late, desc, true);
 	s->hash = wt_row_hash_create(desc, RelationGetDescr(s->foreign));
 	s->time = get_attnum(place->partition, "event_timestamp");
@@ -350,7 +421,7 @@ wt_seal(Oid partition, WtSealed *sealed)
 
 	wt_scope_pin_texts();
 	/* Against other sealings, and VACUUM; nobody else minds. */
-	LockRelationOid(partition, ShareUpdateExclusiveLock);
+	wt_lock_patiently(partition, ShareUpdateExclusiveLock);
 	refuse(partition);
 	wt_place_read(partition, &s->place);
 	sealed->bytes_before = wt_partition_size(partition);

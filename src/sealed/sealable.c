@@ -22,6 +22,7 @@
 #include "base/sql.h"
 #include "sealed/packer.h"
 #include "sealed/sealable.h"
+#include "store/distributed.h"
 
 PG_FUNCTION_INFO_V1(windtrap_unsealable);
 
@@ -152,6 +153,8 @@ wt_sealable_reason(Oid partition)
 
 	if (!OidIsValid(parent))
 		return "it is no partition by a range of event_timestamp";
+	if (wt_is_distributed(partition))
+		return "it is distributed by Citus: its rows are in shards on other nodes";
 	relation = try_relation_open(partition, AccessShareLock);
 	table = try_relation_open(parent, AccessShareLock);
 	reason = relation && table ? look_at(relation, table) : "it has just been dropped";

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -16,7 +15,7 @@
 #include "catalog/partition.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_statistic.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
@@ -26,14 +25,15 @@
 #include "storage/bufmgr.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
 #include "base/identity.h"
+#include "sealed/likeness.h"
 #include "sealed/swap.h"
 #include "store/lock_gently.h"
 #include "store/log_table.h"
@@ -59,32 +59,6 @@ text_of_row(uint64 row, int column)
 	char *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
 
 	return value ? value : pstrdup("");
-}
-
-/* Runs each of the statements that a query gives, with its parameters. */
-static void
-run_results(const char *query, int n_args, Oid *types, Datum *values)
-{
-	int n;
-	char **commands;
-
-	wt_scope_run(query, n_args, types, values);
-	n = (int) SPI_processed;
-	commands = palloc(sizeof(char *) * (size_t) Max(n, 1));
-	for (int i = 0; i < n; i++)
-		commands[i] = text_of_row((uint64) i, 1);
-	for (int i = 0; i < n; i++)
-		wt_scope_run(commands[i], 0, NULL, NULL);
-}
-
-/* The same, with $1 and $2 its relations. */
-static void
-run_each(const char *query, Oid first, Oid second)
-{
-	Oid types[] = {OIDOID, OIDOID};
-	Datum values[] = {ObjectIdGetDatum(first), ObjectIdGetDatum(second)};
-
-	run_results(query, 2, types, values);
 }
 
 void
@@ -124,138 +98,82 @@ wt_place_name_beside(const WtPlace *place, const char *suffix)
 	return name;
 }
 
+static Datum
+array_of(const char **texts, int n)
+{
+	Datum *values = palloc(sizeof(Datum) * (size_t) Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		values[i] = CStringGetTextDatum(texts[i]);
+	return PointerGetDatum(construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 /* The columns of a partition, as CREATE FOREIGN TABLE takes them: no expressions of anybody's. */
 static char *
-columns_of(Oid partition)
+columns_of(Oid partition, const WtStoredNames *names)
 {
-	Oid types[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(partition)};
+	Oid types[] = {OIDOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum values[] = {ObjectIdGetDatum(partition),
+					  array_of(names ? names->own : NULL, names ? names->n : 0),
+					  array_of(names ? names->stored : NULL, names ? names->n : 0)};
 
 	wt_scope_run(
-		"SELECT string_agg(format('%I %s%s%s', attname, "
-		"format_type(atttypid, atttypmod), CASE WHEN attcollation <> 0 AND "
+		"SELECT string_agg(format('%I %s OPTIONS (column_name %L)%s%s', attname, "
+		"format_type(atttypid, atttypmod), "
+		"COALESCE($3[array_position($2, attname::text)], attname), CASE WHEN "
+		"attcollation <> 0 AND "
 		"attcollation <> (SELECT typcollation FROM pg_type WHERE oid = atttypid) "
 		"THEN (SELECT format(' COLLATE %I.%I', n.nspname, c.collname) "
 		"FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace "
 		"WHERE c.oid = attcollation) ELSE '' END, "
 		"CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END), ', ' "
 		"ORDER BY attnum) FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 "
-		"AND NOT attisdropped",
-		1, types, values);
+		"AND NOT attisdropped AND attgenerated = ''",
+		3, types, values);
 	return text_of_row(0, 1);
 }
 
-/* The following are taken from $1, and given to $2; either may be a foreign table. */
-
-static void
-copy_defaults_and_checks(Oid from, Oid to)
-{
-	run_each("SELECT format('ALTER TABLE %s ALTER %I SET DEFAULT %s', $2::regclass, "
-			 "attname, pg_get_expr(adbin, adrelid)) FROM pg_attrdef "
-			 "JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum "
-			 "WHERE adrelid = $1 AND attgenerated = ''",
-			 from, to);
-	run_each("SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', $2::regclass, "
-			 "conname, pg_get_constraintdef(oid)) FROM pg_constraint c "
-			 "WHERE conrelid = $1 AND contype = 'c' AND NOT EXISTS (SELECT "
-			 "FROM pg_constraint h WHERE h.conrelid = $2 AND h.conname = c.conname)",
-			 from, to);
-}
-
-static void
-copy_what_is_said(Oid from, Oid to)
-{
-	run_each("SELECT format('ALTER TABLE %s ALTER %I SET STATISTICS %s', $2::regclass, "
-			 "attname, attstattarget) FROM pg_attribute WHERE attrelid = $1 "
-			 "AND attnum > 0 AND NOT attisdropped AND attstattarget >= 0",
-			 from, to);
-	run_each("SELECT format('COMMENT ON %s %s IS %L', CASE (SELECT relkind FROM pg_class "
-			 "WHERE oid = $2) WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, "
-			 "$2::regclass, description) FROM pg_description "
-			 "WHERE objoid = $1 AND classoid = 'pg_class'::regclass AND objsubid = 0 "
-			 "UNION ALL SELECT format('COMMENT ON COLUMN %s.%I IS %L', $2::regclass, "
-			 "attname, description) FROM pg_description JOIN pg_attribute "
-			 "ON attrelid = objoid AND attnum = objsubid "
-			 "WHERE objoid = $1 AND classoid = 'pg_class'::regclass AND objsubid > 0",
-			 from, to);
-	/* What default privileges have given the new one is not the old one's. */
-	run_each("SELECT DISTINCT format('REVOKE ALL ON TABLE %s FROM %s', $2::regclass, "
-			 "CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END) "
-			 "FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = $2 AND $1 <> 0",
-			 from, to);
-	run_each("SELECT format('GRANT %s ON TABLE %s TO %s%s', privilege_type, "
-			 "$2::regclass, CASE grantee WHEN 0 THEN 'PUBLIC' "
-			 "ELSE grantee::regrole::text END, "
-			 "CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) "
-			 "FROM pg_class, aclexplode(COALESCE(relacl, acldefault('r', relowner))) "
-			 "WHERE pg_class.oid = $1 "
-			 "UNION ALL SELECT format('GRANT %s (%I) ON TABLE %s TO %s%s', "
-			 "privilege_type, attname, $2::regclass, CASE grantee WHEN 0 THEN 'PUBLIC' "
-			 "ELSE grantee::regrole::text END, "
-			 "CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) "
-			 "FROM pg_attribute, aclexplode(attacl) WHERE attrelid = $1 AND attnum > 0 "
-			 "AND NOT attisdropped",
-			 from, to);
-}
-
-/* What ANALYZE has found out is still so: the rows are the same. */
-static void
-copy_statistics(Oid from, Oid to)
-{
-	Relation statistics = table_open(StatisticRelationId, RowExclusiveLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-
-	ScanKeyInit(&key, Anum_pg_statistic_starelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(from));
-	scan = systable_beginscan(statistics, StatisticRelidAttnumInhIndexId, true, NULL, 1,
-							  &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_statistic form = (Form_pg_statistic) GETSTRUCT(tuple);
-		char *column = get_attname(from, form->staattnum, true);
-		AttrNumber number = column ? get_attnum(to, column) : InvalidAttrNumber;
-		HeapTuple copy;
-
-		if (number == InvalidAttrNumber)
-			continue;
-		copy = heap_copytuple(tuple);
-		form = (Form_pg_statistic) GETSTRUCT(copy);
-		form->starelid = to;
-		form->staattnum = number;
-		CatalogTupleInsert(statistics, copy);
-		heap_freetuple(copy);
-	}
-	systable_endscan(scan);
-	table_close(statistics, RowExclusiveLock);
-}
-
 Oid
-wt_swap_make_late(const WtPlace *place)
+wt_swap_make_late(const WtPlace *place, const char *columns)
 {
 	char *name = wt_place_name_beside(place, WT_LATE_SUFFIX);
 	char *quoted = quote_qualified_identifier(get_namespace_name(place->schema), name);
+	Oid late;
+	Oid type = OIDOID;
+	Datum value;
 
 	wt_scope_run(
-		psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING "
-				 "CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION) USING heap%s%s",
-				 quoted, wt_scope_name(place->partition),
+		psprintf("CREATE TABLE %s (%s) USING heap%s%s", quoted,
+				 columns ? columns
+						 : psprintf("LIKE %s INCLUDING STORAGE INCLUDING COMPRESSION",
+									wt_scope_name(place->partition)),
 				 OidIsValid(place->tablespace) ? " TABLESPACE " : "",
 				 OidIsValid(place->tablespace)
 					 ? quote_identifier(get_tablespace_name(place->tablespace))
 					 : ""),
 		0, NULL, NULL);
 	wt_scope_run(psprintf("CREATE INDEX ON %s (event_timestamp)", quoted), 0, NULL, NULL);
-	return get_relname_relid(name, place->schema);
+	late = get_relname_relid(name, place->schema);
+	/*
+	 * What is written there has been checked as a row of the partition, which may drop a column,
+	 * or what is asked of it; here that would stay, and be in the way of ALTER TABLE and of a restore.
+	 */
+	value = ObjectIdGetDatum(late);
+	wt_scope_run_each(
+		"SELECT format('ALTER TABLE %s ALTER %I DROP NOT NULL', $1::regclass, "
+		"attname) FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 "
+		"AND attnotnull AND NOT attisdropped",
+		1, &type, &value);
+	return late;
 }
 
 Oid
-wt_swap_make_foreign(const WtPlace *place, Oid chunks, Oid late)
+wt_swap_make_foreign(const WtPlace *place, const WtStoredNames *names, Oid chunks,
+					 Oid late)
 {
 	char *name = wt_place_name_beside(place, "new");
 	char *quoted = quote_qualified_identifier(get_namespace_name(place->schema), name);
-	char *columns = columns_of(place->partition);
+	char *columns = columns_of(place->partition, names);
 	WtLinks links = {.chunks = chunks, .late = late};
 	Oid saved_role;
 	int saved_context;
@@ -274,17 +192,27 @@ wt_swap_make_foreign(const WtPlace *place, Oid chunks, Oid late)
 	wt_restore(saved_role, saved_context);
 
 	links.partition = get_relname_relid(name, place->schema);
-	copy_defaults_and_checks(place->partition, links.partition);
-	/* Of a sealed one: what a column is in chunks that lack it, see missing.h. */
-	run_each("SELECT format('ALTER FOREIGN TABLE %s ALTER %I OPTIONS (ADD missing %L)', "
-			 "$2::regclass, attname, option_value) FROM pg_attribute, "
-			 "pg_options_to_table(attfdwoptions) WHERE attrelid = $1 "
-			 "AND NOT attisdropped AND option_name = 'missing'",
-			 place->partition, links.partition);
-	copy_what_is_said(place->partition, links.partition);
-	copy_statistics(place->partition, links.partition);
+	wt_likeness_copy(place->partition, links.partition);
 	wt_links_record(&links);
 	return links.partition;
+}
+
+void
+wt_swap_copy_missing(Oid partition, Oid foreign)
+{
+	Oid types[] = {OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(partition), ObjectIdGetDatum(foreign)};
+
+	wt_scope_run_each(
+		"SELECT format('ALTER FOREIGN TABLE %s ALTER %I OPTIONS (ADD %I %L)', "
+		"$2::regclass, attname, option_name, option_value) FROM pg_attribute a, "
+		"pg_options_to_table(attfdwoptions) WHERE attrelid = $1 "
+		"AND NOT attisdropped AND option_name IN ('missing', 'missing_null') "
+		"AND NOT EXISTS (SELECT FROM pg_attribute o, "
+		"pg_options_to_table(o.attfdwoptions) p "
+		"WHERE o.attrelid = $2 AND o.attname = a.attname "
+		"AND p.option_name IN ('missing', 'missing_null'))",
+		2, types, values);
 }
 
 void
@@ -309,8 +237,27 @@ wt_swap_note(Oid foreign, int64 rows, int64 heap_bytes)
 	CommandCounterIncrement();
 }
 
+/*
+ * Has the table check the partition's bound, in the very words in which ATTACH asks for it, which
+ * then does not read all rows while everybody waits.  It is empty yet.
+ */
+static void
+add_bound(WtPlace *place, Oid made)
+{
+	Oid types[] = {OIDOID, OIDOID, TEXTOID};
+	Datum values[3];
+
+	place->check = ChooseConstraintName(place->name, NULL, "bound", place->schema, NIL);
+	values[0] = ObjectIdGetDatum(place->partition);
+	values[1] = ObjectIdGetDatum(made);
+	values[2] = CStringGetTextDatum(place->check);
+	wt_scope_run_each("SELECT format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%s)', "
+					  "$2::regclass, $3, pg_get_partition_constraintdef($1))",
+					  3, types, values);
+}
+
 Oid
-wt_swap_make_heap(const WtPlace *place)
+wt_swap_make_heap(WtPlace *place)
 {
 	char *name = wt_place_name_beside(place, "new");
 	char *quoted = quote_qualified_identifier(get_namespace_name(place->schema), name);
@@ -330,9 +277,8 @@ wt_swap_make_heap(const WtPlace *place)
 							  : ""),
 				 0, NULL, NULL);
 	made = get_relname_relid(name, place->schema);
-	copy_defaults_and_checks(place->partition, made);
-	copy_what_is_said(place->partition, made);
-	copy_statistics(place->partition, made);
+	wt_likeness_copy(place->partition, made);
+	add_bound(place, made);
 	return made;
 }
 
@@ -392,13 +338,14 @@ rename_indexes(const char *from, const char *to, Oid relation)
 	Datum values[] = {ObjectIdGetDatum(relation), CStringGetTextDatum(from),
 					  CStringGetTextDatum(to)};
 
-	run_results("SELECT format('ALTER INDEX %s RENAME TO %I', indexrelid::regclass, "
-				"$3 || substr(relname, length($2) + 1)) FROM pg_index "
-				"JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = $1 "
-				"AND starts_with(relname, $2) AND NOT EXISTS (SELECT FROM pg_class o "
-				"WHERE o.relnamespace = c.relnamespace "
-				"AND o.relname = $3 || substr(c.relname, length($2) + 1))",
-				3, types, values);
+	wt_scope_run_each(
+		"SELECT format('ALTER INDEX %s RENAME TO %I', indexrelid::regclass, "
+		"$3 || substr(relname, length($2) + 1)) FROM pg_index "
+		"JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = $1 "
+		"AND starts_with(relname, $2) AND NOT EXISTS (SELECT FROM pg_class o "
+		"WHERE o.relnamespace = c.relnamespace "
+		"AND o.relname = $3 || substr(c.relname, length($2) + 1))",
+		3, types, values);
 }
 
 void
@@ -410,6 +357,7 @@ wt_swap(const WtPlace *place, Oid replacement)
 	bool is_foreign = get_rel_relkind(place->partition) == RELKIND_FOREIGN_TABLE;
 	bool becomes_foreign = get_rel_relkind(replacement) == RELKIND_FOREIGN_TABLE;
 
+	wt_likeness_copy_privileges(place->partition, replacement);
 	wt_scope_run(psprintf("DROP %sTABLE %s", is_foreign ? "FOREIGN " : "", partition), 0,
 				 NULL, NULL);
 	wt_scope_run(psprintf("ALTER %sTABLE %s RENAME TO %s",
@@ -420,4 +368,8 @@ wt_swap(const WtPlace *place, Oid replacement)
 	wt_scope_run(psprintf("ALTER TABLE %s ATTACH PARTITION %s %s", parent,
 						  name_of(replacement), place->bound),
 				 0, NULL, NULL);
+	if (place->check)
+		wt_scope_run(psprintf("ALTER TABLE %s DROP CONSTRAINT %s", name_of(replacement),
+							  quote_identifier(place->check)),
+					 0, NULL, NULL);
 }

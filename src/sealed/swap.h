@@ -7,6 +7,7 @@
 #define WT_SWAP_H
 
 #include "sealed/links.h"
+#include "sealed/stored_columns.h"
 
 /* What a partition is, for putting another one in its place. */
 typedef struct WtPlace
@@ -19,6 +20,7 @@ typedef struct WtPlace
 	char *name;
 	char *bound;		   /* as ATTACH takes it */
 	Oid default_partition; /* of the parent, or InvalidOid */
+	char *check;		   /* the replacement's that says the bound, or NULL */
 } WtPlace;
 
 /* Reads it; needs a scope. */
@@ -27,15 +29,20 @@ extern void wt_place_read(Oid partition, WtPlace *place);
 /* A name beside a partition's, with a suffix, that no relation or type of its schema has. */
 extern char *wt_place_name_beside(const WtPlace *place, const char *suffix);
 
-/* Makes the table for the late rows of a partition like this one. */
-extern Oid wt_swap_make_late(const WtPlace *place);
+/* Makes the table for late rows, with these columns; NULL: with those of the partition. */
+extern Oid wt_swap_make_late(const WtPlace *place, const char *columns);
 
 /*
  * Makes the foreign table that is to take a partition's place, under a name of its own, with
- * its columns, defaults, checks, privileges, comments and statistics.  The tables of its rows
+ * its columns, which are stored under these names (NULL: their own), defaults, checks, privileges,
+ * comments and statistics.  The tables of its rows
  * belong to it from then on.  Needs a scope, of the partition's owner.
  */
-extern Oid wt_swap_make_foreign(const WtPlace *place, Oid chunks, Oid late);
+extern Oid wt_swap_make_foreign(const WtPlace *place, const WtStoredNames *names,
+								Oid chunks, Oid late);
+
+/* Notes in it what a sealed partition that it is to replace has noted to be missing. */
+extern void wt_swap_copy_missing(Oid partition, Oid foreign);
 
 /*
  * Notes in the foreign table how many rows it has and what they took before they were sealed, for
@@ -43,8 +50,11 @@ extern Oid wt_swap_make_foreign(const WtPlace *place, Oid chunks, Oid late);
  */
 extern void wt_swap_note(Oid foreign, int64 rows, int64 heap_bytes);
 
-/* The same as an ordinary table, with the parent's indexes. */
-extern Oid wt_swap_make_heap(const WtPlace *place);
+/*
+ * The same as an ordinary table, with the parent's indexes, and a check of the bound until it is
+ * exchanged.
+ */
+extern Oid wt_swap_make_heap(WtPlace *place);
 
 /*
  * Locks all that an exchange changes, if that can be had in so many ms.  Raises where the
@@ -61,7 +71,10 @@ extern void wt_swap_check_default(const WtPlace *place);
  */
 extern void wt_swap_wait(const WtPlace *place, const char *partition, int tries);
 
-/* Puts a table in the partition's place, under its name, and drops the partition. */
+/*
+ * Puts a table in the partition's place, under its name and with its privileges as they are by
+ * now, and drops the partition.  All is locked.
+ */
 extern void wt_swap(const WtPlace *place, Oid replacement);
 
 #endif

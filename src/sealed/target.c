@@ -13,6 +13,7 @@
 
 #include "base/compat.h"
 #include "sealed/overlay_store.h"
+#include "sealed/stored_columns.h"
 #include "sealed/target.h"
 
 struct WtTarget
@@ -22,8 +23,8 @@ struct WtTarget
 	MemoryContext context;
 	Snapshot snapshot;
 	CommandId command;
-	uint64 serial; /* of the chunk that is locked */
-	WtDeleted moved;
+	uint64 serial;	   /* of the chunk that is locked */
+	WtChanges changes; /* of it, since the snapshot */
 
 	/* What there is instead of a chunk that was rewritten, and a snapshot that sees it. */
 	Snapshot now; /* NULL: no chunk was */
@@ -122,11 +123,11 @@ look_again(WtTarget *target, WtChunkScan *scan)
 		scan->statuses = changes.statuses;
 		scan->has_statuses = true;
 	}
-	target->moved = changes.moved;
+	target->changes = changes;
 	for (int row = 0; scan->has_deleted && row < n_rows; row++)
 		/* Those that have moved stay, until it is known whether they were meant. */
 		if (wt_overlay_bit(scan->deleted.bits, row) &&
-			!(target->moved.n_deleted > 0 && wt_overlay_bit(target->moved.bits, row)))
+			!(changes.moved.n_deleted > 0 && wt_overlay_bit(changes.moved.bits, row)))
 			scan->selected[row] = 0;
 	scan->n_selected = -1;
 	scan->serial++;
@@ -165,7 +166,7 @@ wt_target_lock_chunk(WtTarget *target, WtChunkScan *scan)
 	old = MemoryContextSwitchTo(target->context);
 	if (target->store == NULL)
 		target->store = wt_overlay_store_open(target->chunks);
-	memset(&target->moved, 0, sizeof(target->moved));
+	memset(&target->changes, 0, sizeof(target->changes));
 	result = wt_overlay_store_lock(target->store, scan->chunk->number,
 								   target->now ? target->now : target->snapshot,
 								   target->command, LockTupleExclusive, LockWaitBlock);
@@ -202,7 +203,10 @@ wt_target_open_instead(WtTarget *target, WtChunkScan *scan, int direction)
 		return false;
 	wt_chunk_scan_close_chunk(scan);
 	if (target->next == 0)
+	{
 		wt_chunk_table_snapshot(scan->table, target->now);
+		wt_stored_columns_refresh(scan->foreign, scan->columns);
+	}
 	while (target->next < target->n_instead)
 	{
 		int i = target->next++;
@@ -222,25 +226,22 @@ wt_target_rescan(WtTarget *target, WtChunkScan *scan)
 		end_instead(target, scan);
 }
 
-void
-wt_target_check_row(const WtTarget *target, int row)
+bool
+wt_target_has_moved(const WtTarget *target, int row, ItemPointer place)
 {
-	if (target->moved.n_deleted > 0 && wt_overlay_bit(target->moved.bits, row))
-		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						errmsg("a row to be changed was moved out of its chunk by a "
-							   "concurrent update of its data"),
-						errhint("Run the statement again.")));
+	return wt_changes_find_moved(&target->changes, row, place);
 }
 
 WtLocked
-wt_target_lock_late(WtTarget *target, WtLateScan *late, TupleTableSlot *slot)
+wt_target_lock_moved(WtTarget *target, WtLateScan *late, const ItemPointerData *place,
+					 TupleTableSlot *slot)
 {
 	TupleTableSlot *row = wt_late_scan_row(late);
 	bool fixed = IsolationUsesXactSnapshot();
-	ItemPointerData place = row->tts_tid;
+	ItemPointerData at = *place;
 	TM_FailureData failure;
 	TM_Result result =
-		table_tuple_lock(wt_late_scan_relation(late), &place, target->snapshot, row,
+		table_tuple_lock(wt_late_scan_relation(late), &at, target->snapshot, row,
 						 target->command, LockTupleExclusive, LockWaitBlock,
 						 fixed ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 
@@ -262,4 +263,10 @@ wt_target_lock_late(WtTarget *target, WtLateScan *late, TupleTableSlot *slot)
 	}
 	wt_overlay_store_conflict();
 	return WT_LOCKED_GONE; /* not reached */
+}
+
+WtLocked
+wt_target_lock_late(WtTarget *target, WtLateScan *late, TupleTableSlot *slot)
+{
+	return wt_target_lock_moved(target, late, &wt_late_scan_row(late)->tts_tid, slot);
 }

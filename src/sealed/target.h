@@ -57,8 +57,8 @@ extern bool wt_target_open_instead(WtTarget *target, WtChunkScan *scan, int dire
 /* The scan begins anew. */
 extern void wt_target_rescan(WtTarget *target, WtChunkScan *scan);
 
-/* Raises where a row of the locked chunk has meanwhile moved to the late table. */
-extern void wt_target_check_row(const WtTarget *target, int row);
+/* Whether a row of the locked chunk has meanwhile moved to the late table: to this place. */
+extern bool wt_target_has_moved(const WtTarget *target, int row, ItemPointer place);
 
 /*
  * Locks the late row that a scan stands on; slot: where it has been put, as by the scan.
@@ -66,5 +66,9 @@ extern void wt_target_check_row(const WtTarget *target, int row);
  */
 extern WtLocked wt_target_lock_late(WtTarget *target, WtLateScan *late,
 									TupleTableSlot *slot);
+
+/* The same for a row that has moved, wherever the scan stands. */
+extern WtLocked wt_target_lock_moved(WtTarget *target, WtLateScan *late,
+									 const ItemPointerData *place, TupleTableSlot *slot);
 
 #endif

@@ -1012,9 +1012,9 @@ cost_of_column(const WtTest *test, WtChunkScan *scan, int column)
 		case WT_ENCODING_DICTIONARY:
 			return 2;
 		case WT_ENCODING_INTEGER:
-			return 4;
+			return 5;
 		default:
-			return test->operation == TEXT_LIKE ? 20 : 8;
+			return test->operation == TEXT_LIKE ? WT_TEST_OF_TEXTS : 8;
 	}
 }
 
@@ -1112,6 +1112,49 @@ wt_test_cost(WtTest *test, WtChunkScan *scan)
 	return possible ? all : WT_TEST_FALSE;
 }
 
+bool
+wt_test_finds_one(WtTest *test, WtChunkScan *scan)
+{
+	ListCell *lc;
+
+	if (test->all_null || test->all_unknown)
+		return false;
+	switch (test->operation)
+	{
+		case OF_ALL:
+			foreach (lc, test->tests)
+				if (wt_test_finds_one(lfirst(lc), scan))
+					return true;
+			return false;
+		case CONTAINS:
+			return wt_test_finds_one(test->contained, scan);
+		case TEXT_EQUALS:
+			if (test->n_texts != 1)
+				return false;
+			break;
+		case EQUALS_SCALAR:
+			if (test->scalar.type != jbvString)
+				return false;
+			break;
+		default:
+			return false;
+	}
+	find_columns(test, scan);
+	if (test->columns.documents != NULL || test->columns.n == 0)
+		return false;
+	for (int i = 0; i < test->columns.n; i++)
+		switch (scan->chunk->columns[test->columns.columns[i]].encoding)
+		{
+			case WT_ENCODING_UUID7:
+			case WT_ENCODING_UUID:
+			case WT_ENCODING_HEX:
+				break;
+			default:
+				return false;
+		}
+	return true;
+}
+
 /* ---------------------------------------------------------------------- columns */
 
 /* Looks for texts among the values of a column that can compare them in their packed form. */
@@ -1182,9 +1225,23 @@ match_templates(const WtTest *test, WtChunkScan *scan, int column, uint8 *verdic
 static void
 by_code_to_rows(WtChunkScan *scan, int column, const uint8 *by_code, uint8 *verdicts)
 {
-	const uint16_t *codes = wt_column_row_codes(scan->chunk, column);
+	const WtColumn *c = &scan->chunk->columns[column];
+	int n = scan->chunk->n_rows;
+	const uint8_t *narrow = wt_column_narrow_codes(scan->chunk, column);
+	const uint16_t *codes;
 
-	for (int row = 0; row < scan->chunk->n_rows; row++)
+	if (c->n_values == n && c->encoding == WT_ENCODING_CONSTANT)
+	{
+		memset(verdicts, by_code[0], n);
+		return;
+	}
+	if (c->n_values == n && narrow != NULL)
+	{
+		wt_verdicts_of_codes(narrow, n, by_code, c->n_distinct, verdicts);
+		return;
+	}
+	codes = wt_column_row_codes(scan->chunk, column);
+	for (int row = 0; row < n; row++)
 		if (codes[row] != WT_NO_CODE)
 			verdicts[row] = by_code[codes[row]];
 }

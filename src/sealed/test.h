@@ -29,7 +29,16 @@ extern List *wt_test_parts(WtTest *test);
 
 /* What it takes to decide a test in the chunk that is open. */
 #define WT_TEST_FALSE (-1) /* nothing: what the directory says excludes all rows */
+#define WT_TEST_OF_CODES 4 /* so much at most, where it is a few looks at dictionaries */
+#define WT_TEST_OF_TEXTS                                                                 \
+	20 /* or more: where it is a pattern that texts are searched for */
 extern int wt_test_cost(WtTest *test, WtChunkScan *scan);
+
+/*
+ * Whether it takes a value to be one text, of a column in which hardly two are the same: so that
+ * about one row passes, if any.
+ */
+extern bool wt_test_finds_one(WtTest *test, WtChunkScan *scan);
 
 /*
  * Decides it for the rows that are selected of the chunk that is open; of others it may say

@@ -5,6 +5,9 @@
 #ifndef WT_VERDICT_H
 #define WT_VERDICT_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 typedef enum WtVerdict
 {
 	WT_FALSE,
@@ -38,5 +41,16 @@ wt_verdict_not(WtVerdict a)
 {
 	return a == WT_TRUE ? WT_FALSE : a == WT_FALSE ? WT_TRUE : a;
 }
+
+/* The verdicts of n rows, a byte each, by their codes, which are below n_codes (at most 256). */
+extern void wt_verdicts_of_codes(const uint8_t *codes, int n, const uint8_t *by_code,
+								 int n_codes, uint8_t *verdicts);
+
+/*
+ * Leaves those of n selected rows (1; the others are 0) of which the verdict is WT_TRUE or
+ * WT_UNKNOWN; returns how many these are, and whether there are some of the latter.
+ */
+extern int wt_verdicts_select(const uint8_t *verdicts, int n, uint8_t *selected,
+							  bool *unknown);
 
 #endif

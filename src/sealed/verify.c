@@ -36,13 +36,11 @@ wt_verifier_create(Relation foreign, Oid chunks, Snapshot snapshot)
 		CurrentMemoryContext, "windtrap verifier", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	WtVerifier *verifier = palloc(sizeof(*verifier));
-	WtNeeds needs = {.whole = true};
+	WtNeeds needs = wt_needs_of_rows(desc);
 
 	verifier->context = context;
 	verifier->row =
 		AllocSetContextCreate(context, "windtrap verified row", ALLOCSET_DEFAULT_SIZES);
-	for (int i = 0; i < desc->natts; i++)
-		needs.columns = bms_add_member(needs.columns, i + 1);
 	verifier->scan = wt_chunk_scan_create(foreign, chunks, snapshot);
 	verifier->projection = wt_projection_create(verifier->scan, &needs);
 	verifier->hash = wt_row_hash_create(desc, desc);

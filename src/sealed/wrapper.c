@@ -130,13 +130,16 @@ windtrap_sealed_validator(PG_FUNCTION_ARGS)
 								errmsg("option \"%s\" must not be negative", name)));
 			continue;
 		}
-		if (catalog == AttributeRelationId && strcmp(name, "missing") == 0)
+		if (catalog == AttributeRelationId &&
+			(strcmp(name, "missing") == 0 || strcmp(name, "missing_null") == 0 ||
+			 strcmp(name, "column_name") == 0))
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("invalid option \"%s\"", name),
 				 errhint("Sealed partitions have the options chunks, late, rows and "
-						 "heap_bytes, their columns missing.")));
+						 "heap_bytes, their columns column_name, missing and "
+						 "missing_null.")));
 	}
 	PG_RETURN_VOID();
 }
