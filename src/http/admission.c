@@ -265,8 +265,8 @@ attend_arrival(WtListener *listener, WtArrival *arrival)
 		c->passed_on = true;
 }
 
-static void
-accept_connections(WtListener *listener)
+void
+wt_admission_accept(WtListener *listener)
 {
 	for (int i = 0; i < listener->sockets.n; i++)
 	{
@@ -295,6 +295,8 @@ accept_connections(WtListener *listener)
 					continue;
 				break;
 			}
+			if (listener->leaving)
+				wt_socket_admitted(fd, address.ss_family);
 			receive(listener, fd, &address, length);
 		}
 	}
@@ -332,7 +334,7 @@ wt_admission_run(WtListener *listener)
 		}
 	}
 	if (knocking)
-		accept_connections(listener);
+		wt_admission_accept(listener);
 }
 
 static void

@@ -20,6 +20,9 @@ extern void wt_admission_run(WtListener *listener);
 /* What is done after it. */
 extern void wt_admission_settle(WtListener *listener);
 
+/* Lets in those who knock, as far as there is room, at any time but within a run of MHD. */
+extern void wt_admission_accept(WtListener *listener);
+
 /* When it is to be run even if nothing happens, ms of the monotonic clock; INT64_MAX: never. */
 extern int64_t wt_admission_next(const WtListener *listener);
 

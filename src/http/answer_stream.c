@@ -163,7 +163,7 @@ wake(AnswerStream *s)
 	if (!s->suspended)
 		return;
 	s->suspended = false;
-	wt_connection_set_phase_since(c, PHASE_ANSWERING, monotonic_ms());
+	wt_connection_set_phase_since(c, PHASE_ANSWERING, wt_monotonic_ms());
 	MHD_resume_connection(c->mhd);
 }
 
@@ -248,7 +248,7 @@ wt_answer_stream_begin(WtListener *listener, WtRequest *request, const WtAnswer 
 	listener->streams = s;
 	watch(s);
 	wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
-					 (uint64_t) (monotonic_us() - r->begun_us));
+					 (uint64_t) (wt_monotonic_us() - r->begun_us));
 	wt_send_response(r, answer->status);
 	listener->resumed = true;
 	if (answer->length > 0)

@@ -172,6 +172,15 @@ reads(WtRoute route)
 	return route == WT_ROUTE_METRICS || is_of_viewer(route);
 }
 
+/* Whether what is sent are rows of another collector. */
+static bool
+forwards(const WtAuthQuestion *question)
+{
+	const WtEndpoint *endpoint = question->request->endpoint;
+
+	return question->route == WT_ROUTE_EVENTS && endpoint && endpoint->takes_rows;
+}
+
 /* Whether a token's scope is that of a route. */
 static bool
 is_in_scope(const WtToken *token, WtRoute route)
@@ -189,6 +198,13 @@ is_in_scope(const WtToken *token, WtRoute route)
 	}
 }
 
+/* Whether a token's scope is what is asked for. */
+static bool
+may_pass(const WtToken *token, const WtAuthQuestion *question)
+{
+	return forwards(question) ? token->forward : is_in_scope(token, question->route);
+}
+
 /* How well a token fits a question, of several the best is taken. */
 static int
 fitness(const Token *token, const WtAuthQuestion *question)
@@ -197,7 +213,7 @@ fitness(const Token *token, const WtAuthQuestion *question)
 		return 0;
 	if (token->public.expires_us <= question->now_us)
 		return 1;
-	return is_in_scope(&token->public, question->route) ? 3 : 2;
+	return may_pass(&token->public, question) ? 3 : 2;
 }
 
 /*
@@ -316,12 +332,13 @@ check_token(WtAuth *auth, const WtAuthQuestion *question, Token *token,
 		refuse(verdict, 401, WT_REASON_TOKEN, "the token has expired: ask for a new one");
 		return;
 	}
-	if (!is_in_scope(public, question->route))
+	if (!may_pass(public, question))
 	{
 		refuse(verdict, 403, WT_REASON_SCOPE,
-			   question->route == WT_ROUTE_CHANGE ? "the token's scope is not all"
-			   : reads(question->route)			  ? "the token's scope is not read"
-												  : "the token's scope is not ingest");
+			   forwards(question)					? "the token's scope is not forward"
+			   : question->route == WT_ROUTE_CHANGE ? "the token's scope is not all"
+			   : reads(question->route)				? "the token's scope is not read"
+													: "the token's scope is not ingest");
 		return;
 	}
 	if (public->origins &&
@@ -347,14 +364,14 @@ check_token(WtAuth *auth, const WtAuthQuestion *question, Token *token,
 
 /*
  * Whether no token is needed for what is asked, by who asks.  That anybody may send does not say
- * that anybody may read what others have sent.
+ * that anybody may read what others have sent, or say what others have.
  */
 static bool
 is_open_to(const WtAuth *auth, const WtAuthQuestion *question, bool local)
 {
 	if (question->route == WT_ROUTE_METRICS)
 		return local;
-	if (is_of_viewer(question->route))
+	if (is_of_viewer(question->route) || forwards(question))
 		return local && wt_auth_is_open(auth);
 	return auth->mode == WT_AUTH_NONE || (local && wt_auth_is_open(auth));
 }
@@ -466,6 +483,12 @@ check_access(WtAuth *auth, const WtAuthQuestion *question, const char *origin, b
 			   "pages of other origins may not look at what is stored");
 		return;
 	}
+	if (origin && forwards(question))
+	{
+		refuse(verdict, 403, WT_REASON_ORIGIN,
+			   "pages do not forward: rows of another collector come without an Origin");
+		return;
+	}
 	verdict->origin = origin;
 	if (question->route == WT_ROUTE_OPTIONS)
 		return;
@@ -477,7 +500,7 @@ check_access(WtAuth *auth, const WtAuthQuestion *question, const char *origin, b
 	}
 	else if (token)
 		check_token(auth, question, token, origin, verdict);
-	else if (question->certificate_name && !reads(question->route))
+	else if (question->certificate_name && !reads(question->route) && !forwards(question))
 		verdict->source = question->certificate_name;
 	else if (!auth->known)
 		refuse(verdict, 503, WT_REASON_UNAVAILABLE, auth->unknown);

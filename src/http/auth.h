@@ -42,6 +42,7 @@ typedef struct WtToken
 	unsigned char digest[WT_DIGEST_SIZE];
 	bool ingest; /* its scope */
 	bool read;
+	bool forward;
 	const char *source; /* whose events these are; NULL: not said */
 	const char
 		*origins; /* a list: pages that may use it, and nobody else; NULL: all may */

@@ -73,6 +73,12 @@ struct WtEndpoint
 	 */
 	bool streams;
 
+	/*
+	 * Its events are whole rows of another collector's, which say themselves who sent them, when
+	 * and from where: not everybody who may send may send these.
+	 */
+	bool takes_rows;
+
 	const WtHeader *headers; /* of each answer */
 	int n_headers;
 

@@ -137,7 +137,7 @@ wt_on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 	r->target_in_place = target;
 	hide_query(target);
 	r->connection = c;
-	r->begun_us = monotonic_us();
+	r->begun_us = wt_monotonic_us();
 	r->begun = listener->now;
 	c->request = r;
 	listener->n_unanswered++;
@@ -549,7 +549,7 @@ count_request(WtListener *listener, Request *r, struct MHD_Connection *mhd)
 	wt_count_request(listener->counters, r->status, r->reason);
 	if (!r->stream) /* which may take as long as it likes */
 		wt_histogram_add(&listener->counters->request_us, wt_time_bounds,
-						 (uint64_t) (monotonic_us() - r->begun_us));
+						 (uint64_t) (wt_monotonic_us() - r->begun_us));
 	/* Who mistypes a search is answered 400 for no reason that is one of a refusal. */
 	if (listener->refused && r->status >= 400 && r->status < 500 &&
 		r->reason != WT_REASON_NONE)

@@ -135,7 +135,7 @@ wt_holding_note(WtListener *listener, const Request *r)
 const char *
 wt_holding_shortage(const WtListener *listener)
 {
-	int64_t now = monotonic_ms();
+	int64_t now = wt_monotonic_ms();
 
 	switch (listener->shortage)
 	{

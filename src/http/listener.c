@@ -37,6 +37,9 @@
 #define MAX_FAST_STALLS 15
 #define STALL_PAUSE 5
 
+/* Who has connected, or has been answered, less than so long ago, ms, may be about to send. */
+#define FRESH 250
+
 static void (*panic_callback)(const char *reason);
 
 static void
@@ -136,7 +139,7 @@ wt_listener_create(const WtListenerSettings *settings, WtCounters *counters, WtA
 	wt_listener_configure(listener, settings);
 	listener->counters = counters;
 	listener->auth = auth;
-	listener->now = monotonic_ms();
+	listener->now = wt_monotonic_ms();
 	panic_callback = panic;
 	MHD_set_panic_func(on_panic, NULL);
 	listener->poll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -182,7 +185,7 @@ wt_listener_open(WtListener *listener, const char *addresses, int port, int flag
 
 bool
 wt_listener_use_tls(WtListener *listener, const WtTlsSettings *settings,
-					WtTlsError *error)
+					WtFileError *error)
 {
 	WtTls *old = listener->tls;
 	WtTls *tls = NULL;
@@ -223,9 +226,28 @@ wt_listener_is_tls(const WtListener *listener)
 	return listener->tls != NULL;
 }
 
+WtTls *
+wt_listener_tls(const WtListener *listener)
+{
+	return listener->tls;
+}
+
+void
+wt_listener_leave(WtListener *listener, bool leaving)
+{
+	listener->leaving = leaving;
+}
+
+bool
+wt_listener_admit_no_more(WtListener *listener)
+{
+	return wt_sockets_admit_no_more(&listener->sockets);
+}
+
 void
 wt_listener_close_sockets(WtListener *listener)
 {
+	wt_admission_accept(listener);
 	wt_admission_poll(listener, false);
 	wt_sockets_close(&listener->sockets);
 }
@@ -239,7 +261,7 @@ wt_listener_descriptor(const WtListener *listener)
 int
 wt_listener_timeout(WtListener *listener)
 {
-	int64_t now = monotonic_ms();
+	int64_t now = wt_monotonic_ms();
 	int64_t next = INT64_MAX;
 	int64_t mhd = daemons_timeout(listener);
 
@@ -424,6 +446,36 @@ int
 wt_listener_unanswered(const WtListener *listener)
 {
 	return listener->n_unanswered;
+}
+
+/* ms for which what began then is fresh still. */
+static int64_t
+fresh_for(int64_t since, int64_t now)
+{
+	return since + FRESH > now ? since + FRESH - now : 0;
+}
+
+int
+wt_listener_time_to_end(const WtListener *listener)
+{
+	static const Phase silent[] = {PHASE_NEW, PHASE_IDLE};
+	int64_t now = wt_monotonic_ms();
+	int64_t longest = 0;
+
+	if (listener->n_unanswered > 0)
+		return -1;
+	/* The last one of each list is the latest. */
+	for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++)
+	{
+		const Connection *c = listener->phases[silent[i]].last;
+
+		if (c && fresh_for(c->since, now) > longest)
+			longest = fresh_for(c->since, now);
+	}
+	if (listener->arrivals.last &&
+		fresh_for(listener->arrivals.last->since, now) > longest)
+		longest = fresh_for(listener->arrivals.last->since, now);
+	return (int) longest;
 }
 
 /* Requests that were completed after the last batch had been taken. */

@@ -52,7 +52,7 @@ extern bool wt_listener_open(WtListener *listener, const char *addresses, int po
  * they end after their next answer.  On failure (false, *error filled) all is as it was.
  */
 extern bool wt_listener_use_tls(WtListener *listener, const WtTlsSettings *settings,
-								WtTlsError *error);
+								WtFileError *error);
 
 /* What it listens on, as text. */
 extern void wt_listener_describe(const WtListener *listener, char *text, size_t size);
@@ -63,8 +63,30 @@ extern void wt_listener_describe(const WtListener *listener, char *text, size_t 
  */
 extern bool wt_listener_is_tls(const WtListener *listener);
 
-/* Accepts no more connections; those that are open go on. */
+/* What new connections are given; NULL: they are plain. */
+extern WtTls *wt_listener_tls(const WtListener *listener);
+
+/*
+ * Whether each answer is from now on the last one of its connection: clients, and the proxies
+ * before them, then go elsewhere by themselves.
+ */
+extern void wt_listener_leave(WtListener *listener, bool leaving);
+
+/*
+ * Begins no connection any more, and still accepts those that are being made.  False: the kernel
+ * does not know that, see wt_sockets_admit_no_more.
+ */
+extern bool wt_listener_admit_no_more(WtListener *listener);
+
+/* Accepts who is waiting, and nobody after that; connections that are open go on. */
 extern void wt_listener_close_sockets(WtListener *listener);
+
+/*
+ * ms until a listener that leaves, has closed its sockets and hears nothing more can be
+ * destroyed without cutting off anybody whose request may be on its way; -1: there are requests
+ * to be answered.
+ */
+extern int wt_listener_time_to_end(const WtListener *listener);
 
 /* Readable when there is something to do; the same for the listener's life. */
 extern int wt_listener_descriptor(const WtListener *listener);

@@ -41,6 +41,7 @@
 #include "base/cidr.h"
 #include "base/compat.h"
 #include "base/counters.h"
+#include "base/monotonic.h"
 #include "http/addresses.h"
 #include "http/answer.h"
 #include "http/arrivals.h"
@@ -175,6 +176,7 @@ struct WtListener
 	WtAuth *auth;
 	WtRefused *refused; /* NULL: they are not remembered */
 	WtSockets sockets;
+	bool leaving;			   /* each answer is the last one of its connection */
 	bool closing;			   /* no request is suspended any more */
 	bool polling_sockets;	   /* the listening sockets are in poll_fd */
 	int64_t accept_after;	   /* ms; 0: at once */
@@ -218,22 +220,7 @@ struct WtListener
 	char health[WT_ANSWER_SIZE]; /* reason for not being well; "": well */
 };
 
-/* Clocks: of those that only go on, and of the calendar's, since 1970-01-01 UTC. */
-
-static inline int64_t
-monotonic_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t) t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static inline int64_t
-monotonic_ms(void)
-{
-	return monotonic_us() / 1000;
-}
+/* The calendar's clock, since 1970-01-01 UTC; the one that only goes on is in base/monotonic.h. */
 
 static inline int64_t
 wall_clock_us(void)

@@ -82,6 +82,14 @@ typedef struct WtRequest
 	int64_t received_us; /* when the last byte came, µs since 1970-01-01 UTC */
 	bool more;			 /* the body is a piece, and not the last one */
 	WtProgress progress; /* the stages' own */
+
+	/*
+	 * It came by no HTTP: the body is messages as in base/messages.h, and it is not answered, but
+	 * what has become of it is told to daemons/daemons.h.  refused: a place for each of them, of
+	 * which those are set that the table refuses; NULL: nobody asks.
+	 */
+	bool is_messages;
+	unsigned char *refused;
 	/* For its answer, ms of the monotonic clock: since the last byte came, or, where it was held
 	 * before that for want of memory, as much earlier. */
 	int64_t waits_since;

@@ -94,13 +94,20 @@ default_retry_after(int status)
 	return status == MHD_HTTP_SERVICE_UNAVAILABLE ? 1 : 0;
 }
 
+/* Whether no request may follow it on its connection. */
+static bool
+is_last(const Request *r)
+{
+	return r->last || r->connection->listener->leaving;
+}
+
 /* The headers that hang on the request. */
 static void
 add_request_headers(struct MHD_Response *response, const Request *r)
 {
 	const WtEndpoint *endpoint = r->public.endpoint;
 
-	if (r->last)
+	if (is_last(r))
 		MHD_add_response_header(response, "Connection", "close");
 	if (endpoint)
 		add_headers(response, endpoint->headers, (size_t) endpoint->n_headers);
@@ -128,7 +135,7 @@ wt_set_standing_response(Request *r, struct MHD_Response *keep,
 			add_request_headers(r->response, r);
 		return;
 	}
-	r->response = r->last ? close : keep;
+	r->response = is_last(r) ? close : keep;
 	r->standing = true;
 }
 
@@ -186,7 +193,7 @@ wt_send_response(Request *r, int status)
 	r->status = status;
 	r->answered = true;
 	/* What it is the answer to may have taken a while since the last run. */
-	wt_connection_set_phase_since(r->connection, PHASE_ANSWERING, monotonic_ms());
+	wt_connection_set_phase_since(r->connection, PHASE_ANSWERING, wt_monotonic_ms());
 	MHD_resume_connection(r->connection->mhd);
 }
 
@@ -239,7 +246,7 @@ refuse(Request *r, WtAnswer *answer, const char *sentence, bool close)
 	r->answered = answer->status == 0;
 	if (!r->response)
 		return MHD_NO;
-	if (close && !r->last)
+	if (close && !is_last(r))
 		MHD_add_response_header(r->response, "Connection", "close");
 	return answer_head(r, answer->status, close);
 }

@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -186,17 +188,18 @@ remove_stale_path(const WtSocket *s)
 
 /* A socket bound to s's address; -1 and errno where that fails. */
 static int
-bind_socket(const WtSocket *s, bool share)
+bind_socket(const WtSocket *s, int type, bool share)
 {
 	int on = 1;
 	int family = s->address.ss_family;
-	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;
 	if (family == AF_UNIX)
 		remove_stale_path(s);
-	else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+	else if ((type == SOCK_STREAM &&
+			  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) ||
 			 (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
 			 (family == AF_INET6 &&
 			  setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0))
@@ -219,14 +222,16 @@ failed:
 }
 
 static bool
-open_socket(WtSocket *s, bool exclusive, WtSocketsError *error)
+open_socket(WtSocket *s, int flags, WtSocketsError *error)
 {
+	bool exclusive = (flags & WT_SOCKETS_EXCLUSIVE) != 0;
+	int type = flags & WT_SOCKETS_DATAGRAMS ? SOCK_DGRAM : SOCK_STREAM;
 	char where[160];
 
 	describe(&s->address, where, sizeof(where));
 	if (exclusive && s->address.ss_family != AF_UNIX)
 	{
-		int probe = bind_socket(s, false);
+		int probe = bind_socket(s, type, false);
 
 		if (probe >= 0)
 			close(probe);
@@ -236,8 +241,8 @@ open_socket(WtSocket *s, bool exclusive, WtSocketsError *error)
 			return fail(error, "could not listen on %s: %s", where, strerror(errno));
 		}
 	}
-	s->fd = bind_socket(s, true);
-	if (s->fd < 0 || listen(s->fd, BACKLOG) != 0)
+	s->fd = bind_socket(s, type, true);
+	if (s->fd < 0 || (type == SOCK_STREAM && listen(s->fd, BACKLOG) != 0))
 	{
 		int saved = errno;
 
@@ -291,7 +296,7 @@ wt_sockets_open(WtSockets *sockets, const char *addresses, int port, int flags,
 
 		if (old)
 			s->fd = old->fd;
-		else if (!open_socket(s, (flags & WT_SOCKETS_EXCLUSIVE) != 0, error))
+		else if (!open_socket(s, flags, error))
 		{
 			/* A machine without IPv6 still has a localhost. */
 			if (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT)
@@ -321,6 +326,44 @@ failed:
 		if (!find(sockets, &wanted.sockets[i]))
 			close_socket(&wanted.sockets[i]);
 	return false;
+}
+
+/*
+ * Packets with a TTL below this are dropped.  The kernel looks at those of a listening socket's that
+ * begin a connection, and at those of connections, which are made with what the listening one has.
+ */
+static bool
+set_least_ttl(int fd, int family, int ttl)
+{
+	return family == AF_INET6
+			   ? setsockopt(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &ttl, sizeof(ttl)) == 0
+			   : setsockopt(fd, IPPROTO_IP, IP_MINTTL, &ttl, sizeof(ttl)) == 0;
+}
+
+bool
+wt_sockets_admit_no_more(const WtSockets *sockets)
+{
+	bool closed = true;
+
+	/*
+	 * More than nearly all senders' packets have.  A filter of the socket's could tell them
+	 * better, and some kernels let only who administers the network attach one.
+	 */
+	for (int i = 0; i < sockets->n; i++)
+	{
+		int family = sockets->sockets[i].address.ss_family;
+
+		if (family != AF_UNIX && !set_least_ttl(sockets->sockets[i].fd, family, MAXTTL))
+			closed = false;
+	}
+	return closed;
+}
+
+void
+wt_socket_admitted(int fd, int family)
+{
+	if (family != AF_UNIX)
+		(void) set_least_ttl(fd, family, 0);
 }
 
 void

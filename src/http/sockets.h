@@ -36,6 +36,8 @@ typedef struct WtSocketsError
 #define WT_SOCKETS_EXCLUSIVE 1
 /* Leave the paths out: a Unix-domain socket cannot be shared by several workers. */
 #define WT_SOCKETS_NO_PATHS 2
+/* They are for datagrams, by UDP. */
+#define WT_SOCKETS_DATAGRAMS 4
 
 /*
  * Makes *sockets listen on addresses, a list as windtrap.listen_addresses has it, and
@@ -46,7 +48,21 @@ typedef struct WtSocketsError
 extern bool wt_sockets_open(WtSockets *sockets, const char *addresses, int port,
 							int flags, WtSocketsError *error);
 
-/* Closes them all, and removes the paths of Unix-domain sockets. */
+/*
+ * Begins no connection any more; those that are being made come to the queue yet.  Who tries to
+ * connect meanwhile hears nothing, tries again a second later, and finds what is there then.  (Who sends
+ * with the highest TTL that there is gets in nevertheless.)  False: the kernel does not know that, and
+ * all goes on as it was.
+ */
+extern bool wt_sockets_admit_no_more(const WtSockets *sockets);
+
+/* To be called of each that is accepted after that, or nothing of what it sends may be heard. */
+extern void wt_socket_admitted(int fd, int family);
+
+/*
+ * Closes them all, and removes the paths of Unix-domain sockets.  Connections that nobody has
+ * accepted are reset.
+ */
 extern void wt_sockets_close(WtSockets *sockets);
 
 /* Writes "127.0.0.1:8000, [::1]:8000" to text, cut to size bytes. */

@@ -2,18 +2,14 @@
  * tls.c
  *		TLS, by GnuTLS: see tls.h.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "http/tls.h"
 
@@ -31,118 +27,12 @@ struct WtTls
 	unsigned char digest[DIGEST_SIZE]; /* of all that it was made of */
 };
 
-typedef struct File
-{
-	unsigned char *bytes;
-	size_t length;
-} File;
-
-static bool fail(WtTlsError *error, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static bool
-fail(WtTlsError *error, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error->message, sizeof(error->message), format, args);
-	va_end(args);
-	return false;
-}
-
-/*
- * Reading
- */
-
-/* As PostgreSQL has it for its own key. */
-static bool
-check_key_permissions(const char *path, const struct stat *st, WtTlsError *error)
-{
-	if (st->st_uid != geteuid() && st->st_uid != 0)
-	{
-		error->hint = "It must belong to the user that the server runs as, or to root.";
-		return fail(error, "the private key \"%s\" belongs to somebody else", path);
-	}
-	if (st->st_mode &
-		(st->st_uid == geteuid() ? S_IRWXG | S_IRWXO : S_IWGRP | S_IXGRP | S_IRWXO))
-	{
-		error->hint =
-			"Its mode must be 0600 or less where it belongs to the user that the "
-			"server runs as, 0640 or less where it belongs to root.";
-		return fail(error,
-					"others have access to the private key \"%s\": its mode is %04o",
-					path, (unsigned int) st->st_mode & 07777);
-	}
-	return true;
-}
-
-/* Bytes of a key do not stay in memory that others will get. */
-static void
-forget(File *file)
-{
-	if (file->bytes)
-		gnutls_memset(file->bytes, 0, file->length);
-	free(file->bytes);
-	file->bytes = NULL;
-	file->length = 0;
-}
-
-static bool
-read_all(int fd, const char *what, const char *path, size_t size, File *file,
-		 WtTlsError *error)
-{
-	file->bytes = malloc(size + 1);
-	file->length = 0;
-	if (!file->bytes)
-		return fail(error, "out of memory");
-	while (file->length < size)
-	{
-		ssize_t n = read(fd, file->bytes + file->length, size - file->length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail(error, "could not read the %s \"%s\": %s", what, path,
-						strerror(errno));
-		if (n == 0)
-			break;
-		file->length += (size_t) n;
-	}
-	file->bytes[file->length] = '\0';
-	return true;
-}
-
-static bool
-read_file(const char *what, const char *path, bool is_key, File *file, WtTlsError *error)
-{
-	/* Not to wait for a writer, where it is a pipe. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	bool ok;
-
-	if (fd < 0)
-		return fail(error, "could not open the %s \"%s\": %s", what, path,
-					strerror(errno));
-	if (fstat(fd, &st) != 0)
-		ok = fail(error, "could not read the %s \"%s\": %s", what, path, strerror(errno));
-	else if (!S_ISREG(st.st_mode))
-		ok = fail(error, "the %s \"%s\" is not a regular file", what, path);
-	else if (st.st_size > MAX_FILE)
-		ok = fail(error, "the %s \"%s\" is larger than %d bytes", what, path, MAX_FILE);
-	else
-		ok = (!is_key || check_key_permissions(path, &st, error)) &&
-			 read_all(fd, what, path, (size_t) st.st_size, file, error);
-	close(fd);
-	return ok;
-}
-
 /*
  * Making credentials
  */
 
 static gnutls_datum_t
-datum(const File *file)
+datum(const WtFile *file)
 {
 	gnutls_datum_t d = {.data = file->bytes, .size = (unsigned int) file->length};
 
@@ -150,7 +40,7 @@ datum(const File *file)
 }
 
 static bool
-make_digest(const WtTlsSettings *settings, const File files[3],
+make_digest(const WtTlsSettings *settings, const WtFile files[3],
 			unsigned char digest[DIGEST_SIZE])
 {
 	gnutls_hash_hd_t hash;
@@ -169,8 +59,8 @@ make_digest(const WtTlsSettings *settings, const File files[3],
 }
 
 static bool
-set_key(WtTls *tls, const WtTlsSettings *settings, const File *cert, const File *key,
-		WtTlsError *error)
+set_key(WtTls *tls, const WtTlsSettings *settings, const WtFile *cert, const WtFile *key,
+		WtFileError *error)
 {
 	gnutls_datum_t cert_datum = datum(cert);
 	gnutls_datum_t key_datum = datum(key);
@@ -183,39 +73,43 @@ set_key(WtTls *tls, const WtTlsSettings *settings, const File *cert, const File 
 	{
 		error->hint = "Where both are being renewed, the other one is tried again in a "
 					  "moment.";
-		return fail(error, "the private key \"%s\" does not fit the certificate \"%s\"",
-					settings->key_file, settings->cert_file);
+		return wt_file_fail(error,
+							"the private key \"%s\" does not fit the certificate \"%s\"",
+							settings->key_file, settings->cert_file);
 	}
 	if (rc == GNUTLS_E_DECRYPTION_FAILED ||
 		strstr((const char *) key->bytes, "ENCRYPTED"))
 	{
 		error->hint = "Nobody is there to type a passphrase: store the key without one.";
-		return fail(error, "the private key \"%s\" is encrypted", settings->key_file);
+		return wt_file_fail(error, "the private key \"%s\" is encrypted",
+							settings->key_file);
 	}
-	return fail(error, "could not use the certificate \"%s\" with the key \"%s\": %s",
-				settings->cert_file, settings->key_file, gnutls_strerror(rc));
+	return wt_file_fail(error,
+						"could not use the certificate \"%s\" with the key \"%s\": %s",
+						settings->cert_file, settings->key_file, gnutls_strerror(rc));
 }
 
 static bool
-set_authorities(WtTls *tls, const WtTlsSettings *settings, const File *ca,
-				WtTlsError *error)
+set_authorities(WtTls *tls, const WtTlsSettings *settings, const WtFile *ca,
+				WtFileError *error)
 {
 	gnutls_datum_t ca_datum = datum(ca);
 	int rc = gnutls_certificate_set_x509_trust_mem(tls->credentials, &ca_datum,
 												   GNUTLS_X509_FMT_PEM);
 
 	if (rc < 0)
-		return fail(error, "could not use the authorities \"%s\": %s", settings->ca_file,
-					gnutls_strerror(rc));
+		return wt_file_fail(error, "could not use the authorities \"%s\": %s",
+							settings->ca_file, gnutls_strerror(rc));
 	/* Without any, nobody could be told from anybody. */
 	if (rc == 0)
-		return fail(error, "there is no certificate in \"%s\"", settings->ca_file);
+		return wt_file_fail(error, "there is no certificate in \"%s\"",
+							settings->ca_file);
 	tls->asks = true;
 	return true;
 }
 
 static bool
-fill(WtTls *tls, const WtTlsSettings *settings, const File files[3], WtTlsError *error)
+fill(WtTls *tls, const WtTlsSettings *settings, const WtFile files[3], WtFileError *error)
 {
 	int rc = gnutls_certificate_allocate_credentials(&tls->credentials);
 
@@ -226,28 +120,30 @@ fill(WtTls *tls, const WtTlsSettings *settings, const File files[3], WtTlsError 
 									  : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2",
 								  NULL);
 	if (rc < 0)
-		return fail(error, "could not prepare TLS: %s", gnutls_strerror(rc));
+		return wt_file_fail(error, "could not prepare TLS: %s", gnutls_strerror(rc));
 	return set_key(tls, settings, &files[0], &files[1], error) &&
 		   (settings->ca_file[0] == '\0' ||
 			set_authorities(tls, settings, &files[2], error));
 }
 
 WtTls *
-wt_tls_load(const WtTlsSettings *settings, WtTls *current, WtTlsError *error)
+wt_tls_load(const WtTlsSettings *settings, WtTls *current, WtFileError *error)
 {
-	File files[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+	WtFile files[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
 	unsigned char digest[DIGEST_SIZE];
 	WtTls *tls = NULL;
 
 	error->message[0] = '\0';
 	error->hint = NULL;
-	if (read_file("certificate", settings->cert_file, false, &files[0], error) &&
-		read_file("private key", settings->key_file, true, &files[1], error) &&
-		(settings->ca_file[0] == '\0' ||
-		 read_file("authorities", settings->ca_file, false, &files[2], error)))
+	if (wt_file_read("certificate", settings->cert_file, false, MAX_FILE, &files[0],
+					 error) &&
+		wt_file_read("private key", settings->key_file, true, MAX_FILE, &files[1],
+					 error) &&
+		(settings->ca_file[0] == '\0' || wt_file_read("authorities", settings->ca_file,
+													  false, MAX_FILE, &files[2], error)))
 	{
 		if (!make_digest(settings, files, digest) || !(tls = calloc(1, sizeof(WtTls))))
-			fail(error, "out of memory");
+			wt_file_fail(error, "out of memory");
 		else if (current && memcmp(digest, current->digest, DIGEST_SIZE) == 0)
 		{
 			free(tls);
@@ -265,7 +161,7 @@ wt_tls_load(const WtTlsSettings *settings, WtTls *current, WtTlsError *error)
 		}
 	}
 	for (int i = 0; i < 3; i++)
-		forget(&files[i]);
+		wt_file_forget(&files[i]);
 	return tls;
 }
 
@@ -301,6 +197,12 @@ wt_tls_begin(const WtTls *tls, gnutls_session_t session)
 	if (tls->asks)
 		gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
 	return true;
+}
+
+bool
+wt_tls_asks(const WtTls *tls)
+{
+	return tls->asks;
 }
 
 bool

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/file.h"
+
 struct gnutls_session_int;
 
 /* Credentials, counted by those who hold them. */
@@ -28,19 +30,13 @@ typedef struct WtTlsSettings
 	bool only_1_3;		   /* no TLS 1.2 */
 } WtTlsSettings;
 
-typedef struct WtTlsError
-{
-	char message[256]; /* a sentence, without a full stop */
-	const char *hint;  /* NULL: none */
-} WtTlsError;
-
 /*
  * Reads the files.  Gives new credentials, or `current` (which may be NULL) once more where
  * nothing has changed in them; in both cases the caller holds what it gets.  NULL and
  * *error where they are not fit for use.
  */
 extern WtTls *wt_tls_load(const WtTlsSettings *settings, WtTls *current,
-						  WtTlsError *error);
+						  WtFileError *error);
 
 extern WtTls *wt_tls_hold(WtTls *tls);
 extern void wt_tls_release(WtTls *tls);
@@ -50,6 +46,9 @@ extern void wt_tls_release(WtTls *tls);
  * lives.  False: it cannot be, for want of memory.
  */
 extern bool wt_tls_begin(const WtTls *tls, struct gnutls_session_int *session);
+
+/* Whether clients are asked for certificates: there are authorities for them. */
+extern bool wt_tls_asks(const WtTls *tls);
 
 /* Whether the session waits for writing, not for reading. */
 extern bool wt_tls_wants_to_write(struct gnutls_session_int *session);

@@ -23,7 +23,7 @@ void
 wt_waiting_run(WtListener *listener)
 {
 	listener->before = listener->now;
-	listener->now = monotonic_ms();
+	listener->now = wt_monotonic_ms();
 	if (listener->now - listener->before >= ABSENCE)
 		listener->catching_up_until = listener->now + CATCHING_UP;
 }
@@ -31,7 +31,7 @@ wt_waiting_run(WtListener *listener)
 void
 wt_listener_rested(WtListener *listener)
 {
-	listener->now = monotonic_ms();
+	listener->now = wt_monotonic_ms();
 }
 
 /* When the last byte came; what is not known is taken to be as long ago as can be. */
@@ -75,14 +75,14 @@ wt_waiting_since(const Request *r)
 int64_t
 wt_listener_clock(void)
 {
-	return monotonic_ms();
+	return wt_monotonic_ms();
 }
 
 int64_t
 wt_listener_longest_wait(const WtListener *listener)
 {
 	const Connection *longest_held = listener->phases[PHASE_HELD].first;
-	int64_t now = monotonic_ms();
+	int64_t now = wt_monotonic_ms();
 	int64_t since = now;
 
 	/* Of the queue the first one was complete first, and has waited longest, nearly. */
