@@ -129,3 +129,19 @@ AS 'MODULE_PATHNAME', 'windtrap_tail_row';
 
 COMMENT ON FUNCTION windtrap.tail_row(xid, oid, tid, timestamptz) IS
 'of windtrap.tail(): whether a row is new; nobody else can call it';
+
+-- Of a table that Citus has distributed: what each node is asked before its shards are read, and what they are asked.
+CREATE FUNCTION windtrap.tail_position(after text) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'windtrap_tail_position'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.tail_position(text) IS
+'of windtrap.tail(): which transactions have been committed on this node of Citus';
+
+CREATE FUNCTION windtrap.tail_shard_row(xmin xid, tableoid oid, ctid tid, event_timestamp timestamptz, after text, until text) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 1
+AS 'MODULE_PATHNAME', 'windtrap_tail_shard_row';
+
+COMMENT ON FUNCTION windtrap.tail_shard_row(xid, oid, tid, timestamptz, text, text) IS
+'of windtrap.tail(): whether a row of this node of Citus is new';

@@ -37,7 +37,7 @@ system("$top/script/embed @page >$dir/page.c") == 0 or BAIL_OUT('the page cannot
 command('gcc', '-g', '-O1', @sanitize, "-I$top/src", '-o', $binary,
 	"$FindBin::RealBin/answer_server.c",
 	(grep { !/page_files_embedded/ } glob "$top/src/http/*.c"), "$dir/page.c",
-	(map { "$top/src/base/$_.c" } qw(buffer cidr counters list origins text)),
+	(map { "$top/src/base/$_.c" } qw(buffer cidr counters file list origins text)),
 	qw(-lmicrohttpd -lgnutls -lz));
 
 # Starts one; gives its port.

@@ -281,7 +281,7 @@ foreach my $path (qw(search histogram top fields))
 	my $answer;
 	my $s = elapsed(sub { $answer = get($path, { field => 'app' }); });
 	is($answer->{status}, 503, "$path that takes too long is 503");
-	like(json_of($answer)->{error}, qr/took longer than windtrap\.viewer_timeout \(500ms\)/, 'and says so');
+	like(json_of($answer)->{error}, qr/took longer than windtrap\.viewer_timeout \(500ms\)|too much to do/, 'and says so');
 	cmp_ok($s, '<', 10, "after $s s");
 }
 alter_system($node, 'windtrap.viewer_timeout' => '60s');
@@ -335,7 +335,7 @@ my $sleeper = connect_to($port);
 $sleeper->send("GET /api/export HTTP/1.1\r\nHost: localhost\r\n\r\n");
 ok($sleeper->fill(10), 'an export begins');
 my %seen;
-my $whole_export = get('export');
+my $whole_export = get('export', undef, timeout => 120);
 is($whole_export->{status}, 200, 'another one is not kept waiting by a client that does not read');
 my $n = 0;
 for (split /\n/, $whole_export->{content}) { my $e = JSON::PP->new->decode($_); $n++; $seen{ $e->{data}{id} // 'none' }++; }
@@ -354,25 +354,26 @@ SKIP:
 $sleeper->close;
 
 # Of one instant, without anything that tells them apart but what they are: how often they are read.
-query(q{INSERT INTO log SELECT '2026-11-03 12:00+00', jsonb_build_object('json', jsonb_build_object('same', n, 'pad', repeat('x', 250))), 0 FROM generate_series(1, 200000) n;
+query(q{INSERT INTO log SELECT '2026-11-03 12:00+00', jsonb_build_object('json', jsonb_build_object('same', n, 'pad', repeat('x', 250))), 0 FROM generate_series(1, 100000) n;
 VACUUM (ANALYZE) log});
 my ($instant) = split /\n/, query(q{SELECT DISTINCT tableoid FROM log WHERE event_timestamp = '2026-11-03 12:00+00'});
 my $reads = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_all_tables WHERE relid = $instant";
 my $read_before = query($reads);
-my $instant_export = get('export', { since => '2026-11-03', until => '2026-11-04' });
+my $instant_export = get('export', { since => '2026-11-03', until => '2026-11-04' }, timeout => 120);
 %seen = ();
 $seen{$_}++ foreach $instant_export->{content} =~ /"same": (\d+)/g;
-is(scalar keys %seen, 200_000, '200,000 rows of one instant are exported');
+is(scalar keys %seen, 100_000, '100,000 rows of one instant are exported')
+  or diag "$instant_export->{status}: ", substr($instant_export->{content}, -500);
 is(scalar(grep { $_ > 1 } values %seen), 0, 'none twice');
 my ($reported, $last_reported) = (-1, -2);
 # It reports what it has read once a second, when it has something to do.
-while ($reported != $last_reported || $reported < 200_000)
+while ($reported != $last_reported || $reported < 100_000)
 {
 	sleep 1.1;
 	get('overview');
 	($last_reported, $reported) = ($reported, query($reads) - $read_before);
 }
-cmp_ok($reported, '<', 10 * 200_000, 'and are not read again for each piece that is sent');
+cmp_ok($reported, '<', 10 * 100_000, 'and are not read again for each piece that is sent');
 note "$reported rows read";
 query(q{DELETE FROM log WHERE event_timestamp = '2026-11-03 12:00+00'});
 

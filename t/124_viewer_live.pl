@@ -181,7 +181,14 @@ $viewer->comes('without a network the page says so', 'return /lost/i.test($("#no
 $browser->offline(0);
 appears('with it, it goes on', 'while offline', 30);
 $viewer->comes('and says nothing any more', 'return !/lost/i.test($("#tail").innerText + $("#notice").innerText)', [], 20);
-$viewer->is_quiet('live', qr/net::ERR|Failed to load resource|503/);
+# A table of which what is new cannot be told.
+query('ALTER TABLE log RENAME TO log_table; CREATE VIEW log AS SELECT * FROM log_table');
+$viewer->load('?live=1&from=1h');
+$viewer->comes('of a view the page says that there is no live', 'return /what is new in "log" cannot be told/i.test($("#notice").innerText)');
+$viewer->comes('and goes on without', 'return $("#tail").dataset.connection === "off" && $("button.live").getAttribute("aria-pressed") === "false" && rows().length > 5');
+query('DROP VIEW log; ALTER TABLE log_table RENAME TO log');
+
+$viewer->is_quiet('live', qr/net::ERR|Failed to load resource|50[13]/);
 
 $viewer->close;
 $node->stop;

@@ -61,7 +61,7 @@ function problems(o) {
 	const failing = new Set();
 	for (const f of o.forwarding || []) {
 		const behind = plural(f.lag_events ?? 0, 'event');
-		if (f.target === null) add('error', `${behind} wait in the outbox, and there is no table to forward them to`, 'windtrap.forward_to names such tables.', f.since);
+		if (f.target === null) add('error', `${behind} wait in the outbox, and there is nothing to forward them to`, 'windtrap.forward_to names the targets.', f.since);
 		else if (f.last_error || f.state === 'failing' || f.state === 'stopped') {
 			failing.add(f.target);
 			add('error', `Forwarding to ${f.target} is ${f.state}, ${behind} behind`, f.last_error, f.since);
@@ -127,7 +127,7 @@ const filled = (name, part, whole) => el('label', { class: 'filled' }, name, el(
 function forwarding(o) {
 	const targets = o.forwarding || [];
 	const { bytes: part, max_bytes: whole } = o.outbox || {};
-	if (!targets.length) return el('p', { class: 'muted' }, 'Nothing is forwarded: ', el('code', null, 'windtrap.forward_to'), ' names no table.');
+	if (!targets.length) return el('p', { class: 'muted' }, 'Nothing is forwarded: ', el('code', null, 'windtrap.forward_to'), ' names no target.');
 	return [table('Targets', ['Target', 'State', 'Behind', 'Delivered', 'Refused', 'Events behind'], targets.map((f) => {
 		const same = (one) => (one.forwarding || []).find(({ target }) => target === f.target);
 		return [

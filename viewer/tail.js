@@ -66,7 +66,8 @@ async function follow(q, signal) {
 			if (Date.now() - began > 1000) at.tries = 0; // its regular end, after some minutes
 		} catch (error) {
 			if (signal.aborted) return;
-			if (error.status >= 400 && error.status < 500 && ![408, 429].includes(error.status)) {
+			// A mistake, or a table of which what is new cannot be told (501).
+			if ((error.status >= 400 && error.status < 500 && ![408, 429].includes(error.status)) || error.status === 501) {
 				if (error.status !== 400) emit('notice', { text: error.message });
 				state.set({ live: false });
 				return;

@@ -53,24 +53,23 @@ static const char histogram[] =
 	" ORDER BY s.bucket, l.total DESC, l.value COLLATE \"C\"";
 
 /*
- * A slice, with its most frequent values first: $4 is where buckets begin.  The subquery keeps
- * the value from being made twice.
+ * A slice: $4 is where buckets begin.  What is counted is grouped by nothing but the bucket and the
+ * value, which is made once a row so, and which sealed partitions count by themselves.
  */
-static const char counted[] =
-	"SELECT date_bin($3, event_timestamp, $4) AS bucket, value, count(*),"
-	" sum(count(*)) OVER (PARTITION BY value) AS of_value"
-	" FROM (SELECT event_timestamp, left(%s, 1000) AS value FROM windtrap.events"
-	" WHERE (%s) AND event_timestamp >= $1 AND event_timestamp < $2 OFFSET 0) AS found"
-	" GROUP BY 1, 2 ORDER BY 4 DESC, value COLLATE \"C\"";
+#define COUNTED                                                                          \
+	"(SELECT date_bin($3, event_timestamp, $4) AS bucket, left(%s, 1000) AS value,"      \
+	" count(*) AS n FROM windtrap.events WHERE (%s)"                                     \
+	" AND event_timestamp >= $1 AND event_timestamp < $2 GROUP BY 1, 2) AS counted"
 
-/* The same when all names are given, $5; what has another one comes as ''. */
+/* With its most frequent values first. */
+static const char counted[] =
+	"SELECT bucket, value, n, sum(n) OVER (PARTITION BY value) AS of_value FROM " COUNTED
+	" ORDER BY 4 DESC, value COLLATE \"C\"";
+
+/* The same when all names are given, $5; what has another one has none, and true. */
 static const char counted_by_name[] =
-	"SELECT bucket, CASE WHEN value = ANY ($5) THEN value END, count(*), value IS NOT "
-	"NULL"
-	" FROM (SELECT date_bin($3, event_timestamp, $4) AS bucket, left(%s, 1000) AS value"
-	" FROM windtrap.events"
-	" WHERE (%s) AND event_timestamp >= $1 AND event_timestamp < $2 OFFSET 0) AS found"
-	" GROUP BY 1, 2, 4";
+	"SELECT bucket, CASE WHEN value = ANY ($5) THEN value END, sum(n)::bigint,"
+	" value IS NOT NULL FROM " COUNTED " GROUP BY 1, 2, 4";
 
 struct WtTimeHistogram
 {

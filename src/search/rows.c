@@ -9,14 +9,14 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "base/sql.h"
 #include "search/rows.h"
 
 void
 wt_search_begin(FunctionCallInfo fcinfo)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
+	wt_sql_connect();
 }
 
 void
@@ -35,9 +35,6 @@ wt_search_enter(void)
 	/* What is not known of documents makes costs look so high that all would be compiled. */
 	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
-	/* So that what is counted is counted where sealed partitions have it, not a row at a time. */
-	(void) set_config_option("enable_partitionwise_aggregate", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	return nest_level;
 }
 

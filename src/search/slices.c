@@ -63,7 +63,7 @@ estimate(TimestampTz from, TimestampTz to)
 	/* Not in one call: timestamptz_to_str() has one buffer, which quoting copies. */
 	const char *from_literal = time_literal(from);
 	const char *command =
-		psprintf("SELECT FROM windtrap.events WHERE event_timestamp >= %s "
+		psprintf("SELECT 1 FROM windtrap.events WHERE event_timestamp >= %s "
 				 "AND event_timestamp < %s",
 				 from_literal, time_literal(to));
 

@@ -23,14 +23,13 @@
  *	  An UPDATE that moves a row to another partition, as the upkeep does with those of the
  *	  default one, inserts it.
  *
+ * Of a table that Citus has distributed each node knows its own rows' transactions: see nodes.h.
+ *
  * Everything is read as the caller would, with his rights and his row security.
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -40,22 +39,22 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "search/cursor.h"
-#include "search/in_flight.h"
+#include "search/nodes.h"
+#include "search/position.h"
 #include "search/rows.h"
 #include "search/search.h"
 #include "search/search_sql.h"
 #include "search/tail.h"
 #include "sealed/links.h"
+#include "store/distributed.h"
 
 PG_FUNCTION_INFO_V1(windtrap_tail);
 PG_FUNCTION_INFO_V1(windtrap_tail_row);
@@ -67,17 +66,9 @@ PG_FUNCTION_INFO_V1(windtrap_tail_row);
 #define FEW_ROWS 15000
 #define MANY_ROWS 40000
 
-/* So long before the cursor, µs, a transaction may have begun. */
-#define MAX_WINDOW USECS_PER_HOUR
-
-/* An event is stored at most so long after its time, µs, where it has waited for nothing. */
-#define STORED_WITHIN (2 * USECS_PER_SEC)
-
-/*
- * An event that is older than this at the cursor, µs, and has been changed since, was seen before:
- * where a transaction lasts for long, changes of all that has come meanwhile would be shown.
- */
-#define MAX_UNSEEN (10 * USECS_PER_SEC)
+/* Of distributed tables: a look that has taken so long, µs, doubles the margin, or halves it. */
+#define SHORT_LOOK (100 * 1000)
+#define LONG_LOOK (400 * 1000)
 
 /* Events that are remembered, in case that they are changed at once. */
 #define MAX_SHOWN 100000
@@ -94,10 +85,11 @@ struct WtTail
 	MemoryContext context;
 	const char *condition;
 	const char *output;
-	bool has_cursor;
+	bool has_cursor; /* of this server */
 	WtCursor cursor;
-	char text[WT_CURSOR_SIZE];
-	HTAB *shown; /* those that an UPDATE may bring again; NULL: none */
+	WtNodes *nodes; /* a cursor over the nodes of Citus; NULL: there is none */
+	char *text;		/* of the one or the other */
+	HTAB *shown;	/* those that an UPDATE may bring again; NULL: none */
 };
 
 /* A look that is under way, for windtrap.tail_row(). */
@@ -106,7 +98,6 @@ typedef struct Look
 	const WtCursor *from;
 	const WtCursor *to;
 	uint64 next;
-	TimestampTz seen_before; /* what is older, and has been changed, had been seen */
 	int64 rows;
 } Look;
 
@@ -123,40 +114,20 @@ static const char statement[] =
 	" FROM (SELECT event_timestamp, data, status, count(*) OVER () AS n,"
 	" min(event_timestamp) OVER () AS first"
 	" FROM (SELECT " WT_EVENT_COLUMNS " FROM %s WHERE event_timestamp >= $1"
-	" AND windtrap.tail_row(xmin, tableoid, ctid, event_timestamp)) AS events"
+	" AND %s) AS events"
 	" WHERE (%s)"
 	" ORDER BY event_timestamp DESC, coalesce(id, '') COLLATE \"C\" DESC LIMIT $2) AS "
 	"found)"
 	" AS shown ORDER BY event_timestamp, coalesce(id, '') COLLATE \"C\"";
 
+static const char is_new_here[] =
+	"windtrap.tail_row(xmin, tableoid, ctid, event_timestamp)";
+static const char is_new_there[] =
+	"windtrap.tail_shard_row(xmin, tableoid, ctid, event_timestamp, $3, $4)";
+
 /*
  * Rows
  */
-
-/*
- * Whether a version of a row, which is visible, is the work of an UPDATE.  Both can be made up by
- * what the table's owner has written, a policy of it say.
- */
-static bool
-is_updated(Oid relation, ItemPointer tid)
-{
-	Relation rel = table_open(relation, AccessShareLock);
-	HeapTupleData tuple = {.t_self = *tid};
-	Buffer buffer;
-	bool result = false;
-
-	/* A block of no number would be added. */
-	if (rel->rd_rel->relkind == RELKIND_RELATION &&
-		rel->rd_rel->relam == HEAP_TABLE_AM_OID && ItemPointerIsValid(tid) &&
-		ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel) &&
-		heap_fetch(rel, SnapshotAny, &tuple, &buffer, false))
-	{
-		result = (tuple.t_data->t_infomask & HEAP_UPDATED) != 0;
-		ReleaseBuffer(buffer);
-	}
-	table_close(rel, AccessShareLock);
-	return result;
-}
 
 /*
  * windtrap.tail_row(xmin xid, tableoid oid, ctid tid, event_timestamp timestamptz) → bool: whether
@@ -166,17 +137,14 @@ Datum
 windtrap_tail_row(PG_FUNCTION_ARGS)
 {
 	Look *look = under_way;
-	uint64 xid;
 
 	if (!look)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("windtrap.tail_row() is for windtrap.tail() alone")));
 	look->rows++;
-	xid = wt_cursor_widen(PG_GETARG_TRANSACTIONID(0), look->next);
-	if (wt_cursor_is_unseen(look->to, xid) || !wt_cursor_is_unseen(look->from, xid))
-		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(PG_GETARG_TIMESTAMPTZ(3) >= look->seen_before ||
-				   !is_updated(PG_GETARG_OID(1), (ItemPointer) PG_GETARG_POINTER(2)));
+	PG_RETURN_BOOL(wt_position_is_new(
+		look->from, look->to, look->next, PG_GETARG_TRANSACTIONID(0), PG_GETARG_OID(1),
+		(ItemPointer) PG_GETARG_POINTER(2), PG_GETARG_TIMESTAMPTZ(3)));
 }
 
 /*
@@ -195,7 +163,7 @@ check_heap(Oid relation)
 	kind = ((Form_pg_class) GETSTRUCT(tuple))->relkind;
 	method = ((Form_pg_class) GETSTRUCT(tuple))->relam;
 	ReleaseSysCache(tuple);
-	/* A sealed partition says of late rows when they came; of all others that they are old. */
+	/* A sealed partition says of rows that came lately by which transaction, of others that they are old. */
 	if (kind == RELKIND_PARTITIONED_TABLE ||
 		(kind == RELKIND_RELATION && method == HEAP_TABLE_AM_OID) ||
 		wt_is_sealed(relation))
@@ -208,31 +176,57 @@ check_heap(Oid relation)
 			 errhint("Ask windtrap.search() for the last minutes instead.")));
 }
 
-/* The log table's name for use in a statement; NULL: there is none. */
+/* Those of its partitions, too. */
+static void
+check_table(Oid relation)
+{
+	ListCell *cell;
+
+	check_heap(relation);
+	if (get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE)
+		foreach (cell, find_all_inheritors(relation, NoLock, NULL))
+			check_heap(lfirst_oid(cell));
+}
+
+/* On which node a row is read that several have, nobody knows; nor where it is new then. */
+static void
+check_distributed(Oid relation)
+{
+	if (wt_has_replicas(relation))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("what is new in \"%s\" cannot be told, since its rows are "
+							   "kept by several nodes of Citus each",
+							   get_rel_name(relation)),
+						errhint("Ask windtrap.search() for the last minutes instead.")));
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("what is new in \"%s\", which is distributed by Citus, cannot be "
+						"told in a transaction that sees nothing new",
+						get_rel_name(relation)),
+				 errhint("Use the isolation level READ COMMITTED.")));
+}
+
+/* The log table, and its name for use in a statement; NULL: there is none. */
 static const char *
-table_name(void)
+find_table(Oid *relation)
 {
 	bool is_null;
-	Oid relation;
 	char *name;
 	char *schema;
 
 	(void) wt_search_run("SELECT windtrap.log_table()::oid", 0, NULL, NULL);
-	relation = DatumGetObjectId(
+	*relation = DatumGetObjectId(
 		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 	SPI_freetuptable(SPI_tuptable);
 	if (is_null)
-		return NULL;
-	check_heap(relation);
-	if (get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE)
 	{
-		ListCell *cell;
-
-		foreach (cell, find_all_inheritors(relation, NoLock, NULL))
-			check_heap(lfirst_oid(cell));
+		*relation = InvalidOid;
+		return NULL;
 	}
-	name = get_rel_name(relation);
-	schema = get_namespace_name(get_rel_namespace(relation));
+	check_table(*relation);
+	name = get_rel_name(*relation);
+	schema = get_namespace_name(get_rel_namespace(*relation));
 	/* It may have just been dropped. */
 	return name && schema ? quote_qualified_identifier(schema, name) : NULL;
 }
@@ -319,53 +313,31 @@ wt_tail_open(const text *query, const char *after, const char *output)
 	tail->context = CurrentMemoryContext;
 	tail->condition = query ? wt_search_condition(query) : "true";
 	tail->output = output ? output : wt_search_output;
-	if (after && !wt_cursor_read(after, &tail->cursor))
+	if (!after)
+		return tail;
+	tail->has_cursor = wt_cursor_read(after, &tail->cursor);
+	if (!tail->has_cursor)
+		tail->nodes = wt_nodes_read(after);
+	if (!tail->has_cursor && !tail->nodes)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("what is given as \"after\" is no cursor of "
 							   "windtrap.tail()")));
-	tail->has_cursor = after != NULL;
 	return tail;
 }
 
-/* Ids of a cursor come to mean something else after 2 billion transactions. */
-static void
-check_cursor(const WtCursor *cursor, uint64 next)
-{
-	uint64 oldest = cursor->n_ranges > 0 ? cursor->ranges[0].first : cursor->xmax;
-
-	if (cursor->xmax > next)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the cursor is of another server, or of a time that this one "
-						"has been taken back before")));
-	if (next - oldest > PG_INT32_MAX)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the cursor is too old")));
-}
-
-/* Runs the statement; how many rows there are. */
+/* Runs the statement, of the rows from some time on; how many there are. */
 static int64
-run(const WtTail *tail, const char *table, Look *look, int max_rows)
+run(const WtTail *tail, const char *table, const char *is_new, TimestampTz since,
+	int max_rows, const char *from, const char *to)
 {
-	Oid types[] = {TIMESTAMPTZOID, INT8OID};
-	Datum values[] = {
-		TimestampTzGetDatum(look->from->floor - look->from->margin * USECS_PER_SEC),
-		Int64GetDatum(max_rows)};
-	Look *outer = under_way;
-	int64 n = 0;
+	Oid types[] = {TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID};
+	Datum values[] = {TimestampTzGetDatum(since), Int64GetDatum(max_rows),
+					  from ? CStringGetTextDatum(from) : 0,
+					  to ? CStringGetTextDatum(to) : 0};
 
-	PG_TRY();
-	{
-		under_way = look;
-		n = wt_search_run(psprintf(statement, tail->output, table, tail->condition), 2,
-						  types, values);
-	}
-	PG_FINALLY();
-	{
-		under_way = outer;
-	}
-	PG_END_TRY();
-	return n;
+	return wt_search_run(
+		psprintf(statement, tail->output, table, is_new, tail->condition), from ? 4 : 2,
+		types, values);
 }
 
 /* Says what there was no room for: rows that are older than those that there are. */
@@ -384,63 +356,134 @@ note_skipped(WtTailLook *result, int64 n)
 		result->until++;
 }
 
+/* By what a look has cost. */
 static int
-next_margin(int margin, int64 rows)
+next_margin(int margin, int64 cost, int64 little, int64 much)
 {
-	if (rows > MANY_ROWS)
+	if (cost > much)
 		margin /= 2;
-	else if (rows < FEW_ROWS)
+	else if (cost < little)
 		margin *= 2;
 	return Min(Max(margin, MIN_MARGIN), MAX_MARGIN);
 }
 
-/* What is older than this, and has been changed since, had been seen at the cursor. */
 static TimestampTz
-seen_before(const WtCursor *cursor)
+read_since(const WtCursor *from)
 {
-	return Max(cursor->floor, cursor->time - MAX_UNSEEN) - STORED_WITHIN;
+	return from->floor - from->margin * USECS_PER_SEC;
+}
+
+/* Leaves out of what has been found what is not to be given. */
+static void
+note_found(WtTail *tail, WtTailLook *result, int64 n, TimestampTz seen_before)
+{
+	if (n > 0)
+		note_skipped(result, n);
+	result->n = leave_out_shown(tail, n, seen_before);
+}
+
+static void
+keep_text(WtTail *tail, const char *text)
+{
+	if (tail->text)
+		pfree(tail->text);
+	tail->text = MemoryContextStrdup(tail->context, text);
+}
+
+/* A table of this server alone; NULL: there is none. */
+static void
+look_here(WtTail *tail, const char *table, int max_rows, WtTailLook *result)
+{
+	WtCursor to = {.margin = FIRST_MARGIN};
+	WtCursor from = tail->cursor;
+	Look look = {.from = &from, .to = &to};
+	Look *outer = under_way;
+	int64 n = 0;
+	char text[WT_CURSOR_SIZE];
+
+	look.next = wt_position_take(&to, tail->has_cursor ? &from : NULL);
+	if (tail->has_cursor && table)
+	{
+		PG_TRY();
+		{
+			under_way = &look;
+			n = run(tail, table, is_new_here, read_since(&from), max_rows, NULL, NULL);
+		}
+		PG_FINALLY();
+		{
+			under_way = outer;
+		}
+		PG_END_TRY();
+		note_found(tail, result, n, wt_position_seen_before(&to));
+		to.margin = next_margin(from.margin, look.rows, FEW_ROWS, MANY_ROWS);
+	}
+	PopActiveSnapshot();
+	tail->cursor = to;
+	tail->has_cursor = true;
+	wt_cursor_write(&to, text);
+	keep_text(tail, text);
+}
+
+/* A table that Citus has distributed. */
+static void
+look_at_nodes(WtTail *tail, const char *table, int max_rows, WtTailLook *result)
+{
+	const WtNodes *from = tail->nodes;
+	WtNodes *to = wt_nodes_ask(from);
+	WtNodes *kept;
+	int margin = FIRST_MARGIN;
+	TimestampTz since = DT_NOEND;
+	TimestampTz seen_before = DT_NOEND;
+	TimestampTz begun = GetCurrentTimestamp();
+	char *text = wt_nodes_write(to);
+
+	for (int i = 0; from && i < from->n; i++)
+		since = Min(since, read_since(&from->nodes[i].position));
+	for (int i = 0; i < to->n; i++)
+		seen_before = Min(seen_before, wt_position_seen_before(&to->nodes[i].position));
+	if (from)
+	{
+		int64 n =
+			run(tail, table, is_new_there, since, max_rows, wt_nodes_write(from), text);
+
+		note_found(tail, result, n, seen_before);
+		margin = next_margin(from->nodes[0].position.margin,
+							 GetCurrentTimestamp() - begun, SHORT_LOOK, LONG_LOOK);
+	}
+	for (int i = 0; i < to->n; i++)
+		to->nodes[i].position.margin = margin;
+	kept = MemoryContextAlloc(tail->context, WT_NODES_SIZE(to->n));
+	memcpy(kept, to, WT_NODES_SIZE(to->n));
+	if (tail->nodes)
+		pfree(tail->nodes);
+	tail->nodes = kept;
+	keep_text(tail, wt_nodes_write(to));
+	result->others_write = true;
 }
 
 void
 wt_tail_look(WtTail *tail, int max_rows, WtTailLook *result)
 {
-	WtCursor to = {.margin = FIRST_MARGIN};
-	WtCursor earlier;
-	const WtCursor *from = tail->has_cursor ? &tail->cursor : NULL;
-	Look look = {.from = from, .to = &to};
-	const char *table;
+	Oid relation;
+	const char *table = find_table(&relation);
+	bool is_distributed = table && wt_is_distributed(relation);
 
 	memset(result, 0, sizeof(*result));
-	to.time = GetCurrentTimestamp();
-	/* By a clock that has been set back since, events are older than the cursor. */
-	if (from && from->time > to.time)
+	if (is_distributed ? tail->has_cursor : tail->nodes != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg(is_distributed
+							? "the cursor is of a time before Citus distributed \"%s\""
+							: "the cursor is of nodes of Citus, which has not "
+							  "distributed \"%s\"",
+						table ? get_rel_name(relation) : "")));
+	if (is_distributed)
 	{
-		earlier = *from;
-		earlier.time = to.time;
-		earlier.floor = Min(from->floor, to.time - MAX_WINDOW);
-		from = look.from = &earlier;
+		check_distributed(relation);
+		look_at_nodes(tail, table, max_rows, result);
 	}
-	to.floor = Max(wt_in_flight_since(to.time, from ? from->floor : DT_NOEND),
-				   to.time - MAX_WINDOW);
-	PushActiveSnapshot(GetLatestSnapshot());
-	look.next = U64FromFullTransactionId(ReadNextFullTransactionId());
-	if (from)
-		check_cursor(from, look.next);
-	wt_cursor_take(&to, GetActiveSnapshot(), from);
-	table = table_name();
-	if (from && table)
-	{
-		look.seen_before = seen_before(from);
-		result->n = run(tail, table, &look, max_rows);
-		if (result->n > 0)
-			note_skipped(result, result->n);
-		result->n = leave_out_shown(tail, result->n, seen_before(&to));
-		to.margin = next_margin(from->margin, look.rows);
-	}
-	PopActiveSnapshot();
-	tail->cursor = to;
-	tail->has_cursor = true;
-	wt_cursor_write(&to, tail->text);
+	else
+		look_here(tail, table, max_rows, result);
 	result->cursor = tail->text;
 }
 

@@ -3,7 +3,8 @@
  *		The events that have become visible since the last look.
  *
  * A cursor says which transactions had been committed then, not what time it was: so an event is
- * given whenever its transaction commits, and once.  See tail.c.
+ * given whenever its transaction commits, and once.  See tail.c; and of tables that Citus has
+ * distributed nodes.h.
  */
 #ifndef WT_TAIL_H
 #define WT_TAIL_H
@@ -20,6 +21,7 @@ typedef struct WtTailLook
 	int64 skipped;		/* older ones that there was no room for: since <= time < until */
 	TimestampTz since;
 	TimestampTz until;
+	bool others_write; /* so that nothing has been committed here says nothing */
 } WtTailLook;
 
 /*

@@ -30,6 +30,7 @@
 #include "store/restoring.h"
 #include "viewer/database.h"
 #include "base/give_way.h"
+#include "base/sql.h"
 
 /* Between two looks whether the client is still there, ms. */
 #define CLIENT_POLL 100
@@ -52,7 +53,6 @@ static const char *const settings[][2] = {
 	{"work_mem", "4MB"},
 	{"max_parallel_workers_per_gather", "0"},
 	{"jit", "off"},
-	{"enable_partitionwise_aggregate", "on"},
 };
 
 static bool reading_parameters;
@@ -153,8 +153,7 @@ run(void *arg)
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
+	wt_sql_connect();
 	/* What is made lies where it lasts for the step. */
 	MemoryContextSwitchTo(r->job->step_context);
 	if (as_owner)
@@ -230,8 +229,10 @@ answer_error(WtViewerJob *job, const ErrorData *error, WtRights rights)
 						0);
 			return;
 		case ERRCODE_UNDEFINED_TABLE:
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
 			wt_job_fail(job, 503, error->message, 0);
+			return;
+		case ERRCODE_FEATURE_NOT_SUPPORTED: /* nor will it be, if it is tried again */
+			wt_job_fail(job, 501, error->message, 0);
 			return;
 		default:
 			break;

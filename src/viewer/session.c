@@ -49,7 +49,7 @@ look_for_events(WtViewerJob *job)
 {
 	Session *session = job->state;
 
-	if (SPI_execute("SELECT FROM windtrap.events LIMIT 1", true, 1) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT 1 FROM windtrap.events LIMIT 1", true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for events");
 	session->empty = SPI_processed == 0;
 }

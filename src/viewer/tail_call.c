@@ -3,7 +3,8 @@
  *		/api/tail: events as they come.
  *
  * Whoever follows looks a few times a second, and only where a transaction has been completed
- * since the last look: who watches a log in which nothing happens costs next to nothing.
+ * since the last look: who watches a log in which nothing happens costs next to nothing.  Where other
+ * servers write to the table (Citus) he always looks, and rests the longer, as looks take longer.
  */
 #include "postgres.h"
 
@@ -47,9 +48,10 @@ typedef struct Tail
 	int in_second;
 	uint64 completed; /* transactions, before the last look */
 	bool looked;
-	bool found;		  /* something, by the last look */
-	char *cursor;	  /* in the job's context; NULL: none yet */
-	TimestampTz told; /* the cursor */
+	bool others_write; /* other servers; so what is completed here does not count */
+	bool found;		   /* something, by the last look */
+	char *cursor;	   /* in the job's context; NULL: none yet */
+	TimestampTz told;  /* the cursor */
 } Tail;
 
 /* How many transactions that have written something were completed since the server's start. */
@@ -106,6 +108,7 @@ look(WtViewerJob *job)
 	}
 	tail->in_second += (int) found.n;
 	tail->found = found.n > 0 || found.skipped > 0;
+	tail->others_write = found.others_write;
 	if (tail->cursor)
 		pfree(tail->cursor);
 	tail->cursor = MemoryContextStrdup(job->context, found.cursor);
@@ -147,7 +150,8 @@ wt_step_tail(WtViewerJob *job)
 	/* Before the look: what is completed meanwhile is for the next one. */
 	completed = completed_transactions();
 	tail->found = false;
-	if (tail->in_second < tail->rate && (!tail->looked || completed != tail->completed))
+	if (tail->in_second < tail->rate &&
+		(!tail->looked || tail->others_write || completed != tail->completed))
 	{
 		if (!wt_viewer_query(job, look, WT_OWNER_READS))
 			return;

@@ -21,7 +21,7 @@ typedef struct WtName
 
 #define WT_NAME(name)                                                                    \
 	{                                                                                    \
-		.text = name, .length = sizeof(name) - 1                                         \
+		.text = (name), .length = sizeof(name) - 1                                       \
 	}
 #define WT_DOTTED(object, member)                                                        \
 	{                                                                                    \

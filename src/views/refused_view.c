@@ -21,59 +21,29 @@
 #include "utils/timestamp.h"
 
 #include "views/refused_view.h"
+#include "base/segment.h"
 #include "base/shared.h"
 #include "base/text.h"
+#include "base/unix_time.h"
 
 PG_FUNCTION_INFO_V1(windtrap_refused_requests);
 PG_FUNCTION_INFO_V1(windtrap_refused_by_client);
 
-static dsm_handle
-current_handle(void)
-{
-	dsm_handle handle;
-
-	LWLockAcquire(&wt_shared->lock, LW_SHARED);
-	handle = wt_shared->refused;
-	LWLockRelease(&wt_shared->lock);
-	return handle;
-}
-
-/*
- * Makes the segment, unless another process has just made one.  It is not made under the
- * lock, since others wait for that without being able to be cancelled.
- */
 static void
-make_segment(void)
+initialize(void *memory)
 {
-	dsm_segment *segment = dsm_create(wt_refused_size(), 0);
-	dsm_handle handle = dsm_segment_handle(segment);
-	bool first;
-
-	(void) wt_refused_init(dsm_segment_address(segment));
-	dsm_pin_segment(segment);
-	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
-	first = (wt_shared->refused == DSM_HANDLE_INVALID);
-	if (first)
-		wt_shared->refused = handle;
-	LWLockRelease(&wt_shared->lock);
-	if (!first)
-		dsm_unpin_segment(handle);
-	dsm_detach(segment);
+	(void) wt_refused_init(memory);
 }
 
 static WtRefusedRecord *
 attach_for_good(void)
 {
-	dsm_segment *segment;
+	void *memory = wt_segment_attach(&wt_shared->refused, wt_refused_size(), initialize);
 
-	if (current_handle() == DSM_HANDLE_INVALID)
-		make_segment();
-	segment = dsm_attach(current_handle());
-	if (!segment)
+	if (!memory)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("its memory is gone")));
-	dsm_pin_mapping(segment);
-	return dsm_segment_address(segment);
+	return memory;
 }
 
 WtRefused *
@@ -124,7 +94,7 @@ attach_for_query(dsm_segment **segment)
 
 	*segment = NULL;
 	wt_shared_attach();
-	handle = current_handle();
+	handle = wt_segment_handle(&wt_shared->refused);
 	if (handle == DSM_HANDLE_INVALID)
 		return NULL;
 	/* A worker that reads it, in a trigger on the log table, say. */
@@ -137,8 +107,7 @@ attach_for_query(dsm_segment **segment)
 static Datum
 time_datum(int64 us)
 {
-	return TimestampTzGetDatum(us -
-							   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY);
+	return TimestampTzGetDatum(wt_timestamp_of_unix_us(us));
 }
 
 static Datum

@@ -15,25 +15,20 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
+#include "base/severities.h"
 #include "views/fields.h"
 
 PG_FUNCTION_INFO_V1(windtrap_severity);
 
-typedef enum Severity
-{
-	UNSAID,
-	IS_TRACE,
-	IS_DEBUG,
-	IS_INFO,
-	IS_WARNING,
-	IS_ERROR,
-	IS_FATAL
-} Severity;
+typedef WtSeverity Severity;
 
-static const char *const names[] = {
-	[IS_TRACE] = "trace",	  [IS_DEBUG] = "debug", [IS_INFO] = "info",
-	[IS_WARNING] = "warning", [IS_ERROR] = "error", [IS_FATAL] = "fatal",
-};
+#define UNSAID WT_SEVERITY_NONE
+#define IS_TRACE WT_SEVERITY_TRACE
+#define IS_DEBUG WT_SEVERITY_DEBUG
+#define IS_INFO WT_SEVERITY_INFO
+#define IS_WARNING WT_SEVERITY_WARNING
+#define IS_ERROR WT_SEVERITY_ERROR
+#define IS_FATAL WT_SEVERITY_FATAL
 
 /*
  * Words
@@ -430,6 +425,7 @@ of_event(const WtFields *event)
 {
 	Severity severity;
 	JsonbContainer *loki;
+	JsonbValue value;
 
 	if (wt_fields_by(event, "otlp") && (severity = of_record(event->object)) != UNSAID)
 		return severity;
@@ -440,6 +436,11 @@ of_event(const WtFields *event)
 		return severity;
 	/* loguru */
 	if ((severity = of_object(wt_field_object(event->object, "record"), false)) != UNSAID)
+		return severity;
+	/* What windtrap.emit() was told, of an event that says nothing itself. */
+	if (wt_fields_by(event, "emit") &&
+		wt_field_of(wt_field_object(event->data, "emit"), "severity", &value) &&
+		(severity = of_word(&value)) != UNSAID)
 		return severity;
 	loki = wt_field_object(event->data, "loki");
 	if ((severity = of_labels(wt_field_object(loki, "labels"))) != UNSAID)
@@ -458,7 +459,7 @@ windtrap_severity(PG_FUNCTION_ARGS)
 	severity = of_event(&event);
 	if (severity == UNSAID)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(names[severity]));
+	PG_RETURN_TEXT_P(cstring_to_text(wt_severity_names[severity]));
 }
 
 /*
@@ -492,6 +493,7 @@ wt_severity_members(void)
 	paths = add_object(paths, "json body");
 	paths = add_object(paths, "json line");
 	paths = add_object(paths, "json record");
+	paths = wt_add_path(paths, "emit", "severity");
 	for (size_t i = 0; i < lengthof(labelled); i++)
 	{
 		paths = wt_add_path(paths, "loki labels", labelled[i]);

@@ -18,12 +18,15 @@
 
 #include "forward/forward_status.h"
 #include "store/outbox.h"
+#include "base/datum.h"
 #include "base/shared.h"
+#include "ring/ring.h"
 #include "views/stats.h"
 #include "views/status.h"
 
 PG_FUNCTION_INFO_V1(windtrap_stats);
 PG_FUNCTION_INFO_V1(windtrap_metrics);
+PG_FUNCTION_INFO_V1(windtrap_intakes);
 PG_FUNCTION_INFO_V1(windtrap_reset_stats);
 
 typedef struct Visitor
@@ -124,6 +127,18 @@ visit_counters(const Visitor *v, const WtCounters *c)
 	visit_number(v, WT_STAT_COUNTER, "decoded_bytes_total",
 				 "Bytes of request bodies decoded, after inflation.", NULL, NULL,
 				 (double) c->bytes_decoded);
+	for (int i = 0; i < WT_N_INTAKES; i++)
+		visit_number(v, WT_STAT_COUNTER, "messages_received_total",
+					 "Messages taken that came by no HTTP request, by their way.",
+					 "intake", wt_intake_names[i], (double) c->messages_received[i]);
+	for (int i = 0; i < WT_N_INTAKES; i++)
+		visit_number(v, WT_STAT_COUNTER, "messages_stored_total",
+					 "Those of them that were committed, by their way.", "intake",
+					 wt_intake_names[i], (double) c->messages_stored[i]);
+	for (int i = WT_REASON_NONE + 1; i < WT_N_REASONS; i++)
+		visit_number(v, WT_STAT_COUNTER, "messages_dropped_total",
+					 "Messages and connections of such senders dropped, by reason.",
+					 "reason", wt_reason_names[i], (double) c->messages_dropped_by[i]);
 	visit_number(v, WT_STAT_COUNTER, "stdout_written_total",
 				 "Committed events written as lines to windtrap.stdout.", NULL, NULL,
 				 (double) c->stdout_written);
@@ -167,6 +182,8 @@ visit_gauges(const Visitor *v)
 	int workers = 0;
 	uint64 connections = 0;
 	uint64 bytes = 0;
+	uint64 intake_connections[WT_N_INTAKES] = {0};
+	uint64 intake_bytes = 0;
 
 	LWLockAcquire(&wt_shared->lock, LW_SHARED);
 	for (int i = 0; i < WT_MAX_WORKERS; i++)
@@ -174,6 +191,9 @@ visit_gauges(const Visitor *v)
 		workers += (wt_shared->workers[i].state == WT_STATE_LISTENING);
 		connections += wt_shared->counters[i].connections;
 		bytes += wt_shared->counters[i].bytes_in_flight;
+		for (int k = 0; k < WT_N_INTAKES; k++)
+			intake_connections[k] += wt_shared->counters[i].intake_connections[k];
+		intake_bytes += wt_shared->counters[i].intake_bytes;
 	}
 	LWLockRelease(&wt_shared->lock);
 	visit_number(v, WT_STAT_GAUGE, "workers", "Workers that listen.", NULL, NULL,
@@ -184,6 +204,14 @@ visit_gauges(const Visitor *v)
 	visit_number(v, WT_STAT_GAUGE, "inflight_bytes",
 				 "Bytes of request bodies that are in memory.", NULL, NULL,
 				 (double) bytes);
+	for (int k = 0; k < WT_N_INTAKES; k++)
+		if (!wt_is_by_datagram(k))
+			visit_number(v, WT_STAT_GAUGE, "intake_connections",
+						 "Connections of senders that speak no HTTP, by their way.",
+						 "intake", wt_intake_names[k], (double) intake_connections[k]);
+	visit_number(v, WT_STAT_GAUGE, "intake_bytes",
+				 "Bytes of their messages that are in memory.", NULL, NULL,
+				 (double) intake_bytes);
 }
 
 /* One number of each forwarder. */
@@ -250,6 +278,32 @@ visit_upkeep(const Visitor *v)
 				 NULL, waits);
 }
 
+/* What the server's own processes have handed over. */
+static void
+visit_ring(const Visitor *v)
+{
+	static const char *const kinds[WT_RING_KINDS] = {
+		[WT_RING_EMIT] = "emit", [WT_RING_SERVER_LOG] = "server_log"};
+	WtRingStatus ring;
+
+	wt_ring_read_status(&ring);
+	for (int i = 0; i < WT_RING_KINDS; i++)
+		visit_number(v, WT_STAT_COUNTER, "ring_written_total",
+					 "Events that the server's own processes have handed over, by how.",
+					 "kind", kinds[i], (double) ring.written[i]);
+	for (int i = 0; i < WT_RING_KINDS; i++)
+		visit_number(v, WT_STAT_COUNTER, "ring_no_room_total",
+					 "Events that did not fit into windtrap.ring_size.", "kind", kinds[i],
+					 (double) ring.no_room[i]);
+	for (int i = 0; i < WT_RING_KINDS; i++)
+		visit_number(v, WT_STAT_COUNTER, "ring_refused_total",
+					 "Events dropped since they could not be stored at all.", "kind",
+					 kinds[i], (double) ring.given_up[i]);
+	visit_number(v, WT_STAT_GAUGE, "ring_bytes",
+				 "Bytes of the events that wait there to be stored.", NULL, NULL,
+				 (double) ring.used);
+}
+
 void
 wt_stats_visit(void (*visit)(const WtStat *stat, void *arg), void *arg)
 {
@@ -267,6 +321,7 @@ wt_stats_visit(void (*visit)(const WtStat *stat, void *arg), void *arg)
 	visit_counters(&v, &sum);
 	visit_gauges(&v);
 	visit_upkeep(&v);
+	visit_ring(&v);
 	visit_forwarders(&v);
 }
 
@@ -352,16 +407,19 @@ windtrap_stats(PG_FUNCTION_ARGS)
 	{
 		WtCounters c;
 		uint64 requests = 0;
+		uint64 messages = 0;
 		uint64 transactions;
-		Datum values[22];
-		bool nulls[22] = {false};
+		Datum values[23];
+		bool nulls[23] = {false};
 		int n = 0;
 
 		read_counters(i, &c);
 		for (int k = 0; k < WT_N_CODES; k++)
 			requests += c.requests[k];
 		transactions = histogram_count(&c.commit_us);
-		if (wt_shared->workers[i].pid == 0 && requests == 0)
+		for (int k = 0; k < WT_N_INTAKES; k++)
+			messages += c.messages_received[k] + c.messages_dropped[k];
+		if (wt_shared->workers[i].pid == 0 && requests + messages == 0)
 			continue;
 		values[n++] = Int32GetDatum(i + 1);
 		values[n++] = TimestampTzGetDatum(wt_shared->counting_since);
@@ -389,7 +447,61 @@ windtrap_stats(PG_FUNCTION_ARGS)
 		values[n++] = Int64GetDatum((int64) c.bytes_in_flight);
 		values[n++] = Int64GetDatum((int64) c.stdout_written);
 		values[n++] = Int64GetDatum((int64) c.stdout_dropped);
+		values[n++] = jsonb_by_name(c.messages_dropped_by, WT_N_REASONS, reason_name);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * The rows of the view windtrap.intakes: of each worker one for each way by which it listens, should
+ * listen, or has counted something.
+ */
+Datum
+windtrap_intakes(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	wt_shared_attach();
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+	{
+		WtCounters c;
+		WtIntakeStatus status;
+
+		read_counters(i, &c);
+		LWLockAcquire(&wt_shared->lock, LW_SHARED);
+		status = wt_shared->intakes[i];
+		if (wt_shared->workers[i].pid == 0)
+			memset(&status, 0, sizeof(status));
+		LWLockRelease(&wt_shared->lock);
+		for (int k = 0; k < WT_N_INTAKES; k++)
+		{
+			const char *addresses = status.addresses[k];
+			const char *error = status.errors[k];
+			Datum values[9];
+			bool nulls[9] = {false};
+			int n = 0;
+
+			if (!addresses[0] && !error[0] &&
+				c.messages_received[k] + c.messages_dropped[k] == 0)
+				continue;
+			values[n++] = Int32GetDatum(i + 1);
+			values[n++] = CStringGetTextDatum(wt_intake_names[k]);
+			values[n] = wt_text_or_null(addresses, &nulls[n]);
+			n++;
+			values[n++] = CStringGetTextDatum(error[0]		 ? "failed"
+											  : addresses[0] ? "listening"
+															 : "stopped");
+			values[n] = wt_text_or_null(error, &nulls[n]);
+			n++;
+			nulls[n] = wt_is_by_datagram(k);
+			values[n++] = Int64GetDatum((int64) c.intake_connections[k]);
+			values[n++] = Int64GetDatum((int64) c.messages_received[k]);
+			values[n++] = Int64GetDatum((int64) c.messages_stored[k]);
+			values[n++] = Int64GetDatum((int64) c.messages_dropped[k]);
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		}
 	}
 	return (Datum) 0;
 }

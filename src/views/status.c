@@ -7,10 +7,14 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "postmaster/postmaster.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "base/datum.h"
@@ -20,7 +24,7 @@
 
 PG_FUNCTION_INFO_V1(windtrap_status);
 
-#define N_COLUMNS 14
+#define N_COLUMNS 15
 
 typedef struct ProcessStatus
 {
@@ -65,6 +69,20 @@ state_name(WtState state)
 			break;
 	}
 	return "stopped";
+}
+
+/* What tells this server from others that do the same work. */
+static const char *
+node_name(void)
+{
+	char host[256];
+
+	if (cluster_name[0] != '\0')
+		return cluster_name;
+	if (gethostname(host, sizeof(host)) != 0)
+		strlcpy(host, "localhost", sizeof(host));
+	host[sizeof(host) - 1] = '\0';
+	return psprintf("%s:%d", host, PostPortNumber);
 }
 
 /* What the launcher says of a place, where there is no process to say more. */
@@ -117,6 +135,7 @@ put(ReturnSetInfo *result, const ProcessStatus *p)
 	n++;
 	values[n] = wt_text_or_null(p->stdout_error, &nulls[n]);
 	n++;
+	values[n++] = CStringGetTextDatum(node_name());
 	Assert(n == N_COLUMNS);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
@@ -136,6 +155,7 @@ read_shared(void)
 	copy->upkeep = wt_shared->upkeep;
 	memcpy(copy->workers, wt_shared->workers, sizeof(copy->workers));
 	memcpy(copy->forwarders, wt_shared->forwarders, sizeof(copy->forwarders));
+	memcpy(copy->helpers, wt_shared->helpers, sizeof(copy->helpers));
 	LWLockRelease(&wt_shared->lock);
 	return copy;
 }
@@ -272,6 +292,23 @@ windtrap_status(PG_FUNCTION_ARGS)
 		if (f->target[0] == '\0')
 			continue;
 		use_start_status(&p, &shared->starts[WT_PLACE_FORWARDERS + i]);
+		put(result, &p);
+	}
+	for (int i = 0; i < WT_N_HELPERS; i++)
+	{
+		const WtHelperStatus *h = &shared->helpers[i];
+		ProcessStatus p = {.kind = i == WT_HELPER_ALERTS ? "alerts" : "webhooks",
+						   .pid = h->pid,
+						   .database = shared->database,
+						   .state = state_name(h->state),
+						   .since = h->since,
+						   .last_run = h->last_run,
+						   .error = h->error};
+
+		/* A server that has just been started looks whether there is anything to do. */
+		if (!h->wanted || (h->pid == 0 && !is_wanted(shared, WT_PLACE_HELPERS + i)))
+			continue;
+		use_start_status(&p, &shared->starts[WT_PLACE_HELPERS + i]);
 		put(result, &p);
 	}
 	return (Datum) 0;
