@@ -63,6 +63,29 @@ wt_decode_bad(WtDecoder *decoder, const char *raw, size_t length, WtReason reaso
 }
 
 WtDecodeResult
+wt_decode_next_message(WtDecoder *decoder, WtMessage *message)
+{
+	const char *end = decoder->body + decoder->length;
+
+	decoder->batch = true;
+	decoder->next =
+		wt_message_read(decoder->next ? decoder->next : decoder->body, end, message);
+	if (!decoder->next)
+	{
+		decoder->next = end;
+		return WT_DECODE_END;
+	}
+	if (message->cut)
+	{
+		decoder->raw = message->text;
+		decoder->raw_length = message->length;
+		wt_decoder_too_large(decoder);
+		return WT_DECODE_BAD;
+	}
+	return WT_DECODE_EVENT;
+}
+
+WtDecodeResult
 wt_decode_good(WtDecoder *decoder, WtJson *json, const char *raw, size_t length)
 {
 	const WtJsonToken *unfit;

@@ -10,6 +10,7 @@
 #define WT_DECODER_H
 
 #include "base/counters.h"
+#include "base/messages.h"
 #include "event/json.h"
 #include "http/request.h"
 
@@ -41,7 +42,10 @@ typedef struct WtDecoded
 	bool same_context; /* what surrounds it is what surrounded the one before */
 	bool has_time;	   /* the event says when it happened: */
 	int64_t time_us;   /* µs since 1970-01-01 UTC */
-	const char *key;   /* who sends it again sends the same bytes; NULL: it has none */
+	bool is_row;	   /* the event is the data of a row, and is stored as it is, with: */
+	int32_t status;
+	bool is_here;	 /* it was stored here before it came: it is not stored again */
+	const char *key; /* who sends it again sends the same bytes; NULL: it has none */
 	size_t key_length;
 	char note[200]; /* for who reads the row; empty: none; the last member */
 } WtDecoded;
@@ -111,6 +115,12 @@ extern WtDecodeResult wt_decode_refuse(WtDecoder *decoder, int status, WtReason 
 extern WtDecodeResult wt_decode_bad(WtDecoder *decoder, const char *raw, size_t length,
 									WtReason reason, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
+
+/*
+ * The next of the messages that the body is made of (base/messages.h).  WT_DECODE_EVENT: *message is
+ * it; WT_DECODE_END: there are no more; WT_DECODE_BAD: it was cut, for it is too large.
+ */
+extern WtDecodeResult wt_decode_next_message(WtDecoder *decoder, WtMessage *message);
 
 /*
  * The event that was sent as these bytes is in json's tokens, whose strings may still be what

@@ -15,8 +15,11 @@
 #include "event/enrich.h"
 #include "event/form.h"
 #include "event/jsonb_writer.h"
+#include "base/collector.h"
 #include "base/settings.h"
 #include "base/text.h"
+#include "base/unix_time.h"
+#include "base/url.h"
 #include "base/uuid.h"
 
 #define REDACTED "[redacted]"
@@ -34,6 +37,7 @@ struct WtEnvelope
 {
 	const WtRequest *request;
 	TimestampTz received;
+	const char *id; /* NULL: each event gets one */
 	char time[64];
 	const char *timezone;
 	const char *host;
@@ -42,6 +46,7 @@ struct WtEnvelope
 	StringInfoData args;	/* a container; empty: no query string */
 	StringInfoData headers; /* likewise */
 	StringInfoData context; /* what surrounds the last event; a container, or empty */
+	StringInfoData hop; /* of rows of another collector: their way here; a container */
 };
 
 /* Where data are written, and how much of it is kept, bytes. */
@@ -247,15 +252,64 @@ write_headers(WtEnvelope *envelope, const WtRequest *request)
 		wt_jsonb_write_object(&envelope->headers, NULL, members, n);
 }
 
+static void
+add_string(WtMember *members, int *n, const char *name, const char *text)
+{
+	if (!text || text[0] == '\0')
+		return;
+	members[*n].name = name;
+	members[*n].name_length = (uint32) strlen(name);
+	set_string(&members[*n], text, (uint32) strlen(text));
+	(*n)++;
+}
+
+/* Whether rows go on to other collectors. */
+static bool
+goes_on(void)
+{
+	const WtTargets *targets = wt_forward_targets();
+
+	for (int i = 0; i < targets->n; i++)
+		if (wt_is_url(targets->names[i], strlen(targets->names[i])))
+			return true;
+	return false;
+}
+
+/*
+ * From where, of whom, when and to whom rows of another collector have come.  Where they go on
+ * that one may meet them again: so they say who it is, by more than a name.
+ */
+static void
+write_hop(WtEnvelope *envelope)
+{
+	const WtRequest *request = envelope->request;
+	const char *sender =
+		wt_header_find(request->headers, request->n_headers, WT_COLLECTOR_HEADER);
+	char id[WT_COLLECTOR_ID_SIZE];
+	WtMember members[5];
+	int n = 0;
+
+	initStringInfo(&envelope->hop);
+	add_string(members, &n, "ip", request->ip);
+	if (sender)
+		add_string(members, &n, "from", pnstrdup(sender, wt_collector_name_in(sender)));
+	add_string(members, &n, "time", envelope->time);
+	if (sender && goes_on())
+	{
+		wt_collector_id_of(sender, id);
+		add_string(members, &n, "from_id", id);
+	}
+	add_string(members, &n, "collector", wt_collector.name);
+	wt_jsonb_write_object(&envelope->hop, NULL, members, n);
+}
+
 WtEnvelope *
 wt_enrich_request(const WtRequest *request)
 {
 	WtEnvelope *envelope = palloc0(sizeof(WtEnvelope));
 
 	envelope->request = request;
-	envelope->received =
-		request->received_us -
-		(TimestampTz) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	envelope->received = wt_timestamp_of_unix_us(request->received_us);
 	format_time(envelope, request->received_us);
 	envelope->host = request->host ? stored_string(request->host) : NULL;
 	envelope->source = request->source ? stored_string(request->source) : NULL;
@@ -266,7 +320,15 @@ wt_enrich_request(const WtRequest *request)
 	write_headers(envelope, request);
 	if (request->endpoint)
 		initStringInfo(&envelope->context);
+	if (request->endpoint && request->endpoint->takes_rows)
+		write_hop(envelope);
 	return envelope;
+}
+
+void
+wt_enrich_set_id(WtEnvelope *envelope, const char *id)
+{
+	envelope->id = id;
 }
 
 TimestampTz
@@ -276,6 +338,9 @@ wt_enrich_time(const WtEnvelope *envelope, WtDecoded *decoded)
 
 	if (!decoded->has_time)
 		return envelope->received;
+	/* A row's time has been judged where it was received first. */
+	if (decoded->is_row)
+		return envelope->received + (decoded->time_us - received_us);
 	if (decoded->time_us >= OLDEST_US &&
 		decoded->time_us <= received_us + (int64) wt_max_clock_skew * USECS_PER_SEC)
 		return envelope->received + (decoded->time_us - received_us);
@@ -299,17 +364,6 @@ wt_enrich_context(WtEnvelope *envelope, const WtJson *json, const WtDecoded *dec
 }
 
 static void
-add_string(WtMember *members, int *n, const char *name, const char *text)
-{
-	if (!text || text[0] == '\0')
-		return;
-	members[*n].name = name;
-	members[*n].name_length = (uint32) strlen(name);
-	set_string(&members[*n], text, (uint32) strlen(text));
-	(*n)++;
-}
-
-static void
 add_container(WtMember *members, int *n, const char *name, const StringInfoData *part)
 {
 	if (part->len == 0)
@@ -320,6 +374,38 @@ add_container(WtMember *members, int *n, const char *name, const StringInfoData 
 	members[*n].text = part->data;
 	members[*n].text_length = (uint32) part->len;
 	(*n)++;
+}
+
+/* Where data are written: there is room, since how long they become shows at the end. */
+static StringInfo
+begin_data(void)
+{
+	if (!scratch.data)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		initStringInfo(&scratch);
+		MemoryContextSwitchTo(old);
+	}
+	resetStringInfo(&scratch);
+	appendStringInfoSpaces(&scratch, VARHDRSZ);
+	return &scratch;
+}
+
+/* A copy of what has been written there. */
+static Jsonb *
+end_data(void)
+{
+	Jsonb *data = palloc((Size) scratch.len);
+
+	memcpy(data, scratch.data, (Size) scratch.len);
+	SET_VARSIZE(data, scratch.len);
+	if (scratch.maxlen > KEPT_SCRATCH)
+	{
+		pfree(scratch.data);
+		scratch.data = NULL;
+	}
+	return data;
 }
 
 /*
@@ -335,10 +421,10 @@ write_data(const WtEnvelope *envelope, const WtJson *json, uint32 event,
 	WtMember members[ENVELOPE_MEMBERS];
 	int n = 0;
 	char id[WT_UUID_TEXT_SIZE];
-	Jsonb *data;
 
-	wt_uuid_v7(envelope->request->received_us, id);
-	add_string(members, &n, "id", id);
+	if (!envelope->id)
+		wt_uuid_v7(envelope->request->received_us, id);
+	add_string(members, &n, "id", envelope->id ? envelope->id : id);
 	add_string(members, &n, "ip", envelope->request->ip);
 	if (raw)
 	{
@@ -389,31 +475,33 @@ write_data(const WtEnvelope *envelope, const WtJson *json, uint32 event,
 	}
 	Assert(n <= ENVELOPE_MEMBERS);
 
-	/* Written where there is room, then copied: how long it becomes shows at the end. */
-	if (!scratch.data)
-	{
-		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	wt_jsonb_write_object(begin_data(), json, members, n);
+	return end_data();
+}
 
-		initStringInfo(&scratch);
-		MemoryContextSwitchTo(old);
-	}
-	resetStringInfo(&scratch);
-	appendStringInfoSpaces(&scratch, VARHDRSZ);
-	wt_jsonb_write_object(&scratch, json, members, n);
-	data = palloc((Size) scratch.len);
-	memcpy(data, scratch.data, (Size) scratch.len);
-	SET_VARSIZE(data, scratch.len);
-	if (scratch.maxlen > KEPT_SCRATCH)
-	{
-		pfree(scratch.data);
-		scratch.data = NULL;
-	}
-	return data;
+/* The data of another collector's row, with the hop that it has made last. */
+static Jsonb *
+write_row(const WtEnvelope *envelope, const WtJson *json, uint32 row)
+{
+	WtMember member = {.name = "via", .name_length = 3, .kind = WT_MEMBER_CONTAINER};
+	StringInfoData via;
+	uint32 before = 0;
+	bool has_come_far = wt_json_find(json, row, "via", &before);
+
+	initStringInfo(&via);
+	wt_jsonb_write_array_with(&via, has_come_far ? json : NULL, before, &envelope->hop);
+	member.text = via.data;
+	member.text_length = (uint32) via.len;
+	wt_jsonb_write_token_with(begin_data(), json, row, &member);
+	pfree(via.data);
+	return end_data();
 }
 
 Jsonb *
 wt_enrich_event(const WtEnvelope *envelope, const WtJson *json, const WtDecoded *decoded)
 {
+	if (decoded->is_row)
+		return write_row(envelope, json, decoded->event);
 	return write_data(envelope, json, decoded->event, decoded, NULL, NULL, 0, NULL);
 }
 
@@ -443,7 +531,8 @@ wt_enrich_quarantined(const WtEnvelope *envelope, const Jsonb *data, const char 
 	char *encoded;
 	int length;
 
-	if (data && envelope->request->endpoint)
+	/* A row of another collector's is all in raw. */
+	if (data && envelope->request->endpoint && !envelope->request->endpoint->takes_rows)
 		own.context = context_of(envelope, data);
 	if (raw_length > MAX_RAW)
 		raw_length = MAX_RAW;

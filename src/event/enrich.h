@@ -22,6 +22,9 @@ typedef struct WtEnvelope WtEnvelope;
  */
 extern WtEnvelope *wt_enrich_request(const WtRequest *request);
 
+/* The id of the request's one event, which lasts as long as the envelope; else each gets a new one. */
+extern void wt_enrich_set_id(WtEnvelope *envelope, const char *id);
+
 /*
  * When an event of a request happened: what it says itself, where that can be true, else when
  * the request was received; then decoded->note says so.

@@ -436,7 +436,8 @@ static WtJsonResult
 read_tokens(Parse *parse)
 {
 	WtJson *json = parse->json;
-	uint32_t open[WT_JSON_MAX_DEPTH]; /* the containers we are in, outermost first */
+	/* The containers we are in, outermost first. */
+	uint32_t open[WT_JSON_MAX_DEPTH + WT_JSON_ENVELOPE_DEPTH];
 	int depth = 0;
 	WtJsonToken *t;
 	WtJsonResult r;

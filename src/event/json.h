@@ -17,6 +17,9 @@
 /* Levels of nesting; jsonb_in recurses on restore, and must never hit its stack limit. */
 #define WT_JSON_MAX_DEPTH 512
 
+/* Levels that a row's data has around an event, which wt_json_append may be told to allow. */
+#define WT_JSON_ENVELOPE_DEPTH 1
+
 /* Digits that a number may print before, and after, its decimal point. */
 #define WT_JSON_MAX_DIGITS 4096
 
@@ -88,7 +91,7 @@ wt_json_skip_space(const char *p, const char *end)
 
 /*
  * As wt_json_parse, after the tokens that are there, which stay; levels is how deep it may be
- * nested.  Where it is not WT_JSON_OK nothing was added.
+ * nested, WT_JSON_MAX_DEPTH + WT_JSON_ENVELOPE_DEPTH at most.  Where it is not WT_JSON_OK nothing was added.
  */
 extern WtJsonResult wt_json_append(WtJson *json, const char *text, size_t length,
 								   int levels, WtJsonError *error);

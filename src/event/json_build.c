@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -248,10 +249,8 @@ wt_build_double(WtBuild *build, double value)
 		/* The shortest that reads as the same. */
 		for (precision = 15; precision < 17; precision++)
 		{
-			double read = 0;
-
 			snprintf(text, sizeof(text), "%.*g", precision, value);
-			if (sscanf(text, "%lf", &read) == 1 && read == value)
+			if (strtod(text, NULL) == value)
 				break;
 		}
 		wt_build_number(build, text,

@@ -184,12 +184,14 @@ write_members(StringInfo buffer, const WtJson *json, const WtMember *members, in
 	return JENTRY_ISCONTAINER | (uint32) (buffer->len - base);
 }
 
+/* more: a member beside those of the token, which wins over one of its name; NULL: none. */
 static JEntry
-write_object(StringInfo buffer, const WtJson *json, uint32 *index)
+write_object(StringInfo buffer, const WtJson *json, uint32 *index, const WtMember *more)
 {
 	uint32 n = json->tokens[*index].length;
 	WtMember stack[STACK_MEMBERS];
-	WtMember *members = n <= STACK_MEMBERS ? stack : palloc(sizeof(WtMember) * (Size) n);
+	WtMember *members =
+		n < STACK_MEMBERS ? stack : palloc(sizeof(WtMember) * ((Size) n + 1));
 	uint32 next = *index + 1;
 	int left;
 	JEntry entry;
@@ -204,6 +206,12 @@ write_object(StringInfo buffer, const WtJson *json, uint32 *index)
 		members[i].token = next + 1;
 		members[i].order = i;
 		next = wt_json_after(json, next + 1);
+	}
+	if (more)
+	{
+		members[n] = *more;
+		members[n].order = n;
+		n++;
 	}
 	left = wt_jsonb_sort_members(members, (int) n);
 	entry = write_members(buffer, json, members, left);
@@ -224,7 +232,7 @@ write_token(StringInfo buffer, const WtJson *json, uint32 *index)
 		case WT_JSON_ARRAY:
 			return write_array(buffer, json, index);
 		case WT_JSON_OBJECT:
-			return write_object(buffer, json, index);
+			return write_object(buffer, json, index, NULL);
 		case WT_JSON_STRING:
 			appendBinaryStringInfo(buffer, t->u.text, (int) t->length);
 			(*index)++;
@@ -304,14 +312,54 @@ void
 wt_jsonb_write_object(StringInfo buffer, const WtJson *json, const WtMember *members,
 					  int n_members)
 {
-	Assert(INTALIGN(buffer->len) == buffer->len);
+	Assert((int) INTALIGN(buffer->len) == buffer->len);
 	write_members(buffer, json, members, n_members);
 }
 
 void
 wt_jsonb_write_token(StringInfo buffer, const WtJson *json, uint32 token)
 {
-	Assert(INTALIGN(buffer->len) == buffer->len);
+	Assert((int) INTALIGN(buffer->len) == buffer->len);
 	Assert(json->tokens[token].type == WT_JSON_OBJECT);
-	(void) write_object(buffer, json, &token);
+	(void) write_object(buffer, json, &token, NULL);
+}
+
+void
+wt_jsonb_write_token_with(StringInfo buffer, const WtJson *json, uint32 token,
+						  const WtMember *member)
+{
+	Assert((int) INTALIGN(buffer->len) == buffer->len);
+	Assert(json->tokens[token].type == WT_JSON_OBJECT);
+	(void) write_object(buffer, json, &token, member);
+}
+
+void
+wt_jsonb_write_array_with(StringInfo buffer, const WtJson *json, uint32 token,
+						  const StringInfoData *last)
+{
+	bool is_array = json && json->tokens[token].type == WT_JSON_ARRAY;
+	uint32 n = is_array ? json->tokens[token].length : json != NULL;
+	uint32 header = (n + 1) | JB_FARRAY;
+	uint32 total = 0;
+	uint32 padding;
+	int entries;
+
+	Assert((int) INTALIGN(buffer->len) == buffer->len);
+	appendBinaryStringInfo(buffer, (char *) &header, sizeof(header));
+	entries = reserve(buffer, (int) (sizeof(JEntry) * (n + 1)));
+	token += is_array;
+	for (uint32 i = 0; i < n; i++)
+	{
+		JEntry entry = write_token(buffer, json, &token);
+
+		total += JBE_OFFLENFLD(entry);
+		put_entry(buffer, entries + (int) (i * sizeof(JEntry)),
+				  stored_entry(entry, i, total));
+	}
+	padding = pad(buffer);
+	appendBinaryStringInfo(buffer, last->data, last->len);
+	total += padding + (uint32) last->len;
+	put_entry(
+		buffer, entries + (int) (n * sizeof(JEntry)),
+		stored_entry(JENTRY_ISCONTAINER | (padding + (uint32) last->len), n, total));
 }

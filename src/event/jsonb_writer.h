@@ -45,6 +45,17 @@ extern void wt_jsonb_write_object(StringInfo buffer, const WtJson *json,
  */
 extern void wt_jsonb_write_token(StringInfo buffer, const WtJson *json, uint32 token);
 
+/* The same with one member more, which takes the place of one of its name. */
+extern void wt_jsonb_write_token_with(StringInfo buffer, const WtJson *json, uint32 token,
+									  const WtMember *member);
+
+/*
+ * Appends an array: the elements of the one that a token of json is, or what else the token is
+ * (json is NULL: nothing), and behind them a container as WT_MEMBER_CONTAINER has it.
+ */
+extern void wt_jsonb_write_array_with(StringInfo buffer, const WtJson *json, uint32 token,
+									  const StringInfoData *last);
+
 /* Sorts members into jsonb's order and drops doubles; gives how many are left. */
 extern int wt_jsonb_sort_members(WtMember *members, int n_members);
 

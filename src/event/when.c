@@ -6,9 +6,8 @@
  */
 #include <string.h>
 
+#include "event/calendar.h"
 #include "event/when.h"
-
-#define US_PER_S INT64_C(1000000)
 
 /*
  * A number up to here counts seconds (to the year 5138), up to a thousand times as much
@@ -19,93 +18,30 @@
 /* What an exponent may move the decimal point by. */
 #define MAX_EXPONENT 30
 
-typedef struct Text
-{
-	const char *p;
-	const char *end;
-} Text;
-
-static bool
-is_digit(const Text *t)
-{
-	return t->p < t->end && *t->p >= '0' && *t->p <= '9';
-}
-
-static bool
-skip(Text *t, char c)
-{
-	if (t->p == t->end || *t->p != c)
-		return false;
-	t->p++;
-	return true;
-}
-
 /* Exactly n digits. */
 static bool
-read_digits(Text *t, int n, int *value)
+read_digits(WtTextCursor *t, int n, int *value)
 {
 	*value = 0;
 	for (int i = 0; i < n; i++)
 	{
-		if (!is_digit(t))
+		if (!wt_text_is_digit(t))
 			return false;
 		*value = *value * 10 + (*t->p++ - '0');
 	}
 	return true;
 }
 
-/* Days since 1970-01-01 of a day of the Gregorian calendar. */
-static int64_t
-days_from_civil(int year, int month, int day)
-{
-	int64_t y = month <= 2 ? year - 1 : year;
-	int64_t era = (y >= 0 ? y : y - 399) / 400;
-	int64_t of_era = y - era * 400;
-	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-
-	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static bool
-is_leap(int year)
-{
-	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
-static bool
-is_day(int year, int month, int day)
-{
-	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-
-	return month >= 1 && month <= 12 && day >= 1 &&
-		   day <= lengths[month - 1] + (month == 2 && is_leap(year));
-}
-
-/* Digits after a decimal point, as µs. */
-static int64_t
-read_fraction(Text *t)
-{
-	int64_t us = 0;
-	int64_t place = US_PER_S / 10;
-
-	for (; is_digit(t); t->p++)
-	{
-		us += place * (*t->p - '0');
-		place /= 10;
-	}
-	return us;
-}
-
 /* A zone: Z, UTC, or an offset in s; none is UTC. */
 static bool
-read_zone(Text *t, int *offset)
+read_zone(WtTextCursor *t, int *offset)
 {
 	int sign;
 	int hours;
 	int minutes = 0;
 
 	*offset = 0;
-	while (skip(t, ' '))
+	while (wt_text_skip(t, ' '))
 		;
 	if (t->p == t->end)
 		return true;
@@ -125,7 +61,7 @@ read_zone(Text *t, int *offset)
 	sign = *t->p++ == '-' ? -1 : 1;
 	if (!read_digits(t, 2, &hours))
 		return false;
-	(void) skip(t, ':');
+	(void) wt_text_skip(t, ':');
 	if (t->p < t->end && !read_digits(t, 2, &minutes))
 		return false;
 	*offset = sign * (hours * 3600 + minutes * 60);
@@ -133,7 +69,7 @@ read_zone(Text *t, int *offset)
 }
 
 static bool
-read_calendar(Text t, int64_t *time_us)
+read_calendar(WtTextCursor t, int64_t *time_us)
 {
 	int year;
 	int month;
@@ -144,21 +80,23 @@ read_calendar(Text t, int64_t *time_us)
 	int offset = 0;
 	int64_t fraction = 0;
 
-	if (!read_digits(&t, 4, &year) || !skip(&t, '-') || !read_digits(&t, 2, &month) ||
-		!skip(&t, '-') || !read_digits(&t, 2, &day) || !is_day(year, month, day))
+	if (!read_digits(&t, 4, &year) || !wt_text_skip(&t, '-') ||
+		!read_digits(&t, 2, &month) || !wt_text_skip(&t, '-') ||
+		!read_digits(&t, 2, &day) || !wt_is_day(year, month, day))
 		return false;
 	if (t.p < t.end)
 	{
-		if (!skip(&t, 'T') && !skip(&t, 't') && !skip(&t, ' '))
+		if (!wt_text_skip(&t, 'T') && !wt_text_skip(&t, 't') && !wt_text_skip(&t, ' '))
 			return false;
-		if (!read_digits(&t, 2, &hour) || !skip(&t, ':') || !read_digits(&t, 2, &minute))
+		if (!read_digits(&t, 2, &hour) || !wt_text_skip(&t, ':') ||
+			!read_digits(&t, 2, &minute))
 			return false;
-		if (skip(&t, ':'))
+		if (wt_text_skip(&t, ':'))
 		{
 			if (!read_digits(&t, 2, &second))
 				return false;
-			if (skip(&t, '.') || skip(&t, ','))
-				fraction = read_fraction(&t);
+			if (wt_text_skip(&t, '.') || wt_text_skip(&t, ','))
+				fraction = wt_read_fraction(&t);
 		}
 		if (!read_zone(&t, &offset))
 			return false;
@@ -166,7 +104,7 @@ read_calendar(Text t, int64_t *time_us)
 	/* A leap second is the beginning of the next one. */
 	if (t.p != t.end || hour > 23 || minute > 59 || second > 60)
 		return false;
-	*time_us = (days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 +
+	*time_us = (wt_days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 +
 				second - offset) *
 				   US_PER_S +
 			   fraction;
@@ -175,9 +113,9 @@ read_calendar(Text t, int64_t *time_us)
 
 /* digits × 10^exponent, in units that the magnitude tells. */
 static bool
-read_number(Text t, int64_t *time_us)
+read_number(WtTextCursor t, int64_t *time_us)
 {
-	bool negative = skip(&t, '-');
+	bool negative = wt_text_skip(&t, '-');
 	char digits[64];
 	int n = 0;		/* digits */
 	int point = -1; /* how many of them stand before the decimal point */
@@ -186,7 +124,7 @@ read_number(Text t, int64_t *time_us)
 	int64_t unit;
 	int64_t us;
 
-	for (; is_digit(&t) || (t.p < t.end && *t.p == '.' && point < 0); t.p++)
+	for (; wt_text_is_digit(&t) || (t.p < t.end && *t.p == '.' && point < 0); t.p++)
 	{
 		if (*t.p == '.')
 			point = n;
@@ -204,12 +142,12 @@ read_number(Text t, int64_t *time_us)
 		bool down;
 
 		t.p++;
-		down = skip(&t, '-');
+		down = wt_text_skip(&t, '-');
 		if (!down)
-			(void) skip(&t, '+');
-		if (!is_digit(&t))
+			(void) wt_text_skip(&t, '+');
+		if (!wt_text_is_digit(&t))
 			return false;
-		for (; is_digit(&t); t.p++)
+		for (; wt_text_is_digit(&t); t.p++)
 		{
 			exponent = exponent * 10 + (*t.p - '0');
 			if (exponent > MAX_EXPONENT)
@@ -253,7 +191,7 @@ read_number(Text t, int64_t *time_us)
 bool
 wt_when_read_text(const char *text, size_t length, int64_t *time_us)
 {
-	Text t = {text, text + length};
+	WtTextCursor t = {text, text + length};
 
 	while (t.p < t.end && (*t.p == ' ' || *t.p == '\t'))
 		t.p++;

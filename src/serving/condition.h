@@ -19,7 +19,9 @@ typedef enum WtConditionSource
 	WT_CONDITION_STORE,		  /* the last events that were tried could not be stored */
 	WT_CONDITION_TOKENS,	  /* they cannot be read */
 	WT_CONDITION_MEMORY,	  /* there is none for more events */
+	WT_CONDITION_DRAIN,		  /* it stops soon, see wt_drain; until then they are taken */
 	WT_CONDITION_SOCKETS,	  /* not as the settings say; events are taken even so */
+	WT_CONDITION_INTAKE,	  /* likewise, of syslog and GELF */
 	WT_N_CONDITIONS
 } WtConditionSource;
 

@@ -33,48 +33,61 @@ static bool sockets_failed;	  /* to open, when they were tried last */
 /* No sockets, or otherwise than the settings say: to be tried again. */
 static bool listening_elsewhere;
 static TimestampTz last_try; /* to open them, but for reloads */
+static int max_connections;	 /* as windtrap.max_connections, or as the system lets us */
+
+/*
+ * Connections that this process may hold of each kind that there is: those of HTTP, and, in a worker
+ * that listens for syslog or GELF, as many of that.
+ *
+ * PostgreSQL counts on max_safe_fds descriptors for its files.  Connections come on top: raises the
+ * limit of this process, and gives fewer where that is not enough.
+ */
+static int
+connections_of_a_kind(bool for_senders)
+{
+	int kinds = for_senders && (wt_syslog_listen[0] || wt_gelf_listen[0]) ? 2 : 1;
+	rlim_t own = (rlim_t) max_safe_fds + RESERVED_DESCRIPTORS;
+	rlim_t wanted = own + (rlim_t) wt_max_connections * (rlim_t) kinds;
+	struct rlimit limit;
+	int n;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+		limit.rlim_cur >= wanted)
+		return wt_max_connections;
+	limit.rlim_cur = (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted)
+						 ? wanted
+						 : limit.rlim_max;
+	(void) setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= wanted)
+		return wt_max_connections;
+	n = (int) Max(((int64) limit.rlim_cur - (int64) own) / kinds, 8);
+	ereport(LOG, (errmsg("windtrap: holding at most %d connections%s, not %d: the limit "
+						 "on open files is %d",
+						 n, kinds > 1 ? " of HTTP, and as many of syslog and GELF" : "",
+						 wt_max_connections, (int) limit.rlim_cur)));
+	return n;
+}
 
 WtListenerSettings
-wt_listening_settings(void)
+wt_listening_settings(bool for_senders)
 {
 	WtListenerSettings settings;
-	struct rlimit limit;
-	rlim_t wanted =
-		(rlim_t) wt_max_connections + (rlim_t) max_safe_fds + RESERVED_DESCRIPTORS;
 
-	settings.max_connections = wt_max_connections;
+	max_connections = connections_of_a_kind(for_senders);
+	settings.max_connections = max_connections;
 	settings.max_connections_per_ip = wt_max_connections_per_ip;
 	settings.proxy_protocol = wt_proxy_protocol;
 	settings.trusted_proxies = wt_trusted_proxies;
 	settings.max_body_size = (size_t) wt_max_body_size;
 	settings.max_inflight = (size_t) wt_max_inflight * 1024;
 	settings.request_timeout = wt_request_timeout;
-
-	/*
-	 * PostgreSQL counts on max_safe_fds descriptors for its files.  Connections come on
-	 * top: raise the limit of this process, and have fewer where that is not enough.
-	 */
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-		limit.rlim_cur < wanted)
-	{
-		limit.rlim_cur = (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted)
-							 ? wanted
-							 : limit.rlim_max;
-		(void) setrlimit(RLIMIT_NOFILE, &limit);
-		if (limit.rlim_cur < wanted)
-		{
-			int64 left = (int64) limit.rlim_cur - max_safe_fds - RESERVED_DESCRIPTORS;
-
-			settings.max_connections = (int) Max(left, 8);
-			ereport(
-				LOG,
-				(errmsg("windtrap: holding at most %d connections, not %d: the limit on "
-						"open files is %d",
-						settings.max_connections, wt_max_connections,
-						(int) limit.rlim_cur)));
-		}
-	}
 	return settings;
+}
+
+int
+wt_listening_max_connections(void)
+{
+	return max_connections;
 }
 
 /*
@@ -118,7 +131,7 @@ use_tls(void)
 							  .key_file = wt_tls_key_file,
 							  .ca_file = wt_tls_ca_file,
 							  .only_1_3 = wt_tls_min_version >= 13};
-	WtTlsError error = {.hint = NULL};
+	WtFileError error = {.hint = NULL};
 	bool on = settings.cert_file[0] != '\0';
 
 	/* Who has set one of them wants TLS: plain connections would be a bad surprise. */

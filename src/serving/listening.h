@@ -12,10 +12,14 @@
 #include "http/listener_settings.h"
 
 /*
- * What the settings say of a listener.  Raises this process's limit on open files, where it has
- * to, and has fewer connections where that cannot be.
+ * What the settings say of a listener; for_senders: it is a worker's, which may listen for syslog
+ * and GELF, too.  Raises this process's limit on open files, where it has to, and has fewer
+ * connections where that cannot be.
  */
-extern WtListenerSettings wt_listening_settings(void);
+extern WtListenerSettings wt_listening_settings(bool for_senders);
+
+/* The connections that those settings allow: so many of HTTP, and so many of syslog and GELF. */
+extern int wt_listening_max_connections(void);
 
 /* Where a process listens, and with whom it shares that. */
 typedef struct WtListeningPlace

@@ -163,9 +163,10 @@ wt_serving_check_extension(WtServing *serving, TimestampTz now)
 bool
 wt_serving_start(WtServing *serving, const WtListeningPlace *place, WtNap nap)
 {
-	WtListenerSettings settings = wt_listening_settings();
+	WtListenerSettings settings = wt_listening_settings(place->for_senders);
 	long pause = FIRST_RETRY;
 
+	serving->for_senders = place->for_senders;
 	serving->missing_since = 0;
 	serving->auth = wt_auth_create(wt_shared->rates);
 	if (serving->auth)
@@ -200,7 +201,7 @@ wt_serving_reload(WtServing *serving)
 
 	if (!serving->listener)
 		return;
-	settings = wt_listening_settings();
+	settings = wt_listening_settings(serving->for_senders);
 	wt_listener_configure(serving->listener, &settings);
 	wt_serving_attend_auth(serving, true);
 	wt_listening_reload();

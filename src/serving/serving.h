@@ -27,6 +27,7 @@ typedef struct WtServing
 {
 	WtListener *listener; /* NULL: nothing does */
 	WtAuth *auth;
+	bool for_senders;
 	TimestampTz missing_since; /* the extension; 0: it is there */
 } WtServing;
 

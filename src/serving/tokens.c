@@ -31,6 +31,7 @@
 #include "base/sql.h"
 #include "serving/tokens.h"
 #include "base/transact.h"
+#include "base/unix_time.h"
 
 PG_FUNCTION_INFO_V1(windtrap_create_token);
 PG_FUNCTION_INFO_V1(windtrap_tokens_changed);
@@ -53,7 +54,6 @@ PG_FUNCTION_INFO_V1(windtrap_tokens_changed);
 #define MAX_LOADS 10
 
 /* From PostgreSQL's time to that of 1970, µs. */
-#define EPOCH_SHIFT ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 static bool changed = true;
 static bool callbacks_registered;
@@ -129,10 +129,12 @@ check_token(FunctionCallInfo fcinfo)
 						errmsg("the name of a token has 1 to %d bytes", WT_MAX_SOURCE)));
 	scope = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (strcmp(scope, "ingest") != 0 && strcmp(scope, "read") != 0 &&
-		strcmp(scope, "all") != 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the scope of a token is ingest, read or all, not \"%s\"",
-							   scope)));
+		strcmp(scope, "all") != 0 && strcmp(scope, "forward") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the scope of a token is ingest, read, all or forward, not "
+						"\"%s\"",
+						scope)));
 	length = PG_ARGISNULL(2) ? 1 : VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(2));
 	if (length < 1 || length > WT_MAX_SOURCE)
 		ereport(ERROR,
@@ -264,7 +266,10 @@ read_token(Reading *reading, MemoryContext context, HeapTuple tuple, TupleDesc d
 	token->id = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &is_null));
 	memcpy(token->digest, VARDATA_ANY(DatumGetByteaPP(digest)), WT_DIGEST_SIZE);
 	scope = copy_text(context, tuple, desc, 3);
-	token->ingest = strcmp(scope, "ingest") == 0 || strcmp(scope, "all") == 0;
+	/* Who may say whole rows may say an event. */
+	token->forward = strcmp(scope, "forward") == 0;
+	token->ingest =
+		token->forward || strcmp(scope, "ingest") == 0 || strcmp(scope, "all") == 0;
 	token->read = strcmp(scope, "read") == 0 || strcmp(scope, "all") == 0;
 	token->source = copy_text(context, tuple, desc, 4);
 	token->origins = copy_text(context, tuple, desc, 5);
@@ -273,7 +278,7 @@ read_token(Reading *reading, MemoryContext context, HeapTuple tuple, TupleDesc d
 	value = SPI_getbinval(tuple, desc, 7, &is_null);
 	token->expires_us = PG_INT64_MAX;
 	if (!is_null && !TIMESTAMP_IS_NOEND(DatumGetTimestampTz(value)))
-		token->expires_us = DatumGetTimestampTz(value) + EPOCH_SHIFT;
+		token->expires_us = wt_unix_us(DatumGetTimestampTz(value));
 	reading->n++;
 }
 
@@ -355,7 +360,7 @@ write_use(void *arg)
 	const Use *use = arg;
 	static Oid types[] = {INT4OID, TIMESTAMPTZOID};
 	Datum values[] = {Int32GetDatum(use->id),
-					  TimestampTzGetDatum(use->used_us - EPOCH_SHIFT)};
+					  TimestampTzGetDatum(wt_timestamp_of_unix_us(use->used_us))};
 
 	XactReadOnly = false;
 	wt_sql_set_local("search_path", "pg_catalog, pg_temp");
@@ -408,7 +413,7 @@ wt_tokens_attend(WtAuth *auth)
 		callbacks_registered = true;
 	}
 	for (int i = 0;
-		 i < MAX_USES && wt_auth_next_use(auth, now + EPOCH_SHIFT, &use.id, &use.used_us);
+		 i < MAX_USES && wt_auth_next_use(auth, wt_unix_us(now), &use.id, &use.used_us);
 		 i++)
 	{
 		MemoryContext old = enter_context();

@@ -7,8 +7,8 @@
  *	job			a request on its way through the stages
  *	turn		one call of wt_batch_process: a slice of decoding, and one transaction
  *	small job	one that is decoded at once
- *	large job	one that may take several turns to decode, in the order of arrival; small
- *				ones pass it
+ *	large job	one that may take several turns to decode, in the order of arrival, but that
+ *				requests and messages take turns; small ones pass it
  *
  * A job's rows are committed together, in the turn in which the last of them is decoded.
  * Only a job of more than MAX_TURN_ROWS or MAX_TURN_BYTES, whose one transaction would keep
@@ -56,7 +56,7 @@
 #define LEAST_STORING 500
 
 /* The second try of a batch when the worker is stopping, ms. */
-#define RETRY_TIMEOUT 2000
+#define RETRY_TIMEOUT 1000
 
 /* What contexts keep from turn to turn, bytes. */
 #define KEPT_MEMORY (256 * 1024)
@@ -99,7 +99,8 @@ static int
 time_left(const WtJob *job)
 {
 	/* What is stored in part goes on: to break it off would be of use to nobody. */
-	if (job->request->route != WT_ROUTE_EVENTS || job->n_accepted + job->n_rejected > 0)
+	if (job->request->is_messages || job->request->route != WT_ROUTE_EVENTS ||
+		job->n_accepted + job->n_rejected > 0)
 		return LONGEST_WAIT;
 	return LONGEST_WAIT - (int) Min(turn_clock - job->request->waits_since, LONGEST_WAIT);
 }
@@ -123,7 +124,8 @@ refuse_if_late(WtJob *job)
 static bool
 check_count(WtJob *job, int64 n_events)
 {
-	if (n_events <= wt_max_batch_events || wt_job_is_piece(job->request))
+	if (n_events <= wt_max_batch_events || wt_job_is_piece(job->request) ||
+		job->request->is_messages)
 		return true;
 	wt_job_refuse(
 		job, 413, WT_REASON_BODY_TOO_LARGE,
@@ -174,16 +176,48 @@ take_job(Turn *turn, WtJob *job)
 	turn->bytes += job->bytes;
 }
 
+static WtJob *
+large_job_of(dlist_node *node)
+{
+	return dlist_container(WtJob, node, node);
+}
+
+/*
+ * Queues a large job behind the last one of its kind, request or messages, and one of the other:
+ * where there are many of one kind those of the other take turns with them.
+ */
+static void
+queue_large_job(WtJob *job)
+{
+	bool is_messages = job->request->is_messages;
+	dlist_node *at;
+
+	if (dlist_is_empty(&large_jobs))
+	{
+		dlist_push_tail(&large_jobs, &job->node);
+		return;
+	}
+	at = dlist_tail_node(&large_jobs);
+	while (large_job_of(at)->request->is_messages != is_messages &&
+		   dlist_has_prev(&large_jobs, at))
+		at = dlist_prev_node(&large_jobs, at);
+	if (large_job_of(at)->request->is_messages == is_messages &&
+		dlist_has_next(&large_jobs, at))
+		at = dlist_next_node(&large_jobs, at);
+	dlist_insert_after(at, &job->node);
+}
+
 /*
  * Makes a job of the next request.  From here on there is a job to be answered for it,
  * whatever is raised.
  */
 static WtJob *
-new_job(WtListener *listener, Turn *turn, const WtRequest *request)
+new_job(const WtSenders *senders, Turn *turn, const WtRequest *request)
 {
 	bool large =
 		request->body_length > SMALL_BODY ||
-		wt_is_compressed(request->content_encoding, request->body, request->body_length);
+		(!request->is_messages && wt_is_compressed(request->content_encoding,
+												   request->body, request->body_length));
 	MemoryContext context = small_context;
 	WtJob *job;
 
@@ -196,29 +230,45 @@ new_job(WtListener *listener, Turn *turn, const WtRequest *request)
 	if (large)
 		job->piece =
 			AllocSetContextCreate(context, "windtrap piece", ALLOCSET_DEFAULT_SIZES);
-	job->request = wt_listener_next(listener);
+	job->request = request->is_messages ? wt_daemons_next(senders->daemons)
+										: wt_listener_next(senders->listener);
 	if (wt_job_is_piece(request))
 		wt_job_take_progress(job);
 	if (large)
 	{
 		job->queued = true;
-		dlist_push_tail(&large_jobs, &job->node);
+		queue_large_job(job);
 	}
 	else
 		take_job(turn, job);
 	return job;
 }
 
+/* The next request of the one, or, where it has none, of the other: they take turns. */
+static const WtRequest *
+next_request(const WtSenders *senders, bool of_daemons)
+{
+	const WtRequest *request = of_daemons ? wt_daemons_peek(senders->daemons)
+										  : wt_listener_peek(senders->listener);
+
+	if (request)
+		return request;
+	return of_daemons ? wt_listener_peek(senders->listener)
+					  : wt_daemons_peek(senders->daemons);
+}
+
 /* Takes what has arrived: small jobs into this turn, large ones into their queue. */
 static void
-take_requests(WtListener *listener, Turn *turn)
+take_requests(const WtSenders *senders, Turn *turn)
 {
 	const WtRequest *request;
+	bool of_daemons = false;
 
-	while (!turn_is_full(turn) && (request = wt_listener_peek(listener)) != NULL)
+	while (!turn_is_full(turn) && (request = next_request(senders, of_daemons)) != NULL)
 	{
-		WtJob *job = new_job(listener, turn, request);
+		WtJob *job = new_job(senders, turn, request);
 
+		of_daemons = !job->request->is_messages;
 		if (job->queued)
 			continue;
 		(void) refuse_if_late(job);
@@ -325,11 +375,17 @@ take_large_jobs(Turn *turn)
  * of the batch before.  In the transaction no tokens can be read, so where they have changed
  * nobody is let in, or turned away, until it is over.
  */
-static void
-run_listener(void *listener)
+void
+wt_batch_attend(void *arg)
 {
-	if (!wt_tokens_are_stale())
-		wt_listener_run(listener);
+	const WtSenders *senders = arg;
+
+	if (senders->listener)
+	{
+		if (!wt_tokens_are_stale())
+			wt_listener_run(senders->listener);
+		wt_daemons_run(senders->daemons);
+	}
 	wt_stdout_flush();
 }
 
@@ -363,11 +419,13 @@ time_to_store(const WtListener *listener, const Turn *turn, int timeout)
 }
 
 static void
-store_turn(WtListener *listener, Turn *turn, int timeout,
+store_turn(const WtSenders *senders, Turn *turn, int timeout,
 		   const volatile sig_atomic_t *stopping)
 {
 	WtRow **rows = palloc(sizeof(WtRow *) * (Size) Max(turn->n_rows, 1));
-	WtStoreCallbacks callbacks = {wt_job_quarantine_row, run_listener, listener};
+	WtStoreCallbacks callbacks = {.quarantine = wt_job_quarantine_row,
+								  .breathe = wt_batch_attend,
+								  .arg = (void *) senders};
 	int n = 0;
 
 	for (int i = 0; i < turn->n_jobs; i++)
@@ -375,7 +433,7 @@ store_turn(WtListener *listener, Turn *turn, int timeout,
 			rows[n++] = &turn->jobs[i]->events[k]->row;
 	if (n == 0)
 		return;
-	wt_store_rows(rows, n, &callbacks, time_to_store(listener, turn, timeout));
+	wt_store_rows(rows, n, &callbacks, time_to_store(senders->listener, turn, timeout));
 	if (*stopping && wt_store_failure())
 	{
 		turn_clock = wt_listener_clock();
@@ -383,15 +441,20 @@ store_turn(WtListener *listener, Turn *turn, int timeout,
 		for (int i = 0; i < n; i++)
 			if (rows[i]->result == WT_STORE_CANCELLED)
 				rows[i]->result = WT_STORE_PENDING;
-		wt_store_rows(rows, n, &callbacks, time_to_store(listener, turn, RETRY_TIMEOUT));
+		wt_store_rows(rows, n, &callbacks,
+					  time_to_store(senders->listener, turn, RETRY_TIMEOUT));
 	}
 	wt_stdout_write(rows, n);
 }
 
 static void
-end_job(WtListener *listener, WtJob *job)
+end_job(const WtSenders *senders, WtJob *job)
 {
-	if (job->request->more && job->status == 0)
+	WtListener *listener = senders->listener;
+
+	if (job->request->is_messages)
+		wt_daemons_done(senders->daemons, job->request, job->status == 0);
+	else if (job->request->more && job->status == 0)
 	{
 		wt_job_keep_progress(job);
 		wt_listener_continue(listener, job->request, job->used);
@@ -406,9 +469,8 @@ end_job(WtListener *listener, WtJob *job)
 		MemoryContextDelete(job->context);
 }
 
-/* Says, and in the log once each, that storing fails and that it works again. */
-static void
-report_failure(const char *reason)
+void
+wt_batch_report(const char *reason)
 {
 	if (!wt_condition_set(WT_CONDITION_STORE, reason))
 		return;
@@ -419,13 +481,13 @@ report_failure(const char *reason)
 }
 
 static void
-run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
+run_turn(const WtSenders *senders, Turn *turn, const char *unavailable, int timeout,
 		 const volatile sig_atomic_t *stopping)
 {
 	INSTR_TIME_SET_CURRENT(turn->begun);
 	json.repair = wt_repair;
 	turn_clock = wt_listener_clock();
-	take_requests(listener, turn);
+	take_requests(senders, turn);
 	take_large_jobs(turn);
 	turn_clock = wt_listener_clock();
 	refuse_late_ones(turn);
@@ -437,8 +499,8 @@ run_turn(WtListener *listener, Turn *turn, const char *unavailable, int timeout,
 	}
 	else if (turn->n_rows > 0)
 	{
-		store_turn(listener, turn, timeout, stopping);
-		report_failure(wt_store_failure());
+		store_turn(senders, turn, timeout, stopping);
+		wt_batch_report(wt_store_failure());
 	}
 }
 
@@ -454,7 +516,7 @@ fail_job(WtJob *job)
 
 /* Something was raised where nothing should be: memory ran out, most likely. */
 static void
-fail_turn(WtListener *listener, Turn *turn)
+fail_turn(const WtSenders *senders, Turn *turn)
 {
 	dlist_mutable_iter iter;
 
@@ -474,7 +536,7 @@ fail_turn(WtListener *listener, Turn *turn)
 		if (job->taken)
 			continue;
 		fail_job(job);
-		end_job(listener, job);
+		end_job(senders, job);
 	}
 }
 
@@ -482,7 +544,7 @@ void
 wt_batch_prepare(int timeout)
 {
 	wt_store_prepare(timeout);
-	report_failure(wt_store_failure());
+	wt_batch_report(wt_store_failure());
 }
 
 bool
@@ -492,13 +554,13 @@ wt_batch_is_pending(void)
 }
 
 bool
-wt_batch_process(WtListener *listener, const char *unavailable, int timeout,
+wt_batch_process(const WtSenders *senders, const char *unavailable, int timeout,
 				 const volatile sig_atomic_t *stopping)
 {
 	MemoryContext old = CurrentMemoryContext;
 	Turn turn = {0};
 
-	if (!wt_listener_peek(listener) && !wt_batch_is_pending())
+	if (!next_request(senders, false) && !wt_batch_is_pending())
 		return false;
 	if (!turn_context)
 	{
@@ -511,11 +573,11 @@ wt_batch_process(WtListener *listener, const char *unavailable, int timeout,
 	turn.jobs = palloc(sizeof(WtJob *) * (MAX_TURN_JOBS + 1));
 	PG_TRY();
 	{
-		run_turn(listener, &turn, unavailable, timeout, stopping);
+		run_turn(senders, &turn, unavailable, timeout, stopping);
 	}
 	PG_CATCH();
 	{
-		fail_turn(listener, &turn);
+		fail_turn(senders, &turn);
 	}
 	PG_END_TRY();
 
@@ -530,7 +592,7 @@ wt_batch_process(WtListener *listener, const char *unavailable, int timeout,
 			wt_job_refuse(job, 503, WT_REASON_UNAVAILABLE,
 						  "the collector is stopping, try again");
 		if (job->decoded)
-			end_job(listener, job);
+			end_job(senders, job);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(small_context);
@@ -539,7 +601,7 @@ wt_batch_process(WtListener *listener, const char *unavailable, int timeout,
 }
 
 void
-wt_batch_abandon(WtListener *listener)
+wt_batch_abandon(const WtSenders *senders)
 {
 	dlist_mutable_iter iter;
 
@@ -550,7 +612,7 @@ wt_batch_abandon(WtListener *listener)
 		fail_job(job);
 		job->reason = WT_REASON_UNAVAILABLE;
 		job->message = "the collector is stopping, try again";
-		end_job(listener, job);
+		end_job(senders, job);
 	}
 }
 

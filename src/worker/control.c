@@ -1,6 +1,6 @@
 /*
  * control.c
- *		windtrap.start() and windtrap.stop().
+ *		windtrap.start(), windtrap.stop() and windtrap.drain().
  */
 #include "postgres.h"
 
@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -20,6 +21,7 @@
 
 PG_FUNCTION_INFO_V1(windtrap_start);
 PG_FUNCTION_INFO_V1(windtrap_stop);
+PG_FUNCTION_INFO_V1(windtrap_drain);
 
 /* How long the workers may take, ms. */
 #define START_TIMEOUT 15000
@@ -30,6 +32,9 @@ PG_FUNCTION_INFO_V1(windtrap_stop);
 
 /* A worker that does not see the extension for so long, ms, will not see it soon. */
 #define VISIBILITY_TIMEOUT 3000
+
+/* How long clients may be asked to leave, ms. */
+#define LONGEST_DRAIN (3600 * 1000)
 
 /* Between two looks, ms. */
 #define POLL 20
@@ -116,6 +121,9 @@ stop_and_wait(void)
 			running = true;
 		for (int i = 0; i < WT_MAX_TARGETS; i++)
 			if (wt_shared->forwarders[i].pid != 0)
+				running = true;
+		for (int i = 0; i < WT_N_HELPERS; i++)
+			if (wt_shared->helpers[i].pid != 0)
 				running = true;
 		pid = wt_shared->launcher_pid;
 		is_static = wt_shared->launcher_static;
@@ -260,13 +268,12 @@ windtrap_start(PG_FUNCTION_ARGS)
 	}
 }
 
-/* windtrap.stop() RETURNS boolean: whether there was anything to stop */
-Datum
-windtrap_stop(PG_FUNCTION_ARGS)
+/* Whether there is anything to stop. */
+static bool
+is_running(void)
 {
 	bool running = false;
 
-	wt_shared_attach();
 	LWLockAcquire(&wt_shared->lock, LW_SHARED);
 	for (int i = 0; i < WT_MAX_WORKERS; i++)
 		if (wt_shared->workers[i].state != WT_STATE_NONE)
@@ -274,6 +281,76 @@ windtrap_stop(PG_FUNCTION_ARGS)
 	if (wt_shared->launcher_pid != 0 && !wt_shared->launcher_static)
 		running = true;
 	LWLockRelease(&wt_shared->lock);
+	return running;
+}
+
+/* windtrap.stop() RETURNS boolean: whether there was anything to stop */
+Datum
+windtrap_stop(PG_FUNCTION_ARGS)
+{
+	bool running;
+
+	wt_shared_attach();
+	running = is_running();
 	stop_and_wait();
+	PG_RETURN_BOOL(running);
+}
+
+/*
+ * Asks the workers to send their clients away, or, for one who has asked that, not to any more.
+ * Others who have asked it too are not to be let down by that.
+ */
+static void
+ask_to_drain(bool drain)
+{
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	wt_shared->drains += drain ? 1 : -1;
+	LWLockRelease(&wt_shared->lock);
+	for (int i = 0; i < WT_MAX_WORKERS; i++)
+	{
+		int pid;
+
+		LWLockAcquire(&wt_shared->lock, LW_SHARED);
+		pid = wt_shared->workers[i].pid;
+		LWLockRelease(&wt_shared->lock);
+		wt_wake(pid);
+	}
+}
+
+static void
+drain_no_more(int code, Datum arg)
+{
+	ask_to_drain(false);
+}
+
+/*
+ * windtrap.drain(interval) RETURNS boolean: for so long /health is 503 and each answer the last
+ * one of its connection, while events are taken; then as windtrap.stop().  One that is cancelled
+ * leaves all as it was.
+ */
+Datum
+windtrap_drain(PG_FUNCTION_ARGS)
+{
+	const Interval *duration = PG_GETARG_INTERVAL_P(0);
+	TimestampTz until;
+	bool running;
+
+	if (duration->month != 0 || duration->day != 0 || duration->time < 0 ||
+		duration->time > LONGEST_DRAIN * INT64CONST(1000))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("clients can be given from 0 to %d s to leave",
+							   LONGEST_DRAIN / 1000)));
+	wt_shared_attach();
+	running = is_running();
+	until = GetCurrentTimestamp() + duration->time;
+	ask_to_drain(true);
+	PG_ENSURE_ERROR_CLEANUP(drain_no_more, (Datum) 0);
+	{
+		while (running && GetCurrentTimestamp() < until)
+			look_again_later();
+		stop_and_wait();
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(drain_no_more, (Datum) 0);
+	ask_to_drain(false);
 	PG_RETURN_BOOL(running);
 }

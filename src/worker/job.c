@@ -121,6 +121,8 @@ wt_job_count_events(WtJob *job)
 			case WT_STORE_REFUSED:
 				job->n_rejected++;
 				job->n_refused++;
+				if (job->request->refused)
+					job->request->refused[event->row.index] = 1;
 				if (!event->quarantined)
 					wt_job_list_error(job, event->row.index, WT_REASON_TABLE,
 									  psprintf("the log table refuses this event: %s",

@@ -19,6 +19,7 @@
 #include "event/inflate.h"
 #include "event/row.h"
 #include "http/request.h"
+#include "protocol/protocol.h"
 
 /* Of the path in ?time_field=…, bytes. */
 #define WT_TIME_FIELD_SIZE 128
@@ -37,12 +38,6 @@ typedef struct WtJobEvent
 	uint32 raw_length;
 	bool quarantined; /* row is a stand-in: the event could not be decoded, or stored */
 } WtJobEvent;
-
-typedef struct WtListedError
-{
-	int64 index;
-	const char *message;
-} WtListedError;
 
 struct WtJob
 {
@@ -81,7 +76,7 @@ struct WtJob
 	int64 n_rejected;
 	int64 n_refused;	/* of the rejected: they are not in quarantine either */
 	int64 n_duplicates; /* of both: they had been there already */
-	WtListedError listed[WT_MAX_LISTED];
+	WtEventError listed[WT_MAX_LISTED];
 	int n_listed;
 	int status; /* of the answer, where that is known already; 0: it is not */
 	WtReason reason;

@@ -46,7 +46,7 @@ set_position(WtAnswer *answer, const char *message)
 	const char *place = message ? strstr(message, "at line ") : NULL;
 
 	if ((answer->reason != WT_REASON_BAD_JSON && answer->reason != WT_REASON_UNFIT) ||
-		!place ||
+		!place || /* NOLINTNEXTLINE(cert-err34-c): the numbers are ints that were printed. */
 		sscanf(place, "at line %d, column %d:", &answer->line, &answer->column) != 2)
 		answer->line = answer->column = 0;
 }
@@ -73,8 +73,9 @@ answer_protocol(WtListener *listener, const WtJob *job)
 						 .n_quarantined = job->n_rejected - job->n_refused,
 						 .n_duplicates = job->n_duplicates,
 						 .n_refused = job->n_refused,
-						 .first_error =
-							 job->n_listed > 0 ? job->listed[0].message : NULL};
+						 .first_error = job->n_listed > 0 ? job->listed[0].message : NULL,
+						 .errors = job->listed,
+						 .n_errors = job->n_listed};
 	WtWords words = {.status = 200};
 	WtAnswer answer = {0};
 

@@ -80,6 +80,28 @@ take_inflated(WtJob *job, WtInflateResult result, const WtInflated *inflated)
 	return false;
 }
 
+/* Whether the request's protocol takes it at all; false: the answer is known. */
+static bool
+ask_protocol(WtJob *job)
+{
+	const WtProtocol *protocol = wt_protocol_of(job->request);
+	int status = 0;
+	const char *sentence =
+		protocol->objection ? protocol->objection(job->request, &status) : NULL;
+
+	if (sentence)
+	{
+		wt_job_refuse(job, status, WT_REASON_FORWARD, sentence);
+		return false;
+	}
+	if (!protocol->needs_keys || wt_idempotency_is_on())
+		return true;
+	wt_job_refuse(job, 501, WT_REASON_FORWARD,
+				  "rows that come again could not be told from others here: set "
+				  "windtrap.idempotency_window");
+	return false;
+}
+
 /* Undoes what packing the request's protocol has of its own; false: the answer is known. */
 static bool
 unpack_body(WtJob *job)
@@ -134,6 +156,8 @@ wt_job_open_body(WtJob *job)
 		job->decoded = true;
 		return false;
 	}
+	if (request->endpoint && !ask_protocol(job))
+		return false;
 	decoder->content_type = request->content_type;
 	decoder->body = request->body;
 	decoder->length = request->body_length;
@@ -141,7 +165,9 @@ wt_job_open_body(WtJob *job)
 	decoder->request = request;
 	decoder->more = request->more;
 	inflated = WT_INFLATE_PLAIN;
-	if (!wt_job_is_piece(request))
+	if (request->is_messages)
+		; /* whatever they begin with */
+	else if (!wt_job_is_piece(request))
 		inflated =
 			wt_inflate(request->content_encoding, request->body, request->body_length,
 					   (size_t) wt_max_body_size, &job->inflated);

@@ -7,6 +7,7 @@
 
 #include "worker/job_events.h"
 #include "base/settings.h"
+#include "base/shared.h"
 #include "event/decode.h"
 #include "event/own_time.h"
 #include "store/idempotency.h"
@@ -31,6 +32,7 @@ add_event(WtJob *job)
 	event->raw = job->decoder.raw;
 	event->raw_length = (uint32) job->decoder.raw_length;
 	event->row.event_timestamp = wt_enrich_time(job->envelope, &job->decoder.decoded);
+	event->row.status = job->decoder.decoded.status;
 	event->row.group = job;
 	event->row.request = job->keyed;
 	if (job->decoder.decoded.key && wt_idempotency_is_on())
@@ -115,6 +117,14 @@ wt_job_decode_event(WtJob *job, WtJson *json)
 	switch (result)
 	{
 		case WT_DECODE_EVENT:
+			if (decoder->decoded.is_here)
+			{
+				job->n_decoded++;
+				job->n_accepted++;
+				job->n_duplicates++;
+				wt_my_counters()->duplicates++;
+				return true;
+			}
 			event = add_event(job);
 			event->row.data = wt_enrich_event(job->envelope, json, &decoder->decoded);
 			job->bytes += VARSIZE(event->row.data);

@@ -5,8 +5,8 @@
  * It is connected to no database, so it is in nobody's way: databases can be dropped,
  * and what it waits for may not exist yet.  It alone decides whether a worker that ended
  * is started again, and when; so there is one place for patience, and a worker that
- * cannot live makes no restart loop.  The upkeep's process, the viewers and the forwarders are
- * looked after in the same way.
+ * cannot live makes no restart loop.  The upkeep's process, the viewers, the forwarders and the
+ * helpers are looked after in the same way.
  *
  * Words: a *static* launcher was started by preload and lives as long as the server; a
  * *dynamic* one by windtrap.start(), for one database, until windtrap.stop(), or until
@@ -34,8 +34,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "alerts/alerts_worker.h"
+#include "alerts/webhooks_worker.h"
 #include "forward/forward_worker.h"
 #include "worker/launcher.h"
+#include "base/helper.h"
+#include "base/process.h"
 #include "base/settings.h"
 #include "base/shared.h"
 #include "upkeep/upkeep_worker.h"
@@ -173,6 +177,8 @@ pid_in(int place)
 		return wt_shared->workers[place].pid;
 	if (place == WT_PLACE_UPKEEP)
 		return wt_shared->upkeep.pid;
+	if (place >= WT_PLACE_HELPERS)
+		return wt_shared->helpers[place - WT_PLACE_HELPERS].pid;
 	return wt_shared->forwarders[place - WT_PLACE_FORWARDERS].pid;
 }
 
@@ -351,6 +357,33 @@ start_forwarder(int number, Oid database)
 	worker.bgw_main_arg = Int32GetDatum(number);
 	memcpy(worker.bgw_extra, &args, sizeof(args));
 	(void) start_process(WT_PLACE_FORWARDERS + number, &worker);
+}
+
+static void
+start_helper(WtHelper helper, Oid database)
+{
+	BackgroundWorker worker;
+	bool counts = helper == WT_HELPER_ALERTS;
+
+	fill_worker(&worker, counts ? "windtrap_alerts_main" : "windtrap_webhooks_main",
+				counts ? "windtrap alerts" : "windtrap webhooks");
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	(void) start_process(WT_PLACE_HELPERS + helper, &worker);
+}
+
+/* Asks a helper that is wanted no more to end; its place is free when it has. */
+static void
+end_helper(WtHelper helper)
+{
+	int place = WT_PLACE_HELPERS + helper;
+
+	if (is_running(place))
+		terminate(place);
+	else if (wt_shared->starts[place].state != WT_STATE_NONE)
+	{
+		memset(&workers[place], 0, sizeof(workers[place]));
+		set_start_status(place, WT_STATE_NONE, "");
+	}
 }
 
 static bool
@@ -747,6 +780,22 @@ start_workers(Oid database)
 		else
 			next = Min(next, left);
 	}
+	for (int i = 0; i < WT_N_HELPERS; i++)
+	{
+		int place = WT_PLACE_HELPERS + i;
+		long left = time_to_start(&workers[place]);
+
+		if (!wt_helper_is_wanted(i))
+			end_helper(i);
+		else if (is_running(place))
+			continue;
+		else if (!all_work)
+			set_start_status(place, WT_STATE_WAITING, after_workers);
+		else if (left <= 0)
+			start_helper(i, database);
+		else
+			next = Min(next, left);
+	}
 	return next;
 }
 
@@ -757,6 +806,7 @@ windtrap_launcher_main(Datum arg)
 	Oid served;
 	bool said_missing = false;
 
+	wt_process_is_own = true;
 	pqsignal(SIGTERM, on_sigterm);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
@@ -792,6 +842,9 @@ windtrap_launcher_main(Datum arg)
 			wt_shared->database = database;
 			wt_shared->outbox.measured = false;
 			LWLockRelease(&wt_shared->lock);
+			/* What that one has its upkeep will say. */
+			for (int i = 0; i < WT_N_HELPERS; i++)
+				wt_helper_want(i, false);
 		}
 		if (!OidIsValid(database))
 		{

@@ -35,6 +35,7 @@
 
 #include "http/auth.h"
 #include "worker/batch.h"
+#include "worker/intake.h"
 #include "serving/condition.h"
 #include "serving/serving.h"
 #include "base/compat.h"
@@ -52,6 +53,7 @@
 #include "store/store.h"
 #include "serving/tokens.h"
 #include "base/transact.h"
+#include "worker/ring_batch.h"
 #include "worker/worker.h"
 
 /* Looking whether events are taken again, ms. */
@@ -63,6 +65,12 @@
 /* Stopping: until the last batch must be stored, and the last answer sent, ms. */
 #define STOP_STORE_TIMEOUT 2000
 #define STOP_ANSWER_TIMEOUT 1500
+
+/* Stopping: until what is left in the ring must be stored, ms. */
+#define STOP_RING_TIMEOUT 1000
+
+/* Stopping: how long those are let in whose connection is being made, ms. */
+#define STOP_ADMIT 100
 
 /*
  * A transaction may take this long, ms; request_timeout where that is less.  Who comes while it
@@ -78,7 +86,9 @@
 #define IDLE_SHRINK 10000
 
 static WtServing serving;
+static WtDaemons *daemons;
 static WaitEventSet *wait_events;
+static bool empties_ring; /* this one, of all workers */
 
 /* Who may, as the settings and the table of tokens say now; says when that changes. */
 static void
@@ -107,23 +117,36 @@ make_wait_events(void)
 {
 	if (wait_events)
 		FreeWaitEventSet(wait_events);
-	wait_events = wt_create_wait_event_set(TopMemoryContext, 4);
+	wait_events = wt_create_wait_event_set(TopMemoryContext, 5);
 	AddWaitEventToSet(wait_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE,
 					  wt_listener_descriptor(serving.listener), NULL, NULL);
+	AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_daemons_descriptor(daemons),
+					  NULL, NULL);
 	if (wt_stdout_descriptor() != PGINVALID_SOCKET)
 		AddWaitEventToSet(wait_events, WL_SOCKET_READABLE, wt_stdout_descriptor(), NULL,
 						  NULL);
+}
+
+/* Without preload other processes do not have us see what they write. */
+static void
+check_server_log(void)
+{
+	if (empties_ring && wt_server_log != WT_SERVER_LOG_OFF && !wt_is_preloaded)
+		ereport(LOG, (errmsg("windtrap: windtrap.server_log does nothing, since windtrap "
+							 "is not in shared_preload_libraries")));
 }
 
 static void
 on_reload(void)
 {
 	wt_stdout_configure();
+	check_server_log();
 	if (wait_events)
 		make_wait_events();
 	wt_serving_reload(&serving);
+	wt_intake_reload();
 }
 
 static int
@@ -183,16 +206,14 @@ give_back_memory(void)
 #endif
 }
 
-/* Takes and answers one batch; false: there are no requests to take. */
-static bool
-process_batch(int timeout)
+/* Why nothing can be stored now; NULL: it can. */
+static const char *
+why_unavailable(void)
 {
-	const char *unavailable =
+	const char *reason =
 		wt_extension_is_present() ? wt_no_destination() : wt_extension_missing;
 
-	if (!unavailable)
-		unavailable = wt_restore_in_progress(false);
-	return wt_batch_process(serving.listener, unavailable, timeout, &wt_stop_requested);
+	return reason ? reason : wt_restore_in_progress(false);
 }
 
 /*
@@ -205,16 +226,27 @@ run_listener(void)
 	AcceptInvalidationMessages();
 	attend_auth(false);
 	wt_listener_run(serving.listener);
+	wt_daemons_run(daemons);
+}
+
+/* Requests and messages that wait. */
+static int
+n_waiting(void)
+{
+	return wt_listener_unanswered(serving.listener) + wt_daemons_waiting(daemons);
 }
 
 /*
- * Lets the listener work, and stores one batch of what it brings, so that its caller can
- * attend to other things in between; false: there was nothing to store.
+ * Lets the listener work, and stores one batch of what it brings and one of the ring's, so that
+ * its caller can attend to other things in between; false: there was nothing to store.
  */
 static bool
 work(int timeout)
 {
-	int unanswered = 0;
+	const WtSenders senders = {serving.listener, daemons};
+	const char *unavailable;
+	int waiting = 0;
+	bool stored = false;
 
 	/*
 	 * While reading one connection the next request arrives on another: as long as the
@@ -223,22 +255,30 @@ work(int timeout)
 	for (int i = 0; i < MAX_GATHER; i++)
 	{
 		run_listener();
-		if (wt_listener_unanswered(serving.listener) <= unanswered)
+		if (n_waiting() <= waiting)
 			break;
-		unanswered = wt_listener_unanswered(serving.listener);
+		waiting = n_waiting();
 	}
-	if (!process_batch(timeout))
-		return false;
-	/* MHD does not wake up for the answers by itself. */
-	run_listener();
-	return true;
+	unavailable = why_unavailable();
+	if (wt_batch_process(&senders, unavailable, timeout, &wt_stop_requested))
+	{
+		/* MHD does not wake up for the answers by itself. */
+		run_listener();
+		stored = true;
+	}
+	if (wt_ring_batch_process(&senders, unavailable, timeout))
+	{
+		run_listener();
+		stored = true;
+	}
+	return stored;
 }
 
 /* Waits for the latch or the listener, at most timeout ms. */
 static void
 wait_for_work(long timeout)
 {
-	WaitEvent events[4];
+	WaitEvent events[5];
 	int n = WaitEventSetWait(wait_events, wt_batch_is_pending() ? 0 : timeout, events,
 							 lengthof(events), PG_WAIT_EXTENSION);
 
@@ -250,33 +290,83 @@ wait_for_work(long timeout)
 }
 
 /*
- * Answers what is there, within limits of time, and closes everything.
+ * Answers what is there or on its way, within limits of time, and closes everything.  A client
+ * whose connection is cut off cannot know whether its event has been stored: so nobody is who
+ * has just connected, or sends one request after the other.
  */
 static void
 stop_serving(void)
 {
-	TimestampTz until =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_ANSWER_TIMEOUT);
+	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz close_at = TimestampTzPlusMilliseconds(begun, STOP_ADMIT);
+	TimestampTz until = TimestampTzPlusMilliseconds(begun, STOP_ANSWER_TIMEOUT);
+	bool open = true;
 
 	wt_status_set_state(WT_STATE_STOPPING);
-	wt_listener_close_sockets(serving.listener);
+	wt_listener_leave(serving.listener, true);
+	wt_daemons_leave(daemons);
+	/* Else who came in the meantime would only come to one that has little time left. */
+	if (!wt_listener_admit_no_more(serving.listener))
+		close_at = begun;
 	for (;;)
 	{
-		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		TimestampTz now;
+		long left;
 
 		(void) work(STOP_STORE_TIMEOUT);
-		if (wt_listener_unanswered(serving.listener) == 0 || left <= 0)
-			break;
-		wait_for_work(wt_shorter(left, wt_listener_timeout(serving.listener)));
+		now = GetCurrentTimestamp();
+		if (open && now >= close_at)
+		{
+			wt_listener_close_sockets(serving.listener);
+			open = false;
+			continue;
+		}
+		left = TimestampDifferenceMilliseconds(now, open ? close_at : until);
+		if (!open)
+		{
+			int time_to_end = wt_listener_time_to_end(serving.listener);
+
+			/* What could not be stored is tried until the time is over. */
+			if (wt_daemons_are_busy(daemons) && left > 0)
+				time_to_end = 20;
+			if (time_to_end == 0 || left <= 0)
+				break;
+			left = wt_shorter(left, time_to_end);
+		}
+		wait_for_work(wt_shorter(wt_shorter(left, wt_daemons_timeout(daemons)),
+								 wt_listener_timeout(serving.listener)));
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
 	}
+	wt_ring_batch_finish(&(WtSenders){serving.listener, daemons}, why_unavailable(),
+						 STOP_RING_TIMEOUT);
 	/* What is left is answered 503, by the batch and by the listener. */
-	wt_batch_abandon(serving.listener);
+	wt_batch_abandon(&(WtSenders){serving.listener, daemons});
 	FreeWaitEventSet(wait_events);
 	wait_events = NULL;
 	wt_stdout_finish();
+	wt_intake_end();
+	daemons = NULL;
 	wt_serving_end(&serving);
+}
+
+/* The same while it cannot listen yet, which keeps nobody from storing what is in the ring. */
+static bool
+nap_without_listener(long ms)
+{
+	int64 until = wt_listener_clock() + ms;
+	long left;
+
+	while ((left = (long) (until - wt_listener_clock())) > 0)
+	{
+		AcceptInvalidationMessages();
+		if (!wt_ring_batch_process(&(WtSenders){0}, why_unavailable(), store_timeout()) &&
+			!nap(wt_shorter(left, wt_ring_batch_timeout())))
+			return false;
+		if (!attend())
+			return false;
+	}
+	return true;
 }
 
 /* Listens, trying again with a growing pause; false: it is time to stop. */
@@ -297,8 +387,9 @@ start_serving(int number)
 					  .n_protocols = wt_n_protocols,
 					  .nothing = wt_collector_nothing};
 	wt_router_use(&paths);
-	if (!wt_serving_start(&serving, &place, nap))
+	if (!wt_serving_start(&serving, &place, nap_without_listener))
 		return false;
+	daemons = wt_intake_start(serving.listener, number);
 	make_wait_events();
 	/* They are said anew. */
 	(void) wt_condition_set(WT_CONDITION_DATABASE, NULL);
@@ -376,12 +467,23 @@ check_memory(void)
 	(void) wt_condition_set(WT_CONDITION_MEMORY, wt_listener_shortage(serving.listener));
 }
 
+/* Says so, and lets no client stay, while somebody waits for all of them to have gone. */
+static void
+check_drain(void)
+{
+	bool drain = wt_shared->drains > 0;
+
+	(void) wt_condition_set(WT_CONDITION_DRAIN,
+							drain ? "the collector is about to stop" : NULL);
+	wt_listener_leave(serving.listener, drain);
+}
+
 /* Whether something is to be looked at again soon, though nothing comes. */
 static bool
 is_refusing(void)
 {
-	return wt_listening_is_otherwise() || wt_absence_lasts() ||
-		   wt_condition_stands(WT_CONDITION_RESTORE) ||
+	return wt_listening_is_otherwise() || wt_intake_is_otherwise() ||
+		   wt_absence_lasts() || wt_condition_stands(WT_CONDITION_RESTORE) ||
 		   wt_condition_stands(WT_CONDITION_STORE) ||
 		   wt_condition_stands(WT_CONDITION_MEMORY);
 }
@@ -403,6 +505,7 @@ serve(void)
 		AcceptInvalidationMessages();
 		check_table();
 		check_memory();
+		check_drain();
 		if (work(store_timeout()))
 		{
 			last_work = GetCurrentTimestamp();
@@ -424,21 +527,23 @@ serve(void)
 		if (was_missing && serving.missing_since == 0)
 			wt_absence_forget();
 		wt_listening_try_again(now);
+		wt_intake_try_again(now);
 		if (!shrunk && TimestampDifferenceExceeds(last_work, now, IDLE_SHRINK))
 		{
 			give_back_memory();
 			shrunk = true;
 		}
 
-		wait_for_work(
+		wait_for_work(wt_shorter(
 			wt_shorter(wt_shorter(wt_shorter(wt_listener_timeout(serving.listener),
-											 wt_stdout_timeout()),
-								  IDLE_SHRINK),
-					   wt_shorter(stats_due > 0 ? stats_due : -1,
-								  wt_shorter(wt_tokens_timeout(),
-											 serving.missing_since != 0 || is_refusing()
-												 ? REFUSAL_POLL
-												 : -1))));
+											 wt_daemons_timeout(daemons)),
+								  wt_stdout_timeout()),
+					   wt_shorter(wt_ring_batch_timeout(), IDLE_SHRINK)),
+			wt_shorter(stats_due > 0 ? stats_due : -1,
+					   wt_shorter(wt_tokens_timeout(),
+								  serving.missing_since != 0 || is_refusing()
+									  ? REFUSAL_POLL
+									  : -1))));
 		if (stats_due > 0 &&
 			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
 			stats_due = pgstat_report_stat(true);
@@ -460,5 +565,9 @@ windtrap_worker_main(Datum arg)
 	keep_memory();
 	wt_serving_begin();
 	wt_stdout_configure();
+	empties_ring = (number == 0);
+	check_server_log();
+	if (empties_ring)
+		wt_ring_batch_begin();
 	wt_serving_live(number, &served);
 }
