@@ -68,6 +68,18 @@ def post(port, path, body, headers):
         c.close()
 
 
+def directory_size(path):
+    """Bytes on disk of all files in it; files come and go meanwhile."""
+    total = 0
+    for root, _, files in os.walk(path):
+        for name in files:
+            try:
+                total += os.stat(os.path.join(root, name)).st_blocks * 512
+            except FileNotFoundError:
+                pass
+    return total
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -89,6 +101,29 @@ def read_stat(pid):
         return f.read()
 
 
+def tree_cpu(pid):
+    """CPU seconds of a process, of those that it has started, and of those of them that are gone."""
+    stat = read_stat(pid)
+    total = cpu_seconds(stat) + children_seconds(stat)
+    for child in children(pid):
+        try:
+            total += tree_cpu(child)
+        except OSError:
+            pass  # it has just ended
+    return total
+
+
+def children(pid):
+    found = []
+    for path in glob.glob("/proc/%d/task/*/children" % pid):
+        try:
+            with open(path) as f:
+                found += [int(p) for p in f.read().split()]
+        except OSError:
+            pass  # that thread has just ended
+    return found
+
+
 class Server:
     def __init__(self, options):
         self.options = options
@@ -96,6 +131,7 @@ class Server:
             self.postmaster = int(f.readline())
         self.url = "http://127.0.0.1:%d/log" % options.http_port
         self.beside = []  # processes that are part of what is measured, too
+        self.servers = []  # and clusters
 
     def psql(self, *arguments, timeout=120):
         o = self.options
@@ -143,16 +179,11 @@ class Server:
         return children_seconds(read_stat(self.postmaster))
 
     def cpu(self):
-        """CPU seconds of everything that belongs to the cluster, or did."""
-        stat = read_stat(self.postmaster)
-        total = cpu_seconds(stat) + children_seconds(stat)
-        with open("/proc/%d/task/%d/children" % (self.postmaster, self.postmaster)) as f:
-            for pid in f.read().split():
-                try:
-                    total += cpu_seconds(read_stat(pid))
-                except OSError:
-                    pass  # it has just ended
-        return total + sum(cpu_seconds(read_stat(pid)) for pid in self.beside)
+        """CPU seconds of everything that belongs to the cluster, or did, and of what is beside it."""
+        return self.cluster_cpu() + sum(map(tree_cpu, self.beside)) + sum(s.cpu() for s in self.servers)
+
+    def cluster_cpu(self):
+        return tree_cpu(self.postmaster)
 
     def lsn(self):
         return int(self.sql("SELECT (pg_current_wal_lsn() - '0/0')::bigint"))
@@ -196,17 +227,23 @@ class Others:
             statistics.median(self.seen), max(self.seen))
 
 
-def wrk(server, script, connections, seconds, *arguments):
+def wrk_result(url, script, connections, seconds, *arguments):
+    """What wrk says of a round, whatever was answered; rate is that of all answers."""
     out = run(["wrk", "-t1", "-c%d" % connections, "-d%ds" % seconds, "--timeout", "20s", "-s",
-               os.path.join(BENCH, script), server.url, "--", *map(str, arguments)],
+               os.path.join(BENCH, script), url, "--", *map(str, arguments)],
               seconds + 60, env=dict(os.environ, WT_BENCH=BENCH))
     found = re.search(r"^RESULT (.*)$", out, re.M)
     if not found:
         raise Failed("wrk: no result in: " + out)
     r = {k: int(float(v)) for k, v in (p.split("=") for p in found[1].split())}
+    r["rate"] = r["requests"] * 1e6 / r["us"]
+    return r
+
+
+def wrk(server, script, connections, seconds, *arguments):
+    r = wrk_result(server.url, script, connections, seconds, *arguments)
     if r["broken"] or r["refused"]:
         raise Failed("%d requests were not answered 2xx, %d broke" % (r["refused"], r["broken"]))
-    r["rate"] = r["requests"] * 1e6 / r["us"]
     return r
 
 
@@ -270,14 +307,18 @@ def print_table(title, notes, columns, rows):
 # Section A: one event a request
 
 def pgbench(server, connections, seconds, document):
+    return pgbench_scripts(server, connections, seconds,
+                           ["-f", os.path.join(BENCH, "insert.sql"), "-D", "document=" + document])
+
+
+def pgbench_scripts(server, connections, seconds, scripts):
     scratch = server.options.scratch
     prefix = os.path.join(scratch, "pgbench")
     for old in glob.glob(prefix + ".*"):
         os.unlink(old)
     out = run(["pgbench", "-n", "-M", "prepared", "-c", str(connections),
                "-j", str(min(2, connections)), "-T", str(seconds),
-               "-f", os.path.join(BENCH, "insert.sql"), "-D", "document=" + document,
-               "-l", "--log-prefix", prefix, "-h", "127.0.0.1",
+               *scripts, "-l", "--log-prefix", prefix, "-h", "127.0.0.1",
                "-p", str(server.options.pg_port), "-U", "postgres", "postgres"], seconds + 60)
     found = re.search(r"^tps = ([\d.]+)", out, re.M)
     if not found:
@@ -287,7 +328,7 @@ def pgbench(server, connections, seconds, document):
         with open(name) as f:
             latencies += [int(line.split()[2]) for line in f]
         os.unlink(name)
-    return {"rate": float(found[1]), "p50": percentile(latencies, 50),
+    return {"rate": float(found[1]), "requests": len(latencies), "p50": percentile(latencies, 50),
             "p99": percentile(latencies, 99)}
 
 
@@ -448,21 +489,25 @@ def load_bodies(server, path, events, connections, seconds, others, *beside):
     return r
 
 
-def load_copy(server, path, count, others):
-    server.clear("log", "log_copy")
+def copy_rows(server, path):
+    """Has psql copy the file; how long that took, and the backend's CPU seconds."""
     look = "SELECT pg_read_file('/proc/self/stat'), '|', extract(epoch FROM clock_timestamp())"
-    lsn = server.lsn()
-    with others:
-        out = server.psql("-F", " ", "-c", look, "-c", "\\copy log_copy FROM '%s'" % path,
-                          "-c", look)
-    lsn = server.lsn() - lsn
+    out = server.psql("-F", " ", "-c", look, "-c", "\\copy log_copy FROM '%s'" % path, "-c", look)
     # The file ends with a newline, so that a look is two lines.
     looks = [" ".join(x) for x in zip(*[iter([s for s in out.split("\n") if s])] * 2)]
     (stat0, t0), (stat1, t1) = (s.rsplit("|", 1) for s in looks)
+    return float(t1) - float(t0), cpu_seconds(stat1) - cpu_seconds(stat0)
+
+
+def load_copy(server, path, count, others):
+    server.clear("log", "log_copy")
+    lsn = server.lsn()
+    with others:
+        seconds, cpu = copy_rows(server, path)
+    lsn = server.lsn() - lsn
     if server.count("log_copy") != count:
         raise Failed("\\copy loaded another number of rows than %d" % count)
-    return {"rate": count / (float(t1) - float(t0)), "others": others.seen[-1],
-            "cpu": (cpu_seconds(stat1) - cpu_seconds(stat0)) * 1e6 / count, "wal": lsn / count}
+    return {"rate": count / seconds, "others": others.seen[-1], "cpu": cpu * 1e6 / count, "wal": lsn / count}
 
 
 def section_b(server, rounds, seconds, corpus_size, copy_size):
@@ -631,11 +676,20 @@ def drop_target(server):
         else "DROP TABLE IF EXISTS target")
 
 
-def catch_up(server, bodies, make, others):
+def write_bodies(scratch):
+    """Bodies of varied events for wrk; gives their path, and the mean size of an event."""
+    corpus = run([sys.executable, os.path.join(BENCH, "corpus"), "--events", "20000"], 120).encode()
+    lines = corpus.splitlines(keepends=True)
+    path = os.path.join(scratch, "bodies")
+    write_requests(path, [b"".join(lines[i:i + 1000]) for i in range(0, len(lines), 1000)], NDJSON)
+    return path, len(corpus) / len(lines)
+
+
+def catch_up(server, bodies, make, others, target="public.target"):
     """Events a second of a target that finds a backlog."""
     drop_target(server)
     server.clear("log", "windtrap.outbox")
-    forward_to(server, "public.target")
+    forward_to(server, target)
     while int(server.sql("SELECT coalesce(sum(n_events), 0) FROM windtrap.outbox")) < BACKLOG:
         wrk(server, "bodies.lua", 4, 1, bodies)
     time.sleep(1)  # wrk leaves when its time is over, and not when it has its last answers
@@ -645,15 +699,16 @@ def catch_up(server, bodies, make, others):
     delivered = "SELECT delivered FROM windtrap.forwarding"
     before = int(server.sql(delivered))
     with others:
-        begin = time.monotonic()
         count = make(server)
+        begin = time.monotonic()
         server.sql("SELECT pg_reload_conf()")  # which ends its pause
         wait_until(server, "SELECT (%s) - %d >= %d" % (delivered, before, waiting), 300)
         seconds = time.monotonic() - begin
     if count() != waiting:
         raise Failed("the target has %d events of %d" % (count(), waiting))
     wait_until(server, "SELECT count(*) = 0 FROM windtrap.outbox", 30)
-    return {"rate": waiting / seconds, "others": others.seen[-1], "packed": packed / waiting}
+    return {"rate": waiting / seconds, "events": waiting, "others": others.seen[-1],
+            "packed": packed / waiting}
 
 
 class Silence:
@@ -674,10 +729,7 @@ def section_f(server, rounds, seconds):
     event_file = os.path.join(scratch, "event.json")
     with open(event_file, "wb") as f:
         f.write(EVENT)
-    corpus = run([sys.executable, os.path.join(BENCH, "corpus"), "--events", "20000"], 120).encode()
-    lines = corpus.splitlines(keepends=True)
-    bodies = os.path.join(scratch, "bodies")
-    write_requests(bodies, [b"".join(lines[i:i + 1000]) for i in range(0, len(lines), 1000)], NDJSON)
+    bodies, size = write_bodies(scratch)
     server.sql("ALTER SYSTEM SET windtrap.outbox_max_size = 0", "SELECT pg_reload_conf()")
 
     kinds = [("ordinary table", make_local), ("postgres_fdw", make_postgres)]
@@ -705,7 +757,7 @@ def section_f(server, rounds, seconds):
             server.beside.remove(mongo.process.pid)
             mongo.stop()
     print_table("F. Catching up: a backlog of %s varied events, %.0f bytes each as they were sent"
-                % (thousands(BACKLOG), len(corpus) / len(lines)),
+                % (thousands(BACKLOG), size),
                 ["packed: bytes an event takes in the outbox; medians of %d rounds" % rounds, str(others)]
                 + ([] if mongo else ["MongoDB is left out: there is no mongod or no windtrap_mongo"]),
                 ["target", "events/s", "min..max", "packed", "calm"], rows)
@@ -1000,12 +1052,21 @@ def fill_wal(server, megabytes):
                "FROM generate_series(1, %d)" % megabytes, "CHECKPOINT")
 
 
+def file_system_of(server):
+    return run(["stat", "-f", "-c", "%T", server.options.data], 10).strip()
+
+
+def machine(server):
+    """A line that says what is measured on."""
+    return "PostgreSQL %s, %d CPUs, data on %s where write + fdatasync of 8 kB takes %.0f us" % (
+        server.sql("SELECT split_part(current_setting('server_version'), ' ', 1)"), os.cpu_count(),
+        file_system_of(server), fsync_us(server.options.scratch))
+
+
 def describe(server):
     o = server.options
-    version = server.sql("SELECT current_setting('server_version')")
-    file_system = run(["stat", "-f", "-c", "%T", o.data], 10).strip()
-    print("PostgreSQL %s, %d CPUs, data on %s where write + fdatasync of 8 kB takes %.0f us" % (
-        version, os.cpu_count(), file_system, fsync_us(o.scratch)))
+    print(machine(server))
+    file_system = file_system_of(server)
     if file_system in ("tmpfs", "ramfs"):
         print("NOTE: that is memory: what is measured here is not durable")
     print("load of the machine before: %.2f" % os.getloadavg()[0])
@@ -1023,10 +1084,11 @@ def main():
     parser.add_argument("--scratch")
     parser.add_argument("--settings")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--section", choices=("A", "B", "F", "P", "S", "V"))
+    parser.add_argument("--section", choices=("A", "B", "C", "D", "F", "H", "P", "R", "S", "V"))
     parser.add_argument("--protocol", action="append", default=[])
     parser.add_argument("--events", type=int)
     parser.add_argument("--corpus", action="append", default=[])
+    parser.add_argument("--peer", action="append", default=[])
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
@@ -1039,6 +1101,9 @@ def main():
         fill_wal(server, 1000)
         if options.section == "F":
             section_f(server, rounds if options.quick else 3, seconds)
+        if options.section == "H":
+            import central  # which imports this file
+            central.section_h(server, 1 if options.quick else 3)
         if options.section == "P":
             if options.quick:
                 section_p(server, 3, 2, 10000, options.protocol)
@@ -1050,6 +1115,15 @@ def main():
                 sealed.section_s(server, options.events or 200000, options.corpus, 3, 3)
             else:
                 sealed.section_s(server, options.events or 10 ** 6, options.corpus, 5, 5)
+        if options.section == "R":
+            import comparing  # which imports this file
+            comparing.section_r(server, 3, 2 if options.quick else 5, options.peer)
+        if options.section == "C":
+            import calibrating  # which imports this file
+            calibrating.section_c(server, 3, 2 if options.quick else 4)
+        if options.section == "D":
+            import intakes  # which imports this file
+            intakes.section_d(server, 3 if options.quick else 5, 2 if options.quick else 4)
         if options.section == "V":
             import viewing  # which imports this file
             if options.quick:
