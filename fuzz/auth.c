@@ -24,6 +24,8 @@
 
 static const char secret[] = "wt_secret";
 
+static const WtEndpoint takes_rows = {.name = "rows", .takes_rows = true};
+
 static int64_t places[WT_RATE_PLACES];
 
 /* Splits text into headers and a query string, in place. */
@@ -64,15 +66,15 @@ has_header(const WtRequest *request, const char *name)
 	return wt_header_find(request->headers, request->n_headers, name) != NULL;
 }
 
-/* Whether the token is in a place where it counts, whatever else there is. */
+/* Whether the token is in a place where it counts, whatever else there is; looks: for who looks. */
 static bool
-brings_it_plainly(const WtRequest *request)
+brings_it_plainly(const WtRequest *request, bool looks)
 {
 	for (int i = 0; i < request->n_headers && i < 8; i++)
 		if (strcasecmp(request->headers[i].name, "X-API-Key") == 0 &&
 			strcmp(request->headers[i].value, secret) == 0)
 			return true;
-	return request->query && strcmp(request->query, "token=wt_secret") == 0;
+	return !looks && request->query && strcmp(request->query, "token=wt_secret") == 0;
 }
 
 /* What a Host may be where the door is open; no more than it must be. */
@@ -171,7 +173,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			  "a page whose name points here looks at what is stored: %s", request.host);
 	}
 	/* Whoever brings the token is not told that there is none, or that it is not known. */
-	if ((data[0] & TOKEN_KNOWN) && brings_it_plainly(&request))
+	if ((data[0] & TOKEN_KNOWN) && brings_it_plainly(&request, looks))
 		CHECK(verdict.status != 401, "a right token is hidden: %s", verdict.sentence);
 	if (verdict.status == 0 && looks)
 		CHECK(comes_of_own_page(&request), "another page looks at what is stored");
@@ -185,6 +187,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			  "refused without reason");
 	CHECK(!verdict.source || (brings && strcmp(verdict.source, "shop") == 0),
 		  "a source without its token");
+
+	/* A token that may do anything else does not forward, and nobody does without one. */
+	if (question.route == WT_ROUTE_EVENTS)
+	{
+		WtVerdict of_rows;
+
+		request.endpoint = &takes_rows;
+		wt_auth_check(auth, &question, &of_rows);
+		CHECK(of_rows.status != 0 ||
+				  (local && !(data[0] & (TOKEN_KNOWN | TOKEN_NEEDED)) &&
+				   !has_header(&request, "Origin")),
+			  "rows of another collector are let in");
+	}
 
 	if (verdict.client.has_address)
 		CHECK(wt_address_parse(verdict.client.ip, strlen(verdict.client.ip), &again) &&

@@ -37,7 +37,7 @@ append(Bytes *b, char c)
 static Bytes
 empty(size_t room)
 {
-	Bytes b = {.p = malloc(room + 1)};
+	Bytes b = {.p = calloc(room + 1, 1)};
 
 	CHECK(b.p, "out of memory");
 	return b;

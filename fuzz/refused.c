@@ -81,7 +81,9 @@ check_text(const char *text, size_t length, const char *original, size_t max, bo
 				back[n_back++] = out[i];
 				continue;
 			}
-			CHECK(i + 3 < n && out[i + 1] == 'x', "a backslash");
+			CHECK(i + 3 < n && out[i + 1] == 'x' && wt_hex_digit(out[i + 2]) >= 0 &&
+					  wt_hex_digit(out[i + 3]) >= 0,
+				  "a backslash");
 			back[n_back++] =
 				(char) (wt_hex_digit(out[i + 2]) << 4 | wt_hex_digit(out[i + 3]));
 			i += 3;

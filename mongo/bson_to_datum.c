@@ -64,8 +64,7 @@ type_name(bson_type_t type)
 	}
 }
 
-static void
-unfit(WmColumn *c, const bson_iter_t *value)
+static void __attribute__((noreturn)) unfit(WmColumn *c, const bson_iter_t *value)
 {
 	ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH),
 			errmsg("a BSON %s is no %s", type_name(bson_iter_type(value)),

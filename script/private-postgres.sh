@@ -45,6 +45,8 @@ choose_work_directory() {
 	local root=$1 owner=$2 kind
 	kind=$("$(find_pg_config)" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
 	[[ -z ${WT_SANITIZE:-} ]] || kind+=-sanitize
+	# script/analyse's: another build of the same version.
+	[[ -z ${WT_KIND:-} ]] || kind+=-$WT_KIND
 	# The postgres user cannot read below /root, and make cannot live with odd paths.
 	if ((EUID == 0)) || [[ $root =~ [^[:alnum:]/._+-] ]]; then
 		echo "/var/tmp/windtrap-$owner/$(basename "$root" | tr -c '[:alnum:]\n' _)-$(cksum <<<"$root" | cut -d' ' -f1)/$kind"
@@ -102,6 +104,15 @@ copy_sources() {
 	rm -f "$list"
 }
 
+# copy_fetched ROOT WORK NAME [PREFIX …]: what script/bootstrap has put into var/NAME, once.
+copy_fetched() {
+	local root=$1 work=$2 name=$3
+	shift 3
+	if [[ -e $root/var/$name/complete && ! -e $work/$name/complete ]]; then
+		tar -C "$root/var" -c "$name" | "$@" tar -C "$work" --no-same-owner -x
+	fi
+}
+
 # Goes on with the calling script inside the work directory.  PostgreSQL refuses
 # to run as root; root's part therefore is done by the postgres user.
 enter_work_directory() {
@@ -140,12 +151,10 @@ enter_work_directory() {
 		"${as[@]}" rm -rf "$WT_WORK/clients"
 		tar -C "$root/var" -c clients | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
 	fi
-	for fetched in elastic-clients other-clients; do
-		if [[ -e $root/var/$fetched/complete && ! -e $WT_WORK/$fetched/complete ]]; then
-			tar -C "$root/var" -c "$fetched" | "${as[@]}" tar -C "$WT_WORK" --no-same-owner -x
-		fi
+	for fetched in elastic-clients other-clients syslog-clients balancers; do
+		copy_fetched "$root" "$WT_WORK" "$fetched" "${as[@]}"
 	done
-	exec "${as[@]}" "$WT_WORK/src/script/${script##*/}" "$@"
+	exec "${as[@]}" "$WT_WORK/src/${script#"$root"/}" "$@"
 }
 
 # The caller's settings for psql and locale would change what is tested.
@@ -182,7 +191,7 @@ stage_postgres() {
 		cp -rs "$dir/." "$stage$dir"
 	done
 	rm -rf "$stage$("$config" --pkglibdir)/bitcode"
-	for dir in "$("$config" --includedir)" "$("$config" --includedir-server)"; do
+	for dir in "$("$config" --includedir)" "$("$config" --includedir-server)" "$("$config" --localedir)"; do
 		if [[ ! -e $stage$dir ]]; then
 			mkdir -p "$(dirname "$stage$dir")"
 			ln -s "$dir" "$stage$dir"
@@ -213,10 +222,11 @@ wrap_server_for_sanitizer() {
 		{ return "print_stacktrace=1:abort_on_error=1"; }
 	WAKE
 	cat >"$bin/postgres" <<-WRAPPER
-		#!/bin/sh
+		#!/bin/bash
 		export LD_PRELOAD='$(gcc -print-file-name=libasan.so) $bin/wake.so $(gcc -print-file-name=libubsan.so)'
 		export ASAN_OPTIONS='detect_leaks=0:abort_on_error=1:log_path=$WT_WORK/sanitizer/asan'
-		exec '$bin/postgres.real' "\$@"
+		# Under the wrapper's name, by which pg_ctl restart starts it again.
+		exec -a '$bin/postgres' '$bin/postgres.real' "\$@"
 	WRAPPER
 	chmod 755 "$bin/postgres"
 }
@@ -226,6 +236,8 @@ build_windtrap() {
 	local options=(-s "PG_CONFIG=$STAGED_CONFIG" with_llvm=no)
 	[[ -z ${WT_SANITIZE:-} ]] ||
 		options+=('COPT=-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1')
+	# As optimized as usual, whatever that server is: gcc warns of other things otherwise.
+	[[ -z ${WT_KIND:-} ]] || options+=('COPT=-O2')
 	local have_mongoc=1
 	pkg-config --exists libmongoc-1.0 || pkg-config --exists mongoc2 || have_mongoc=
 	[[ $have_mongoc ]] || say "without windtrap_mongo: there is no libmongoc"

@@ -17,10 +17,10 @@ BEGIN
                    (SELECT relnamespace::regnamespace FROM pg_class WHERE pg_class.oid = log), role);
     -- Of partitions, those to come too, it is the parent's that counts.
     EXECUTE format('GRANT SELECT ON %s TO %s', log::regclass, role);
-    EXECUTE format('GRANT SELECT ON windtrap.status, windtrap.stats, windtrap.metrics, windtrap.refused, '
-                   'windtrap.refused_clients, windtrap.forwarding, windtrap.upkeep_failures TO %s', role);
+    EXECUTE format('GRANT SELECT ON windtrap.status, windtrap.stats, windtrap.intakes, windtrap.metrics, windtrap.refused, '
+                   'windtrap.refused_clients, windtrap.forwarding, windtrap.alerts, windtrap.upkeep_failures TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION windtrap.worker_status(), windtrap.worker_stats(), '
-                   'windtrap.all_metrics(), windtrap.refused_requests(), windtrap.refused_by_client(), '
+                   'windtrap.worker_intakes(), windtrap.all_metrics(), windtrap.refused_requests(), windtrap.refused_by_client(), '
                    'windtrap.forwarder_status(), windtrap.upkeep_failed() TO %s', role);
 END
 $$;

@@ -45,7 +45,7 @@ AS 'MODULE_PATHNAME', 'windtrap_retry_quarantined'
 SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.retry_quarantined(text[]) IS
-'parses events in quarantine (all, or those with these ids) again, after a repair of their raw or of the table, and moves them to status 0; error is why one stays';
+'parses events in quarantine (all, or those with these ids) again, after a repair of their raw or of the table, and moves them to status 0, rows of another collector to their own; error is why one stays';
 
 CREATE FUNCTION windtrap.retry_quarantined(
     INOUT id text,

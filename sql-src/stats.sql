@@ -22,7 +22,8 @@ CREATE FUNCTION windtrap.worker_stats(
     OUT connections_max bigint,
     OUT bytes_in_flight bigint,
     OUT stdout_written bigint,
-    OUT stdout_dropped bigint)
+    OUT stdout_dropped bigint,
+    OUT messages_dropped jsonb)
 RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'windtrap_stats'
@@ -34,7 +35,8 @@ CREATE VIEW windtrap.stats AS
 SELECT worker, since, requests, requests_by_code, requests_refused, events_accepted,
        events_quarantined, duplicates, events_refused, bytes_received, bytes_decoded, transactions,
        batch_events_avg, batch_events_max, commit_ms_avg, commit_ms_max, request_ms_avg,
-       connections, connections_max, bytes_in_flight, stdout_written, stdout_dropped
+       connections, connections_max, bytes_in_flight, stdout_written, stdout_dropped,
+       messages_dropped
 FROM windtrap.worker_stats();
 
 COMMENT ON VIEW windtrap.stats IS
@@ -68,6 +70,46 @@ COMMENT ON COLUMN windtrap.stats.stdout_written IS
 COMMENT ON COLUMN windtrap.stats.stdout_dropped IS
 'events committed and not written to windtrap.stdout, since nobody read it, or not fast enough';
 
+COMMENT ON COLUMN windtrap.stats.messages_dropped IS
+'messages and connections of syslog, RELP and GELF that were dropped, by reason';
+
+CREATE FUNCTION windtrap.worker_intakes(
+    OUT worker integer,
+    OUT intake text,
+    OUT addresses text,
+    OUT state text,
+    OUT last_error text,
+    OUT connections bigint,
+    OUT received bigint,
+    OUT stored bigint,
+    OUT dropped bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'windtrap_intakes'
+SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION windtrap.worker_intakes() IS 'the rows of the view windtrap.intakes';
+
+CREATE VIEW windtrap.intakes AS
+SELECT worker, intake, addresses, state, last_error, connections, received, stored, dropped
+FROM windtrap.worker_intakes();
+
+COMMENT ON VIEW windtrap.intakes IS
+'where each worker listens for syslog, RELP and GELF, and what it has counted there since the server started or since windtrap.reset_stats()';
+COMMENT ON COLUMN windtrap.intakes.worker IS 'its number, from 1';
+COMMENT ON COLUMN windtrap.intakes.intake IS
+'syslog_udp, syslog_tcp, syslog_tls, relp, gelf_udp or gelf_tcp';
+COMMENT ON COLUMN windtrap.intakes.addresses IS 'what it listens on by this way';
+COMMENT ON COLUMN windtrap.intakes.state IS
+'listening, failed (not on all addresses that the settings name; it tries again), stopped';
+COMMENT ON COLUMN windtrap.intakes.last_error IS 'why it does not listen on one of them; null: it does';
+COMMENT ON COLUMN windtrap.intakes.connections IS 'connections that are open; null: there are none by UDP';
+COMMENT ON COLUMN windtrap.intakes.received IS
+'messages taken; of RELP also those that are not answered, and so are sent again';
+COMMENT ON COLUMN windtrap.intakes.stored IS 'messages committed, into quarantine too';
+COMMENT ON COLUMN windtrap.intakes.dropped IS
+'messages dropped and connections turned away; windtrap.stats has the reasons';
+
 CREATE FUNCTION windtrap.all_metrics(
     OUT name text,
     OUT label text,
@@ -96,10 +138,12 @@ LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'windtrap_reset_stats'
 SET search_path = pg_catalog, pg_temp;
 
-COMMENT ON FUNCTION windtrap.reset_stats() IS 'sets the counters of windtrap.stats, windtrap.metrics and /metrics to 0; what windtrap.refused remembers stays';
+COMMENT ON FUNCTION windtrap.reset_stats() IS 'sets the counters of windtrap.stats, windtrap.intakes, windtrap.metrics and /metrics to 0; what windtrap.refused remembers stays';
 
 REVOKE ALL ON FUNCTION windtrap.worker_stats() FROM PUBLIC;
+REVOKE ALL ON FUNCTION windtrap.worker_intakes() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.all_metrics() FROM PUBLIC;
 REVOKE ALL ON FUNCTION windtrap.reset_stats() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION windtrap.worker_stats(), windtrap.all_metrics() TO pg_monitor;
-GRANT SELECT ON windtrap.stats, windtrap.metrics TO pg_monitor;
+GRANT EXECUTE ON FUNCTION windtrap.worker_stats(), windtrap.worker_intakes(), windtrap.all_metrics()
+TO pg_monitor;
+GRANT SELECT ON windtrap.stats, windtrap.intakes, windtrap.metrics TO pg_monitor;

@@ -5,7 +5,7 @@ CREATE TABLE windtrap.token (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
     digest bytea NOT NULL UNIQUE CHECK (octet_length(digest) = 32),
-    scope text NOT NULL CHECK (scope IN ('ingest', 'read', 'all')),
+    scope text NOT NULL CHECK (scope IN ('ingest', 'read', 'all', 'forward')),
     source text CHECK (octet_length(source) BETWEEN 1 AND 128),
     origins text[],
     rate integer CHECK (rate > 0),
@@ -67,7 +67,7 @@ AS 'MODULE_PATHNAME', 'windtrap_create_token'
 SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION windtrap.create_token(text, text, text, text[], integer, timestamptz) IS
-'makes a token and returns its text, which is shown this once; scope is ingest, read or all, source is stored with its events, origins are the pages that may use it, rate is in requests a second';
+'makes a token and returns its text, which is shown this once; scope is ingest, read, all or forward, source is stored with its events, origins are the pages that may use it, rate is in requests a second';
 
 CREATE FUNCTION windtrap.revoke_token(name text) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
@@ -98,7 +98,7 @@ SELECT name,
 COMMENT ON VIEW windtrap.tokens IS 'the tokens, without anything that would let one in';
 COMMENT ON COLUMN windtrap.tokens.name IS 'what it is called; of those in force there is one of a name';
 COMMENT ON COLUMN windtrap.tokens.state IS 'active, expired or revoked';
-COMMENT ON COLUMN windtrap.tokens.scope IS 'ingest: may send; read: may see how the collector does; all';
+COMMENT ON COLUMN windtrap.tokens.scope IS 'ingest: may send; read: may see how the collector does; all: both; forward: may send, as another collector whole rows, too';
 COMMENT ON COLUMN windtrap.tokens.source IS 'what is stored as "source" with its events';
 COMMENT ON COLUMN windtrap.tokens.origins IS 'the web pages that may use it; null: everybody may';
 COMMENT ON COLUMN windtrap.tokens.rate IS 'requests a second that it may send; null: no limit';

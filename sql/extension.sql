@@ -14,7 +14,7 @@ ORDER BY object;
 
 -- Every function has a search_path of its own, but those of events, which look nothing up by
 -- one and would be slow with it; and none runs with its owner's rights but
--- those that write the tokens' table, which nobody else reads.
+-- those that write the tables of tokens and of alerts, which nobody else reads.
 SELECT oid::regprocedure AS function, pg_get_function_result(oid) ~ '^TABLE|record' AS rows,
        provolatile AS volatility, proisstrict AS strict, proparallel AS parallel,
        prosecdef AS definer, proconfig AS config

@@ -71,6 +71,23 @@ ALTER SYSTEM SET windtrap.trusted_proxies = '10.0.0';
 ALTER SYSTEM SET windtrap.trusted_proxies = 'proxy.example.com';
 ALTER SYSTEM SET windtrap.trusted_proxies = '10.0.0.0/';
 ALTER SYSTEM SET windtrap.trusted_proxies = '::1/129';
+-- Where messages are taken, and from whom.
+ALTER SYSTEM SET windtrap.syslog_listen = '127.0.0.1:5514, udp://[::1]:5514, tls://localhost, relp://127.0.0.1:2514';
+ALTER SYSTEM SET windtrap.syslog_listen = 'ftp://127.0.0.1';
+ALTER SYSTEM SET windtrap.syslog_listen = '127.0.0.1:99999';
+ALTER SYSTEM SET windtrap.syslog_listen = '127.0.0.1:0';
+ALTER SYSTEM SET windtrap.syslog_listen = '127.0.0.1:port';
+ALTER SYSTEM SET windtrap.syslog_listen = '[::1';
+ALTER SYSTEM SET windtrap.syslog_listen = 'tcp://';
+ALTER SYSTEM SET windtrap.syslog_listen = '127.0.0.1,,';
+ALTER SYSTEM RESET windtrap.syslog_listen;
+ALTER SYSTEM SET windtrap.gelf_listen = 'relp://127.0.0.1';
+ALTER SYSTEM SET windtrap.gelf_listen = '127.0.0.1, tcp://127.0.0.1:12202';
+ALTER SYSTEM RESET windtrap.gelf_listen;
+ALTER SYSTEM SET windtrap.allowed_senders = '10.0.0.0/33';
+ALTER SYSTEM SET windtrap.allowed_senders = 'unix';
+ALTER SYSTEM SET windtrap.allowed_senders = '';
+ALTER SYSTEM RESET windtrap.allowed_senders;
 -- Lines: off, on, or an absolute path.
 ALTER SYSTEM SET windtrap.stdout = 'on';
 ALTER SYSTEM SET windtrap.stdout = '/var/log/windtrap/events.log';
@@ -78,6 +95,11 @@ ALTER SYSTEM SET windtrap.stdout = 'events.log';
 ALTER SYSTEM SET windtrap.stdout = '/var/log/';
 ALTER SYSTEM SET windtrap.stdout = '';
 ALTER SYSTEM RESET windtrap.stdout;
+
+-- Messages of the server: a level of its own.
+ALTER SYSTEM SET windtrap.server_log = 'warning';
+ALTER SYSTEM SET windtrap.server_log = 'loud';
+ALTER SYSTEM RESET windtrap.server_log;
 
 -- Numbers: with units, within their bounds.
 ALTER SYSTEM SET windtrap.max_body_size = '8MB';
@@ -107,13 +129,24 @@ ALTER SYSTEM SET windtrap.viewers = 9;
 ALTER SYSTEM SET windtrap.viewer_timeout = '10ms';
 \set VERBOSITY default
 
--- Where events are forwarded to: tables, quoted where SQL would have them quoted.
-ALTER SYSTEM SET windtrap.forward_to = 'events, logs."The, Log",Central.Log';
+-- Where events are forwarded to: tables, quoted where SQL would have them quoted, and URLs.
+ALTER SYSTEM SET windtrap.forward_to = 'events, logs."The, Log",Central.Log, https://central:8000/log ,http://[::1]';
 ALTER SYSTEM SET windtrap.forward_to = 'events, public.events';
 ALTER SYSTEM SET windtrap.forward_to = 'events,';
 ALTER SYSTEM SET windtrap.forward_to = 'a.b.c';
 ALTER SYSTEM SET windtrap.forward_to = 'a, "unclosed';
 ALTER SYSTEM SET windtrap.forward_to = 'a,b,c,d,e,f,g,h,i';
+ALTER SYSTEM SET windtrap.forward_to = 'a, https://central, https://central';
+ALTER SYSTEM SET windtrap.forward_to = 'ftp://central/log';
+ALTER SYSTEM SET windtrap.forward_to = 'central:8000/log';
+ALTER SYSTEM SET windtrap.forward_to = 'https://me:secret@central/log';
+ALTER SYSTEM SET windtrap.forward_to = 'https://central/log?token=secret';
+ALTER SYSTEM SET windtrap.forward_to = 'https://';
+ALTER SYSTEM SET windtrap.forward_to = 'https://central:80000';
+ALTER SYSTEM SET windtrap.forward_to = 'https://central:/log';
+ALTER SYSTEM SET windtrap.forward_to = 'https://[::1';
+ALTER SYSTEM SET windtrap.forward_to = 'https://cen tral/log';
+ALTER SYSTEM SET windtrap.forward_to = 'https://central/a b';
 ALTER SYSTEM SET windtrap.outbox_max_size = '10GB';
 \set VERBOSITY sqlstate
 ALTER SYSTEM SET windtrap.outbox_max_size = '-1';

@@ -94,22 +94,22 @@ is( query(q{SELECT count(*) FROM pg_locks WHERE pid = } . upkeep_pid()),
 #
 {
 	# Connections whose events come in one batch, and one that comes alone.
-	my @loads = (start_load($port, connections => 16),
+	my @loads = (start_load($port, connections => 16, pause => 0.005),
 		start_load($port, connections => 1, pause => 0.003));
 	my $mark = log_mark($node);
 	my @lost;
 
-	more(300, @loads);
-	for my $i (1 .. 8)
+	more(100, @loads);
+	for my $i (1 .. 5)
 	{
 		push @lost, lose_today();
-		more(100, @loads);
-		ok(default_rows() > 100, "round $i: events go to the default partition");
+		more(50, @loads);
+		ok(default_rows() > 50, "round $i: events go to the default partition");
 		reload($node);
 		ok(wait_for(sub { partition(0) ne '' }), "round $i: until today has one again");
 		is(query(q{SELECT count(*) FROM log_default WHERE event_timestamp < now() + interval '7 days'}),
 			0, "round $i: they are moved to it");
-		more(100, @loads);
+		more(50, @loads);
 	}
 
 	# Old partitions, and old rows in the default one.
@@ -164,29 +164,33 @@ for my $case (
 CREATE TABLE old_50 PARTITION OF log FOR VALUES FROM ('2020-01-01') TO ('2020-01-02');
 SQL
 	my $session = $node->background_psql('postgres');
-	my $load = start_load($port, connections => 16);
+	my $load = start_load($port, connections => 16, pause => 0.005);
 	my $mark = log_mark($node);
 
 	$session->query_safe($sql);
 	$load->wait_for_more(200);
 	reload($node);
 	ok(wait_for(sub { count_in_log($node, qr/upkeep of log could not finish/, $mark) }), "$name: it gives up");
-	sleep 10;
-	is(count_in_log($node, qr/upkeep of log could not finish/, $mark), 1, "$name: and says so once");
+	# How it waits until it tries again is the same whatever has failed.
+	my $alone = $name eq 'a report';
+	reload($node) if !$alone;
+	ok(wait_for(sub { query('SELECT max(times) >= 2 FROM windtrap.upkeep_failures') eq 't' }), "$name: and tries again");
+	is(count_in_log($node, qr/upkeep of log could not finish/, $mark), 1, "$name: it says so once");
 	is(query(q{SELECT count(*) FROM pg_class WHERE relname = 'old_50'}), 1, "$name: nothing is done");
 	my $codes = $load->stop;
 	is(join(' ', keys %$codes), '200', "$name: $codes->{200} events are answered 200");
 	cmp_ok($load->slowest, '<', 600, "$name: none has to wait: " . $load->slowest . ' ms');
 	$session->query_safe('COMMIT');
 	$session->quit;
-	ok(wait_for(sub { query(q{SELECT count(*) FROM pg_class WHERE relname = 'old_50'}) eq 0 }, 40), "$name: it tries again");
+	reload($node) if !$alone;
+	ok(wait_for(sub { query(q{SELECT count(*) FROM pg_class WHERE relname = 'old_50'}) eq 0 }, 40), "$name: until it can");
 }
 
 #
 # It is killed while it moves rows
 #
 {
-	my $rows = 300_000;
+	my $rows = 120_000;
 	my $load = start_load($port, connections => 4, pause => 0.002);
 
 	query("INSERT INTO log SELECT date_trunc('day', now(), 'UTC') - interval '12 hours' - interval '6 days', jsonb_build_object('n', n, 'fill', repeat('x', 200)) FROM generate_series(1, $rows) n");
@@ -258,7 +262,7 @@ SQL
 	alter_system($node, 'windtrap.database' => 'other');
 	ok(wait_for(sub { query("SELECT datname FROM pg_stat_activity WHERE backend_type = 'windtrap upkeep'") eq 'other' }), 'it moves to another database');
 	cmp_ok(elapsed(sub { query('DROP DATABASE other WITH (FORCE)') }), '<', 5, 'which can be dropped');
-	sleep 3;
+	sleep 2;
 	is(upkeep_pid(), '', 'then there is none');
 	alter_system($node, 'windtrap.database' => undef);
 	ok(wait_for(sub { upkeep_pid() ne '' }), 'and in the old one again one');
@@ -273,7 +277,7 @@ unlike(log_since($node), qr/PANIC|TRAP|segfault|signal 11|signal 6/, 'nothing ha
 	# PostgreSQL's own launcher of logical replication has one.
 	my $small = wt_node('small', conf => "max_worker_processes = 3\n");
 	is(event(wt_port($small)), 200, 'without a slot for the upkeep events are stored');
-	sleep 12;
+	sleep 4;
 	is(count_in_log($small, qr/no free slot for a background worker \(windtrap upkeep\)/), 1, 'and the log says once what is missing');
 	is(upkeep_pid($small), '', 'there is none');
 	is(event(wt_port($small)), 200, 'events still are');

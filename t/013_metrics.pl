@@ -241,6 +241,10 @@ my @reasons = (
 	[ 'host', 421, 'a host that is not this machine', sub { $raw->("POST /log HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 2\r\n\r\n{}") } ],
 	[ 'origin', 403, 'a page that may not', sub { post($port, '{}', headers => { Origin => 'https://evil.example' })->{status} } ],
 	[ 'token', 401, 'a client that came by a proxy', sub { post($port, '{}', headers => { Via => '1.1 proxy' })->{status} } ],
+	[ 'forwarding', 508, 'rows that are its own', sub {
+			my $place = query(q{SELECT format('%s; system=%s; database=%s', current_setting('cluster_name'), system_identifier, oid) FROM pg_control_system(), pg_database WHERE datname = 'postgres'});
+			return post($port, '', type => 'application/vnd.windtrap.rows+ndjson', headers => { 'WindTrap-Collector' => $place })->{status};
+		} ],
 	[ 'scope', 403, 'a token for reading', sub {
 			my $token = query(q{SELECT windtrap.create_token('reader', 'read')});
 			return post($port, '{}', headers => { 'X-API-Key' => $token })->{status};
@@ -267,7 +271,8 @@ for my $case (@reasons)
 	my $got = $provoke->();
 	is($got, $code, ($reason // 'no reason') . ", $what: $code");
 	my %total;
-	my $name = $code;
+	# Few codes are counted for themselves.
+	my $name = $code == 508 ? 'other' : $code;
 	$times //= 1;
 	my $expected = join ', ', (map { "events_refused_total{$_} +$events->{$_}" } sort keys %{ $events // {} }),
 	  ($reason ? "requests_refused_total{$reason} +$times" : ()),
@@ -278,7 +283,7 @@ for my $case (@reasons)
 	$seen{$reason}++ if $reason;
 }
 query('ALTER TABLE log RENAME COLUMN state TO status');
-is(join(' ', grep { !$seen{$_} } map { /^requests_refused_total\{(.*)\}/ } sort keys %{ metrics($node) }), 'certificate connections memory', 'that are all reasons but want of memory, and what comes before a request');
+is(join(' ', grep { !$seen{$_} } map { /^requests_refused_total\{(.*)\}/ } sort keys %{ metrics($node) }), 'address certificate connections memory', 'that are all reasons but want of memory, what comes before a request, and what is none');
 
 # A reset from which all begin anew, by hand and after a crash of nobody.
 {

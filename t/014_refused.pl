@@ -275,7 +275,7 @@ unlike(log_since($node), qr/PANIC|TRAP/, 'nothing has crashed by itself');
 # Without preload; and without the memory
 #
 {
-	my $other = wt_node('refused_other', preload => 0, conf => "dynamic_shared_memory_type = mmap\n");
+	my $other = wt_node('refused_other', preload => 0, conf => "dynamic_shared_memory_type = mmap\nwindtrap.ring_size = 64\n");
 	my $to = wt_port($other);
 	my $other_query = sub { return $other->safe_psql('postgres', $_[0]) };
 	my $paths = sub { return $other_query->('SELECT string_agg(path, $$ $$ ORDER BY path) FROM windtrap.refused') };

@@ -41,50 +41,8 @@ alter_system($node, 'windtrap.tls_cert_file' => 'server.crt', 'windtrap.tls_key_
 query('CREATE EXTENSION windtrap');
 ok(wait_for(sub { shown() eq 'first' }), 'the first certificate');
 
-# Senders with connections that stay open and others that are new each time, and a ledger.
-my $ledger = PostgreSQL::Test::Utils::tempdir() . '/ledger';
-my $end = PostgreSQL::Test::Utils::tempdir() . '/end';
-my $load = IPC::Run::start([ 'python3', '-c', <<"PY" ], '<', '/dev/null', '>', \my $out, '2>', \my $err);
-import http.client, os, ssl, threading, time
-context = ssl.create_default_context(cafile="$ca")
-context.check_hostname = False
-lock = threading.Lock()
-ledger = open("$ledger", "w", buffering=1)
-opened = 0
-def send(number, keep):
-    global opened
-    c = None
-    serial = 0
-    while not os.path.exists("$end"):
-        serial += 1
-        id = "tls-%d-%d" % (number, serial)
-        begun = time.time()
-        try:
-            if c is None:
-                c = http.client.HTTPSConnection("127.0.0.1", $port, timeout=10, context=context)
-                c.connect()
-                with lock:
-                    opened += keep
-            c.request("POST", "/log", '{"id":"%s"}' % id, {"Content-Type": "application/json"})
-            r = c.getresponse()
-            r.read()
-            code = r.status
-        except Exception as e:
-            code = 0
-            print(number, serial, repr(e))
-            c = None
-        with lock:
-            ledger.write("%s %d %d\\n" % (id, code, (time.time() - begun) * 1000))
-        if not keep and c:
-            c.close()
-            c = None
-        time.sleep(0.002)
-threads = [threading.Thread(target=send, args=(i, i < 6)) for i in range(8)]
-for t in threads: t.start()
-for t in threads: t.join()
-print("opened", opened)
-PY
-my $audit = bless { ledger => $ledger, name => 'tls' }, 'WindTrap::Load';
+my $load = tls_load($port, $ca);
+my $audit = $load->{audit};
 ok($audit->wait_for_more(100), 'a load by TLS');
 
 # Only the files' contents change.
@@ -145,8 +103,7 @@ for my $round (1 .. 300)
 ok(wait_for(sub { shown() eq 'third' }), '300 reloads with certificates in turn: the last one is shown');
 memory_ok(memory($pid), $memory + 2048, 'memory is flat');
 ok($audit->wait_for_more(100), 'the load goes on');
-append_to_file($end, '');
-$load->finish;
+my ($out, $err) = tls_load_over($load);
 is($out, "opened 6\n", 'connections that were open have stayed open, and no request failed') or diag $err;
 is($audit->audit($node), WindTrap::Load::nothing_wrong(), 'all that was answered is there, once');
 cmp_ok(descriptors($pid), '<=', $descriptors, 'descriptors are flat');

@@ -9,13 +9,14 @@ use lib $FindBin::RealBin;
 use IPC::Run ();
 use Test::More;
 
+use Balancer;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Tls;
 use WindTrap;
 
-my ($nginx) = grep { -x } '/usr/sbin/nginx', '/usr/bin/nginx', '/usr/local/sbin/nginx';
-plan skip_all => 'there is no nginx' if !$nginx;
+my @nginx = Balancer::find_program('nginx');
+plan skip_all => 'there is no nginx' if !@nginx;
 
 my $node = wt_node('behind', conf => "windtrap.trusted_proxies = '127.0.0.1, ::1'\n");
 my $port = wt_port($node);
@@ -33,23 +34,8 @@ system('cp', $cert, "$dir/c.crt") == 0 && system('cp', $key, "$dir/c.key") == 0 
 ok($server =~ s/(ssl_certificate +)\S+;/$1$dir\/c.crt;/, 'its certificate');
 ok($server =~ s/(ssl_certificate_key +)\S+;/$1$dir\/c.key;/, 'its key');
 ok($server =~ s/127\.0\.0\.1:8000/127.0.0.1:$port/, 'its server');
-append_to_file("$dir/nginx.conf", <<"CONF");
-daemon off;
-master_process off;
-pid $dir/pid;
-error_log $dir/error.log;
-events { }
-http {
-access_log off;
-client_body_temp_path $dir/body;
-proxy_temp_path $dir/proxy;
-fastcgi_temp_path $dir/fastcgi;
-uwsgi_temp_path $dir/uwsgi;
-scgi_temp_path $dir/scgi;
-$server
-}
-CONF
-my $running = IPC::Run::start([ $nginx, '-e', "$dir/error.log", '-c', "$dir/nginx.conf" ], '<', '/dev/null', '>', \my $out, '2>', \my $err);
+append_to_file("$dir/nginx.conf", Balancer::nginx_conf($dir, $server));
+my $running = IPC::Run::start([ @nginx, '-e', "$dir/error.log", '-c', "$dir/nginx.conf" ], '<', '/dev/null', '>', \my $out, '2>', \my $err);
 my @curl = ('--cacert', $ca, '--resolve', "localhost:$front:127.0.0.2", '-H', "Authorization: Bearer $token");
 my $url = "https://localhost:$front";
 

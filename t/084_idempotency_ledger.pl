@@ -8,12 +8,12 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use IO::Socket::INET;
-use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Ledger;
 use WindTrap;
 
 my $n_clients = 24;
@@ -72,18 +72,7 @@ sub run_client
 }
 
 my $stop = "$directory/stop";
-my @pids;
-for my $client (1 .. $n_clients)
-{
-	my $pid = fork() // die "fork: $!";
-	if ($pid == 0)
-	{
-		local $SIG{PIPE} = 'IGNORE';
-		eval { run_client($client, $stop); 1 } or print STDERR $@;
-		POSIX::_exit(0);
-	}
-	push @pids, $pid;
-}
+my @pids = start_clients($n_clients, sub { run_client($_[0], $stop) });
 
 for my $fault (qw(worker server worker server worker))
 {
@@ -105,16 +94,7 @@ for my $fault (qw(worker server worker server worker))
 append_to_file($stop, '');
 waitpid $_, 0 for @pids;
 
-my ($requests, $tries, $done) = (0, 0, 0);
-for my $client (1 .. $n_clients)
-{
-	next if !-e "$directory/done.$client";
-	my ($r, $t) = split ' ', slurp_file("$directory/done.$client");
-	$requests += $r;
-	$tries += $t;
-	$done++;
-}
-note "$requests requests, $tries tries";
+my ($requests, $tries, $done) = count_done($directory, $n_clients);
 is($done, $n_clients, 'each client has got all of its requests acknowledged');
 cmp_ok($tries, '>', $requests + 50, 'and retries');
 

@@ -7,7 +7,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
-use FindBin;
+use File::Basename qw(dirname);
 use Test::More;
 
 use PostgreSQL::Test::Utils;
@@ -22,10 +22,11 @@ sub movable_clock
 {
 	my $directory = PostgreSQL::Test::Utils::tempdir();
 	my $library = "$directory/clock_shift.so";
+	my $source = dirname(__FILE__) . '/clock_shift.c';
 
 	plan skip_all => 'a sanitizer wants to be loaded first' if $ENV{WT_SANITIZE};
 	plan skip_all => 'there is no gcc to build the movable clock with'
-	  if system("gcc -shared -fPIC -O2 -o $library $FindBin::RealBin/clock_shift.c 2>/dev/null") != 0;
+	  if system("gcc -shared -fPIC -O2 -o $library $source 2>/dev/null") != 0;
 	$file = "$directory/shift";
 	shift_clock(0);
 	$ENV{CLOCK_SHIFT_FILE} = $file;

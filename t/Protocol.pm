@@ -1,8 +1,9 @@
 # Protocol.pm
 #	What the tests of other senders' protocols share.
 #
-# t/captures has requests of real clients, byte for byte as they were on the wire; names say
-# language and client, numbers the order on one connection.
+# t/captures has requests of real clients (.http), datagrams and streams of syslog and GELF (.bytes),
+# byte for byte as they were on the wire; names say language and client, numbers the order on one
+# connection.
 
 package Protocol;
 
@@ -20,19 +21,21 @@ our @EXPORT = qw(captures capture replay rows row_of count_of);
 
 sub directory { return "$FindBin::RealBin/captures"; }
 
-# The names of the captures that begin with this, in their order.
+# The names of the captures that begin with this, in their order; kind: http, or bytes, of what is no
+# request.
 sub captures
 {
-	my ($prefix) = @_;
+	my ($prefix, $kind) = @_;
+	$kind //= 'http';
 	opendir my $dir, directory() or die $!;
-	return sort map { s/\.http$//r } grep { /^\Q$prefix\E.*\.http$/ } readdir $dir;
+	return sort map { s/\.$kind$//r } grep { /^\Q$prefix\E.*\.$kind$/ } readdir $dir;
 }
 
 # A capture as it was sent.
 sub capture
 {
-	my ($name) = @_;
-	open my $file, '<:raw', directory() . "/$name.http" or die "$name: $!";
+	my ($name, $kind) = @_;
+	open my $file, '<:raw', directory() . "/$name." . ($kind // 'http') or die "$name: $!";
 	local $/;
 	return <$file>;
 }

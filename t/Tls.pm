@@ -14,7 +14,8 @@ use IPC::Run ();
 use PostgreSQL::Test::Utils;
 use WindTrap;
 
-our @EXPORT = qw(authority issue install tls_curl tls_client cpu_ticks descriptors);
+our @EXPORT = qw(authority issue install tls_curl tls_client tls_load tls_load_over cpu_ticks
+  descriptors);
 
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my $serial = 0;
@@ -137,6 +138,72 @@ def answer(s):
             length = int(h.split(":")[1])
     return int(line.split()[1]), f.read(length).decode()
 PY
+}
+
+# Starts senders with six connections that stay open and two that are new each time, with a token if one is given; {audit} is
+# their ledger.  The end is tls_load_over().
+sub tls_load
+{
+	my ($port, $ca, $token) = @_;
+	my $directory = PostgreSQL::Test::Utils::tempdir();
+	my ($ledger, $end) = ("$directory/ledger", "$directory/end");
+	my %load = (end => $end, out => '', err => '', audit => bless({ ledger => $ledger, name => 'tls' }, 'WindTrap::Load'));
+
+	$token //= '';
+	$load{run} = IPC::Run::start([ 'python3', '-c', <<"PY" ], '<', '/dev/null', '>', \$load{out}, '2>', \$load{err});
+import http.client, os, ssl, threading, time
+context = ssl.create_default_context(cafile="$ca")
+context.check_hostname = False
+headers = {"Content-Type": "application/json"}
+if "$token":
+    headers["Authorization"] = "Bearer $token"
+lock = threading.Lock()
+ledger = open("$ledger", "w", buffering=1)
+opened = 0
+def send(number, keep):
+    global opened
+    c = None
+    serial = 0
+    while not os.path.exists("$end"):
+        serial += 1
+        id = "tls-%d-%d" % (number, serial)
+        begun = time.time()
+        try:
+            if c is None:
+                c = http.client.HTTPSConnection("127.0.0.1", $port, timeout=10, context=context)
+                c.connect()
+                with lock:
+                    opened += keep
+            c.request("POST", "/log", '{"id":"%s"}' % id, headers)
+            r = c.getresponse()
+            r.read()
+            code = r.status
+        except Exception as e:
+            code = 0
+            print(number, serial, repr(e))
+            c = None
+        with lock:
+            ledger.write("%s %d %d\\n" % (id, code, (time.time() - begun) * 1000))
+        if not keep and c:
+            c.close()
+            c = None
+        time.sleep(0.002)
+threads = [threading.Thread(target=send, args=(i, i < 6)) for i in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+print("opened", opened)
+PY
+	return \%load;
+}
+
+# Ends them; gives what went wrong and how many connections of those that stay open were opened, and their standard error.
+sub tls_load_over
+{
+	my ($load) = @_;
+
+	append_to_file($load->{end}, '');
+	$load->{run}->finish;
+	return ($load->{out}, $load->{err});
 }
 
 sub cpu_ticks

@@ -81,12 +81,15 @@ sub wait_for
 {
 	my ($condition, $seconds) = @_;
 	my $until = time + ($seconds // 20);
+	my $pause = 0.02;
 
+	# Conditions are asked of psql for the most part, which costs more than what it waits for.
 	while (1)
 	{
 		return 1 if $condition->();
 		return 0 if time >= $until;
-		sleep 0.02;
+		sleep $pause;
+		$pause = 0.05 if ($pause *= 1.2) > 0.05;
 	}
 }
 
@@ -393,7 +396,8 @@ use Time::HiRes qw(sleep time);
 
 my $n_loads = 0;
 
-# Options: connections (64), pause (s, between an answer and the next event).
+# Options: connections (64), pause (s, between an answer and the next event), fresh (each event
+# by a connection of its own).
 sub start
 {
 	my ($class, $port, %o) = @_;
@@ -413,6 +417,7 @@ sub run
 {
 	my ($port, $name, $ledger, %o) = @_;
 	my $pause = $o{pause} // 0;
+	my $close = $o{fresh} ? "Connection: close\r\n" : '';
 	my $stop = 0;
 	my $serial = 0;
 	my %by_fd;
@@ -463,7 +468,7 @@ sub run
 				$c->{id} = "$name-$c->{number}-" . ++$serial;
 				$c->{sent} = time;
 				my $body = qq({"id":"$c->{id}","app":"ledger","severity":"info"});
-				syswrite $c->{socket}, "POST /log HTTP/1.1\r\nHost: localhost\r\n"
+				syswrite $c->{socket}, "POST /log HTTP/1.1\r\nHost: localhost\r\n$close"
 				  . "Content-Type: application/json\r\nContent-Length: "
 				  . length($body) . "\r\n\r\n$body" or $drop->($c);
 			}

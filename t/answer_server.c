@@ -264,7 +264,7 @@ main(int argc, char **argv)
 		{.id = 2, .ingest = true, .expires_us = INT64_MAX},
 		{.id = 3, .read = true, .ingest = true, .expires_us = INT64_MAX}};
 	WtSocketsError error;
-	WtTlsError tls_error;
+	WtFileError tls_error;
 	int next = 3;
 	bool with_tokens;
 

@@ -15,6 +15,8 @@ GRANT EXECUTE ON FUNCTION windtrap.start(), windtrap.stop(), windtrap.create_log
 CREATE ROLE windtrap_test_dashboard;
 CREATE ROLE windtrap_test_deploy;
 CREATE ROLE windtrap_test_keeper;
+CREATE ROLE windtrap_test_auditor;
+GRANT EXECUTE ON FUNCTION windtrap.emit, windtrap.emit_durably TO windtrap_test_auditor;
 CREATE SCHEMA windtrap_test_own;
 SELECT windtrap.create_log_table('windtrap_test_own.log');
 GRANT USAGE ON SCHEMA windtrap_test_own TO windtrap_test_dashboard, windtrap_test_keeper;
@@ -25,25 +27,25 @@ SELECT windtrap.grant_read('windtrap_test_dashboard');
 CREATE OR REPLACE FUNCTION windtrap.log_rows()
 	RETURNS TABLE (event_timestamp timestamptz, data jsonb, status integer) LANGUAGE sql STABLE PARALLEL SAFE
 	AS 'SELECT event_timestamp, data, status FROM windtrap_test_own.log';
-GRANT EXECUTE ON FUNCTION windtrap.start, windtrap.stop, windtrap.create_token,
+GRANT EXECUTE ON FUNCTION windtrap.start, windtrap.stop, windtrap.drain, windtrap.create_token,
 	windtrap.revoke_token, windtrap.worker_status TO windtrap_test_deploy;
 GRANT SELECT ON windtrap.tokens, windtrap.status TO windtrap_test_deploy;
 GRANT pg_monitor TO windtrap_test_keeper;
-GRANT EXECUTE ON FUNCTION windtrap.reset_stats, windtrap.redeliver, windtrap.upkeep,
+GRANT EXECUTE ON FUNCTION windtrap.silence_alert, windtrap.unsilence_alert, windtrap.reset_stats, windtrap.redeliver, windtrap.upkeep,
 	windtrap.adopt_partitions, windtrap.seal, windtrap.unseal, windtrap.erase,
 	windtrap.retry_quarantined(text[]),
 	windtrap.retry_quarantined(text, text), windtrap.discard_quarantined TO windtrap_test_keeper;
 GRANT SELECT, UPDATE (next_try, tries) ON windtrap.dead_letter TO windtrap_test_keeper;
 GRANT SELECT ON windtrap.outbox_position TO windtrap_test_keeper;
 
-SELECT plan(76);
+SELECT plan(84);
 
 -- Whatever functions there are.
 SELECT is_empty(
 	$$SELECT p.oid::regprocedure
 	  FROM pg_proc p, aclexplode(coalesce(proacl, acldefault('f', proowner)))
 	  WHERE pronamespace = 'windtrap'::regnamespace AND grantee = 0 AND provolatile = 'v'
-	    AND proname NOT IN ('tail', 'tail_row')$$,
+	    AND proname NOT IN ('tail', 'tail_row', 'tail_position')$$,
 	'PUBLIC may execute nothing that changes anything; the tail is volatile since it takes a snapshot of its own');
 SELECT is_empty(
 	$$SELECT oid::regprocedure FROM pg_proc
@@ -51,7 +53,8 @@ SELECT is_empty(
 	    AND oid::regprocedure::text NOT IN ('windtrap.severity(jsonb)', 'windtrap.message(jsonb)',
 	        'windtrap.app(jsonb)', 'windtrap.sender_host(jsonb)', 'windtrap.log_rows()',
 	        'windtrap.event_text(jsonb)',
-	        'windtrap.tail_row(xid,oid,tid,timestamp with time zone)')
+	        'windtrap.tail_row(xid,oid,tid,timestamp with time zone)',
+	        'windtrap.tail_shard_row(xid,oid,tid,timestamp with time zone,text,text)')
 	    AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$,
 	'every function that looks something up has the search_path pg_catalog, pg_temp');
 SELECT results_eq(
@@ -61,8 +64,8 @@ SELECT results_eq(
 SELECT is_empty(
 	$$SELECT oid::regprocedure FROM pg_proc
 	  WHERE pronamespace = 'windtrap'::regnamespace AND prosecdef
-	    AND proname NOT IN ('create_token', 'revoke_token')$$,
-	'no function runs with its owner''s rights but those that write the tokens');
+	    AND proname NOT IN ('create_token', 'revoke_token', 'alert', 'drop_alert', 'silence_alert', 'unsilence_alert')$$,
+	'no function runs with its owner''s rights but those that write the tokens, and the alerts');
 SELECT is_empty(
 	$$SELECT grantee::regrole, privilege_type
 	  FROM pg_class c, aclexplode(coalesce(relacl, acldefault('r', relowner)))
@@ -102,6 +105,7 @@ CREATE TEMPORARY TABLE expected (function text COLLATE "C", callers text[] COLLA
 INSERT INTO expected VALUES
 	('windtrap.start()', '{deploy,operator}'),
 	('windtrap.stop()', '{deploy,operator}'),
+	('windtrap.drain(interval)', '{deploy}'),
 	('windtrap.create_log_table(text,text)', '{operator}'),
 	('windtrap.grant_read(regrole)', '{}'),
 	('windtrap.create_token(text,text,text,text[],integer,timestamp with time zone)', '{deploy}'),
@@ -114,6 +118,7 @@ INSERT INTO expected VALUES
 	('windtrap.unseal(regclass)', '{keeper}'),
 	('windtrap.erase(regclass)', '{keeper}'),
 	('windtrap.unsealable(regclass)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.sealed_altered()', '{}'),
 	('windtrap.sealed_handler()', '{}'),
 	('windtrap.sealed_validator(text[],oid)', '{}'),
 	('windtrap.redeliver(text,text[])', '{keeper}'),
@@ -122,13 +127,23 @@ INSERT INTO expected VALUES
 	('windtrap.discard_quarantined(text[])', '{keeper}'),
 	('windtrap.number_batch()', '{}'),
 	('windtrap.worker_status()', '{dashboard,deploy,keeper,monitor}'),
+	('windtrap.emit(jsonb,text)', '{}'),
+	('windtrap.emit_durably(jsonb,text)', '{}'),
+	('windtrap.alert(text,text,interval,bigint,text,text,text)', '{}'),
+	('windtrap.drop_alert(text)', '{}'),
+	('windtrap.silence_alert(text,interval)', '{keeper}'),
+	('windtrap.unsilence_alert(text)', '{keeper}'),
+	('windtrap.alerts_changed()', '{}'),
 	('windtrap.worker_stats()', '{dashboard,keeper,monitor}'),
+	('windtrap.worker_intakes()', '{dashboard,keeper,monitor}'),
 	('windtrap.all_metrics()', '{dashboard,keeper,monitor}'),
 	('windtrap.reset_stats()', '{keeper}'),
 	('windtrap.refused_requests()', '{dashboard,keeper,monitor}'),
 	('windtrap.refused_by_client()', '{dashboard,keeper,monitor}'),
 	('windtrap.forwarder_status()', '{dashboard,keeper,monitor}'),
 	-- These tell nothing that their caller could not find out in other ways.
+	('windtrap.webhook_fault(text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.alert_lateness(timestamp with time zone)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.log_table()', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.parse_event(bytea)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.quarantined()', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
@@ -140,7 +155,9 @@ INSERT INTO expected VALUES
 	('windtrap.event_text(jsonb)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.search_sql(text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.tail(text,text,integer)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.tail_position(text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.tail_row(xid,oid,tid,timestamp with time zone)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
+	('windtrap.tail_shard_row(xid,oid,tid,timestamp with time zone,text,text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.search(text,timestamp with time zone,timestamp with time zone,integer,timestamp with time zone,text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.histogram(text,timestamp with time zone,timestamp with time zone,integer,text)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
 	('windtrap.top_values(text,text,timestamp with time zone,timestamp with time zone,integer)', '{dashboard,deploy,keeper,monitor,nobody,operator}'),
@@ -181,7 +198,7 @@ SELECT table_privs_are('windtrap', v, 'windtrap_test_monitor', '{SELECT}'::name[
 FROM unnest(ARRAY['refused', 'refused_clients']) AS v;
 
 SELECT table_privs_are('windtrap', t, r, '{}'::name[], t || ' is not for ' || r)
-FROM unnest(ARRAY['outbox', 'dead_letter', 'idempotency_key']) t,
+FROM unnest(ARRAY['outbox', 'dead_letter', 'idempotency_key', 'alert_rule', 'alert_delivery']) t,
 	unnest(ARRAY['windtrap_test_nobody', 'windtrap_test_monitor']) r;
 SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_monitor', '{SELECT}'::name[]);
 SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_nobody', '{}'::name[]);
@@ -190,6 +207,8 @@ SELECT table_privs_are('windtrap', 'forwarding', 'windtrap_test_nobody', '{}'::n
 SET LOCAL ROLE windtrap_test_nobody;
 SELECT throws_ok('SELECT windtrap.redeliver()', '42501', NULL, 'an ordinary role may not have events sent again');
 SELECT throws_ok('SELECT FROM windtrap.idempotency_key', '42501', NULL, 'an ordinary role may not see keys');
+SELECT throws_ok($$SELECT windtrap.alert('a', '', webhook => 'http://localhost/')$$, '42501', NULL,
+	'an ordinary role may not have the server post anywhere');
 SELECT throws_ok('SELECT windtrap.start()', '42501', NULL, 'an ordinary role may not start');
 SELECT throws_ok('SELECT windtrap.stop()', '42501', NULL, 'nor stop');
 SELECT throws_ok('SELECT windtrap.create_log_table()', '42501', NULL, 'nor make a log table');
@@ -199,6 +218,10 @@ SELECT throws_ok($$SELECT windtrap.discard_quarantined('{x}')$$, '42501', NULL, 
 SELECT throws_ok('SELECT windtrap.adopt_partitions()', '42501', NULL, 'nor take strays back');
 SELECT throws_ok('SELECT * FROM windtrap.status', '42501', NULL, 'nor read the status');
 SELECT throws_ok('SELECT * FROM windtrap.refused', '42501', NULL, 'nor what was refused');
+SELECT throws_ok($$SELECT windtrap.emit('{}')$$, '42501', NULL, 'nor emit an event');
+SELECT throws_ok($$SELECT windtrap.emit_durably('{}')$$, '42501', NULL, 'nor wait for one');
+SET LOCAL ROLE windtrap_test_auditor;
+SELECT throws_ok($$SELECT windtrap.emit('{}')$$, '55000', NULL, 'who is granted it may, were there a collector');
 RESET ROLE;
 GRANT USAGE ON SCHEMA windtrap_test_own TO windtrap_test_nobody;
 SET LOCAL ROLE windtrap_test_nobody;

@@ -17,7 +17,7 @@ UNION
 SELECT 'pg_class'::regclass, oid FROM pg_class
 WHERE relnamespace = 'windtrap'::regnamespace AND relkind <> 'i'; -- its table brings it along
 
-SELECT plan(53);
+SELECT plan(56);
 
 SELECT has_extension('windtrap');
 SELECT is(
@@ -45,6 +45,7 @@ SELECT is_empty(
 -- Functions.
 SELECT function_returns('windtrap', 'start', '{}'::name[], 'text');
 SELECT function_returns('windtrap', 'stop', '{}'::name[], 'boolean');
+SELECT function_returns('windtrap', 'drain', '{interval}'::name[], 'boolean');
 SELECT function_returns('windtrap', 'create_log_table', '{text,text}'::name[], 'regclass');
 SELECT function_returns('windtrap', 'worker_status', '{}'::name[], 'setof record');
 SELECT volatility_is('windtrap', 'start', '{}'::name[], 'volatile');
@@ -61,14 +62,15 @@ SELECT is_empty(
 SELECT has_view('windtrap', 'status', 'there is the view windtrap.status');
 SELECT columns_are('windtrap', 'status', ARRAY[
 	'kind', 'worker', 'name', 'pid', 'database', 'addresses', 'port', 'tls', 'state', 'since',
-	'last_run', 'next_start', 'last_error', 'stdout_error']);
+	'last_run', 'next_start', 'last_error', 'stdout_error', 'node']);
 SELECT is(
 	(SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
 	 FROM pg_attribute WHERE attrelid = 'windtrap.status'::regclass AND attnum > 0),
 	ARRAY['kind text', 'worker integer', 'name text', 'pid integer', 'database text',
 	      'addresses text', 'port integer', 'tls boolean', 'state text',
 	      'since timestamp with time zone', 'last_run timestamp with time zone',
-	      'next_start timestamp with time zone', 'last_error text', 'stdout_error text'],
+	      'next_start timestamp with time zone', 'last_error text', 'stdout_error text',
+	      'node text'],
 	'its columns have their types and order');
 SELECT is(
 	(SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
@@ -79,11 +81,12 @@ SELECT lives_ok('SELECT * FROM windtrap.status', 'it can be read when nothing ru
 
 -- What is counted.
 SELECT columns_are('windtrap', 'metrics', ARRAY['name', 'label', 'label_value', 'value']);
+SELECT columns_are('windtrap', 'intakes', ARRAY['worker', 'intake', 'addresses', 'state', 'last_error', 'connections', 'received', 'stored', 'dropped']);
 SELECT columns_are('windtrap', 'stats', ARRAY[
 	'worker', 'since', 'requests', 'requests_by_code', 'requests_refused', 'events_accepted',
 	'events_quarantined', 'duplicates', 'events_refused', 'bytes_received', 'bytes_decoded', 'transactions',
 	'batch_events_avg', 'batch_events_max', 'commit_ms_avg', 'commit_ms_max', 'request_ms_avg',
-	'connections', 'connections_max', 'bytes_in_flight', 'stdout_written', 'stdout_dropped']);
+	'connections', 'connections_max', 'bytes_in_flight', 'stdout_written', 'stdout_dropped', 'messages_dropped']);
 SELECT columns_are('windtrap', 'quarantine', ARRAY[
 	'event_timestamp', 'id', 'error', 'raw', 'encoding', 'data']);
 
@@ -149,8 +152,9 @@ SELECT is(
 SELECT is(
 	(SELECT array_agg(c::regclass::text ORDER BY c::regclass::text) FROM pg_extension, unnest(extconfig) AS c
 	 WHERE extname = 'windtrap'),
-	ARRAY['windtrap.dead_letter', 'windtrap.outbox', 'windtrap.token', 'windtrap.token_id_seq'],
-	'a dump carries the events of the outbox, the dead letters and the tokens');
+	ARRAY['windtrap.alert_delivery', 'windtrap.alert_rule', 'windtrap.dead_letter', 'windtrap.outbox',
+	      'windtrap.token', 'windtrap.token_id_seq'],
+	'a dump carries the events of the outbox, the dead letters, the tokens, and the alerts with what they have to tell');
 INSERT INTO windtrap.outbox (id, n_events, bytes, events) VALUES (1000, 1, 1, ''), (10, 1, 1, '');
 SELECT results_eq(
 	'SELECT id - (SELECT min(id) FROM windtrap.outbox) FROM windtrap.outbox ORDER BY ctid',
@@ -166,6 +170,12 @@ SELECT results_eq($$SELECT * FROM windtrap.redeliver('public.a') ORDER BY 2$$,
 	$$VALUES ('public.a', '1'), ('public.a', '2')$$, 'redeliver() by target');
 SELECT is((SELECT count(*) FROM windtrap.dead_letter WHERE next_try <= now() AND tries = 0), 3::bigint,
 	'and their tries begin anew');
+
+-- Alerts.
+SELECT columns_are('windtrap', 'alerts', ARRAY[
+	'name', 'query', 'window', 'comparison', 'threshold', 'channel', 'webhook', 'state', 'since', 'reason',
+	'last_value', 'last_evaluated', 'last_notified', 'last_told', 'notify_error', 'silenced_until', 'pending',
+	'tries', 'last_delivered', 'given_up', 'last_error']);
 
 -- Comments: one for each object, a sentence and not a filler.
 SELECT isnt(obj_description('windtrap'::regnamespace, 'pg_namespace'), NULL,
@@ -198,8 +208,9 @@ SELECT is_empty(
 	  WHERE name LIKE 'windtrap.%' AND length(coalesce(short_desc, '')) < 10$$,
 	'every setting has a description');
 SELECT is_empty(
-	$$SELECT name FROM pg_settings WHERE name LIKE 'windtrap.%' AND context <> 'sighup'$$,
-	'every setting takes effect by a reload');
+	$$SELECT name FROM pg_settings WHERE name LIKE 'windtrap.%'
+	  AND context <> CASE WHEN name IN ('windtrap.partitionwise_aggregate', 'windtrap.emit_timeout') THEN 'user' ELSE 'sighup' END$$,
+	'every setting takes effect by a reload, and those of a session''s own doings in a session, too');
 
 SELECT * FROM finish();
 ROLLBACK;
