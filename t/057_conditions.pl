@@ -132,15 +132,12 @@ sub refused_beside
 	my $other = connect_to($port);
 	my ($answer, $sent) = (undef, 0);
 	$other->request('{"n":1}');
-	for (1 .. 60)
-	{
-		$c->send(' ' x 10);
-		$sent += 10;
-		last if $answer = $other->response(seconds => 0.1);
-	}
+	# Only who goes on sending has the memory for himself.
+	my $go_on = sub { $c->send(' ' x 10); $sent += 10; };
+	wait_for(sub { $go_on->(); $answer = $other->response(seconds => 0.1) });
 	is(($answer // { status => 'none' })->{status}, 503, 'an event is refused');
-	like(health(), qr/^503 too many events are waiting/, 'so does /health');
-	like(status(), qr/^too many events are waiting/, 'and the status');
+	ok(wait_for(sub { $go_on->(); health() =~ /^503 too many events are waiting/ }), 'so does /health') or diag health();
+	ok(wait_for(sub { $go_on->(); status() =~ /^too many events are waiting/ }), 'and the status') or diag status();
 	return 3_000_000 + $sent;
 }
 {

@@ -166,11 +166,20 @@ sub element
 	return (values %$found)[0];
 }
 
-# Clicks on the first element that a CSS selector finds.
+# Clicks on the first element that a CSS selector finds, waiting for it for so many seconds.  What
+# the page draws anew between the finding and the click is found again.
 sub click
 {
-	my ($self, $selector) = @_;
-	return $self->command('POST', "$self->{session}/element/" . $self->element($selector) . '/click');
+	my ($self, $selector, $seconds) = @_;
+	my $end = time + ($seconds // 5);
+
+	while (1)
+	{
+		my $clicked = eval { $self->command('POST', "$self->{session}/element/" . $self->element($selector) . '/click'); 1 };
+		return if $clicked;
+		die $@ if $@ !~ /no such element|stale element reference/ || time >= $end;
+		sleep 0.03;
+	}
 }
 
 # Presses keys, one after the other, where the focus is: a text is typed, a reference to a list

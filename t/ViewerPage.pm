@@ -126,16 +126,22 @@ sub place { return @{ $_[0]->run('const box = $(arguments[0]).getBoundingClientR
 sub press_button
 {
 	my ($self, $name, $within) = @_;
-	my $found = $self->until(<<'JS', [ $name, $within // 'body' ]);
+	my $end = time + 5;
+
+	while (1)
+	{
+		my $found = $self->until(<<'JS', [ $name, $within // 'body' ]);
 $$("[data-found]").forEach((node) => node.removeAttribute("data-found"));
 const node = $$("button, [role=button], [role=tab], a", $(arguments[1])).find((each) => visible(each) && ((each.getAttribute("aria-label") || each.textContent).trim().startsWith(arguments[0])));
 if (node) node.scrollIntoView({ block: "nearest" });
 node?.setAttribute("data-found", "");
 return !!node;
 JS
-	die "there is no button $name" if !$found;
-	$self->{browser}->click('[data-found]');
-	return;
+		die "there is no button $name" if !$found;
+		# One that is drawn anew in between has lost its mark.
+		return if eval { $self->{browser}->click('[data-found]', 0); 1 };
+		die $@ if $@ !~ /no such element|stale element reference/ || time >= $end;
+	}
 }
 
 # Where pictures go that somebody may want to look at.

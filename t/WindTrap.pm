@@ -80,7 +80,7 @@ sub free_port { return PostgreSQL::Test::Cluster::get_free_port(); }
 sub wait_for
 {
 	my ($condition, $seconds) = @_;
-	my $until = time + ($seconds // 20);
+	my $until = time + ($seconds // 60);
 	my $pause = 0.02;
 
 	# Conditions are asked of psql for the most part, which costs more than what it waits for.
