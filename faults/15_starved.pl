@@ -82,7 +82,7 @@ sub busy
 	my $codes = $load->stop;
 	only_answers($codes, '0|200|503', "$name: no other answer than 200 and 503");
 	is($load->audit($node), $load->nothing_wrong, "$name: none is missing, double, or refused and there");
-	ok(wait_for(sub { event($port) == 200 }, 5), "$name: it serves");
+	ok(wait_for(sub { event($port) == 200 }), "$name: it serves");
 	system('pg_ctl', '-D', $node->data_dir, '-m', 'fast', '-w', '-s', 'stop') == 0 or die 'stop';
 }
 
@@ -131,7 +131,7 @@ ok(ready($port), 'with slots it serves');
 	my ($pid) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
 	my ($worker) = grep { slurp_file("/proc/$_/cmdline") =~ /windtrap worker/ } split ' ', slurp_file("/proc/$pid/task/$pid/children");
 	kill 'TERM', $worker;
-	ok(wait_for(sub { !kill 0, $worker }) && wait_for(sub { event($port) == 200 }, 5), 'also by a worker that is started then');
+	ok(wait_for(sub { !kill 0, $worker }) && wait_for(sub { event($port) == 200 }), 'also by a worker that is started then');
 	busy('connections taken', 2);
 	$_->quit for @sessions;
 }

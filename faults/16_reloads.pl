@@ -108,7 +108,7 @@ sub grown
 	  sort grep { $early->{$_} && $early->{$_}{pid} == $late->{$_}{pid} } keys %$late;
 }
 # Connections that were closed, and sockets of workers that end, are gone soon.
-wait_for(sub { !grep { $_->[2] > 2 } grown() }, 10);
+wait_for(sub { !grep { $_->[2] > 2 } grown() });
 my @grown = grown();
 note "$_->[0]: memory $_->[1] kB, descriptors $_->[2] more" for @grown;
 cmp_ok(scalar @grown, '>=', 4, 'processes are the same');

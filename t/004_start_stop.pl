@@ -213,7 +213,7 @@ reload($node);
 		my $old = $ports[ ($i - 1) % @ports ];
 		alter_system($node, 'windtrap.port' => $new);
 		ok(ready($new, 5), "change $i: the new port answers");
-		ok(wait_for(sub { http($old, 'HEAD', '/log', timeout => 2)->{status} == 599 }, 5),
+		ok(wait_for(sub { http($old, 'HEAD', '/log', timeout => 2)->{status} == 599 }),
 			"change $i: the old one does not");
 		is(query(q{SELECT port FROM windtrap.status WHERE kind = 'worker'}), $new, "change $i: the view has it");
 		ok($load->wait_for_more(50), "change $i: events still come in");
@@ -269,7 +269,7 @@ ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'wor
 	my $load = start_load($port, connections => 16);
 	$load->wait_for_more(100);
 	alter_system($node, 'windtrap.workers' => 1);
-	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker'}) == 1 }, 10), 'and one again');
+	ok(wait_for(sub { query(q{SELECT count(*) FROM windtrap.status WHERE kind = 'worker'}) == 1 }), 'and one again');
 	ok($load->wait_for_more(100), 'which serves');
 	$load->stop;
 	is($load->audit($node), $load->nothing_wrong, 'every acknowledged event is there once');

@@ -125,7 +125,7 @@ cmp_ok(elapsed(sub { query('DROP DATABASE other') }), '<', 1.5, 'DROP DATABASE o
 	my ($pid) = worker_pids($node);
 	$load->wait_for_more(100);
 	query('DROP EXTENSION windtrap');
-	ok(wait_for(sub { event($port) == 503 }, 3), 'DROP EXTENSION: 503');
+	ok(wait_for(sub { event($port) == 503 }), 'DROP EXTENSION: 503');
 	my $answer = post($port, '{}');
 	like(json_of($answer)->{error} // '', qr/extension windtrap is not installed/, 'which says why');
 	ok($answer->{headers}{'retry-after'}, 'and when to try again');
@@ -255,7 +255,7 @@ cmp_ok(elapsed(sub { query('DROP DATABASE other') }), '<', 1.5, 'DROP DATABASE o
 	kill 'HUP', $postmaster;
 	ok(ready($port, 5), '200 reloads: it listens as before');
 	ok($load->wait_for_more(100), '200 reloads: the load goes on');
-	ok(wait_for(sub { $descriptors->() == $before }, 5), '200 reloads: descriptors are flat')
+	ok(wait_for(sub { $descriptors->() == $before }), '200 reloads: descriptors are flat')
 	  or diag $descriptors->() . " instead of $before";
 	is(join(' ', worker_pids($node)), $pid, '200 reloads: the worker is the same');
 	is(join(' ', keys %{ nobody_was_misled($load, '200 reloads') }), '200', '200 reloads: not one request failed');
@@ -292,7 +292,7 @@ cmp_ok(elapsed(sub { query('DROP DATABASE other') }), '<', 1.5, 'DROP DATABASE o
 # Its own database
 #
 alter_system($node, 'windtrap.database' => 'later');
-ok(wait_for(sub { http($port, 'GET', '/health')->{status} == 599 }, 10), 'another database: the old one is no longer served');
+ok(wait_for(sub { http($port, 'GET', '/health')->{status} == 599 }), 'another database: the old one is no longer served');
 ok(wait_for(sub { log_since($node) =~ /waiting for database "later" to be created/ }), 'it waits for the database');
 sleep 1.5;
 is(count_in_log($node, qr/waiting for database "later"/), 1, 'with one line in the log');

@@ -392,7 +392,7 @@ for my $n (100, 12_000)
 		sleep $usual * ($round - 0.5 + rand(0.5)) / 5;
 		kill 'KILL', $pid;
 		my $code = $answer->()->{status};
-		ok(wait_for(sub { my ($now) = eval { worker_pids($node) }; $now && $now != $pid && event($port) == 200 }, 15),
+		ok(wait_for(sub { my ($now) = eval { worker_pids($node) }; $now && $now != $pid && event($port) == 200 }),
 			"killed, round $round: serves again");
 		my $n = n_stored();
 		$outcomes{"$code, $n stored"}++;

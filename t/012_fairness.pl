@@ -218,7 +218,7 @@ SQL
 	  $workers, map { $_ / 1024 } $before, $early, $late;
 	memory_ok($late, max($early, $before) + 8 * 1024, "overload, $workers worker(s): memory is flat");
 	memory_ok($late, 64 * 1024, "overload, $workers worker(s): and small");
-	ok(wait_for(sub { event($port) == 200 }, 5), "overload, $workers worker(s): afterwards it serves");
+	ok(wait_for(sub { event($port) == 200 }), "overload, $workers worker(s): afterwards it serves");
 	is(query('SELECT sum(bytes_in_flight) FROM windtrap.stats'), 0, "overload, $workers worker(s): no bytes are left in flight");
 	is(query('SELECT count(*) FROM windtrap.stats WHERE requests > 10'), $workers, "overload, $workers worker(s): each has its share")
 	  or diag query('SELECT worker, requests FROM windtrap.stats');

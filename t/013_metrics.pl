@@ -119,7 +119,7 @@ query('SELECT windtrap.reset_stats()');
 	my $now = metrics($node);
 	is(join(' ', grep { $now->{$_} != 0 && !/^(workers|connections|inflight_bytes|upkeep_last_success_timestamp_seconds|process_up\{.*)$/ } sort keys %$now), '', 'reset_stats(): all counters are 0');
 	is(query('SELECT requests, requests_by_code, events_accepted, transactions, batch_events_max, bytes_received FROM windtrap.stats'),
-		'0|{}|0|0|0|0', 'reset_stats(): the statistics too') if wait_for(sub { query('SELECT batch_events_max FROM windtrap.stats') == 0 }, 5);
+		'0|{}|0|0|0|0', 'reset_stats(): the statistics too') if wait_for(sub { query('SELECT batch_events_max FROM windtrap.stats') == 0 });
 	ok(query('SELECT since > now() - interval \'10 s\' FROM windtrap.stats') eq 't', 'reset_stats(): since when');
 }
 {
@@ -141,7 +141,7 @@ query('SELECT windtrap.reset_stats()');
 	}
 	http($port, 'GET', '/health') for 1 .. 2;
 	http($port, 'GET', '/nowhere');
-	wait_for(sub { metrics($node)->{'requests_total{404}'} == 1 }, 5);
+	wait_for(sub { metrics($node)->{'requests_total{404}'} == 1 });
 	is(changes({}, metrics($node), qr/_total|_count$|^batch_events_sum/), join(', ',
 			'batch_events_count +7', 'batch_events_sum +119', 'commit_duration_seconds_count +7', "decoded_bytes_total +$decoded",
 			'events_accepted_total +116', 'events_quarantined_total +3', 'events_refused_total{bad_json} +1', 'events_refused_total{unfit_json} +2',
@@ -163,9 +163,9 @@ query('SELECT windtrap.reset_stats()');
 {
 	my @open = map { connect_to($port) } 1 .. 7;
 	$open[0]->send("POST /log HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n" . 'x' x 60_000);
-	ok(wait_for(sub { query('SELECT connections, bytes_in_flight FROM windtrap.stats') eq '7|60000' }, 5), 'connections and bytes in flight, as they are now');
+	ok(wait_for(sub { query('SELECT connections, bytes_in_flight FROM windtrap.stats') eq '7|60000' }), 'connections and bytes in flight, as they are now');
 	$_->close for @open;
-	ok(wait_for(sub { query('SELECT connections, bytes_in_flight, connections_max FROM windtrap.stats') eq '0|0|7' }, 5), 'and as they were at most');
+	ok(wait_for(sub { query('SELECT connections, bytes_in_flight, connections_max FROM windtrap.stats') eq '0|0|7' }), 'and as they were at most');
 }
 
 #
@@ -278,7 +278,7 @@ for my $case (@reasons)
 	  ($reason ? "requests_refused_total{$reason} +$times" : ()),
 	  ($reason && $reason eq 'overload' ? 'requests_total{200} +1' : ()), $beside // (), "requests_total{$name} +$times";
 	my $changes;
-	wait_for(sub { ($changes = changes($before, metrics($node), qr/^(events_refused|requests)_/)) eq $expected }, 2);
+	wait_for(sub { ($changes = changes($before, metrics($node), qr/^(events_refused|requests)_/)) eq $expected });
 	is($changes, $expected, ($reason // 'no reason') . ", $what: one counter moves by one");
 	$seen{$reason}++ if $reason;
 }
@@ -297,7 +297,7 @@ is(join(' ', grep { !$seen{$_} } map { /^requests_refused_total\{(.*)\}/ } sort 
 	ok(wait_for(sub { my ($new) = worker_pids($node); $new && $new != $pid && event($port) == 200 }), 'a worker that comes after another');
 	cmp_ok(metrics($node)->{'events_accepted_total'}, '>=', 2, 'goes on counting where that ended');
 	is(query('SELECT connections, bytes_in_flight FROM windtrap.stats'), '0|0', 'and has none of its connections')
-	  if wait_for(sub { query('SELECT connections FROM windtrap.stats') == 0 }, 3);
+	  if wait_for(sub { query('SELECT connections FROM windtrap.stats') == 0 });
 }
 
 #

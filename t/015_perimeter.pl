@@ -164,7 +164,7 @@ for my $case (
 	unlike(query('SELECT string_agg(data::text, chr(10)) FROM log'), qr/\Q$token\E|\Q$basic\E/, "$name: not stored");
 }
 is(last_row(q{data ? 'source'}), 'f', 'a token without a source: none is stored');
-ok(wait_for(sub { json_of(post_json($port, {}, headers => { Authorization => "Basic $foreign", 'X-API-Key' => $lapsed }))->{error} =~ /has expired/ }, 5),
+ok(wait_for(sub { json_of(post_json($port, {}, headers => { Authorization => "Basic $foreign", 'X-API-Key' => $lapsed }))->{error} =~ /has expired/ }),
 	'one that has expired beside one that is not known: it is said');
 query(q{DELETE FROM windtrap.token WHERE name = 'lapsed'});
 for my $case (
@@ -220,7 +220,7 @@ is(outcome({ 'X-Source' => 'other', %{ bearer($both) } }, path => '/log?source=o
 is(last_row(q{data->>'source'}), 'shop "1" ü', 'remains who it is');
 my $brief = query(q{SELECT windtrap.create_token('brief', expires => clock_timestamp() + interval '1.5 s')});
 is(outcome(bearer($brief)), '200 stored', 'a token that will expire');
-ok(wait_for(sub { outcome(bearer($brief)) eq '401' }, 5), 'expires');
+ok(wait_for(sub { outcome(bearer($brief)) eq '401' }), 'expires');
 like(json_of(post_json($port, {}, headers => bearer($brief)))->{error}, qr/has expired/, 'and the answer says so');
 {
 	my $connection = connect_to($port);
@@ -270,7 +270,7 @@ is(query(q{SELECT xmin FROM windtrap.token WHERE name = 'shop' AND revoked IS NU
 	cmp_ok($passed, '<', 15, 'and little more');
 	is($refused->{status}, 429, 'beyond the rate: 429');
 	cmp_ok($refused->{headers}{'retry-after'}, '>=', 1, 'with Retry-After');
-	ok(wait_for(sub { post_json($port, {}, headers => bearer($slow))->{status} == 200 }, 5), 'a while later it goes on');
+	ok(wait_for(sub { post_json($port, {}, headers => bearer($slow))->{status} == 200 }), 'a while later it goes on');
 	is(outcome(bearer($again)), '200 stored', 'another token has its own');
 }
 
@@ -287,7 +287,7 @@ is(query(q{SELECT xmin FROM windtrap.token WHERE name = 'shop' AND revoked IS NU
 	is(post_json($port, {})->{status}, 503, 'and nobody is let in without');
 	$psql->query_safe('ALTER TABLE windtrap.token RENAME COLUMN reach TO scope');
 	$psql->quit;
-	ok(wait_for(sub { outcome(bearer($again)) eq '200 stored' }, 5), 'it heals by itself');
+	ok(wait_for(sub { outcome(bearer($again)) eq '200 stored' }), 'it heals by itself');
 	like(log_since($node, $mark), qr/the tokens could not be read: /, 'and the log has said why');
 }
 

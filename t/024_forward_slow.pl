@@ -92,7 +92,7 @@ for my $how (qw(stop server remove))
 	else
 	{
 		alter_system($node, 'windtrap.forward_to' => $copy);
-		ok(wait_for(sub { query('SELECT count(*) FROM windtrap.forwarding') eq '1' }, 10), "$how: to take it from the list ends it");
+		ok(wait_for(sub { query('SELECT count(*) FROM windtrap.forwarding') eq '1' }), "$how: to take it from the list ends it");
 		ok(drained($node), "$how: and its batches are not kept");
 		thaw_servers();
 	}

@@ -37,7 +37,7 @@ sub stored_event
 {
 	my ($column) = @_;
 	my $sql = "SELECT $column FROM log WHERE data->'json'->>'n' = '$n'";
-	wait_for(sub { query($sql) ne '' }, 10);
+	wait_for(sub { query($sql) ne '' });
 	return query($sql);
 }
 

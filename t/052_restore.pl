@@ -126,9 +126,9 @@ sub restores
 	delete $ENV{PGAPPNAME} if !$o{nameless};
 	IPC::Run::run($command, '<', '/dev/null', '>', \$out, '2>', \$err);
 	is(join("\n", grep { /ERROR|error:/ } split /\n/, $err), '', "$way: no error");
-	ok(wait_for(sub { post_json($port, { id => "after $name" }, headers => { Authorization => "Bearer $token" })->{status} == 200 }, 20),
+	ok(wait_for(sub { post_json($port, { id => "after $name" }, headers => { Authorization => "Bearer $token" })->{status} == 200 }),
 		"$way: events are taken again");
-	ok(wait_for(sub { slurp_file($sender->{ledger}) =~ /(?:^200 .*\n){5}\z/m }, 20), "$way: one after the other");
+	ok(wait_for(sub { slurp_file($sender->{ledger}) =~ /(?:^200 .*\n){5}\z/m }), "$way: one after the other");
 	my @sent = stop_sender($sender);
 	is(to($facts), $before, "$way: all is there");
 	my %stored = map { $_ => 1 } split /\n/, to(qq{SELECT data->'json'->>'id' FROM log WHERE data->'json'->>'id' LIKE '$name %'});
@@ -192,7 +192,7 @@ restores('psql', [ 'psql', '-qX', '-d', $to, '-f', "$dir/plain.sql" ]);
 		like(to(q{SELECT last_error FROM windtrap.status WHERE kind = 'worker'}), qr/is being restored/, 'so does windtrap.status');
 		is(to(q{SELECT to_regclass('log') IS NULL}), 't', 'no table is made');
 		$session->quit;
-		ok(wait_for(sub { to(q{SELECT to_regclass('log') IS NOT NULL}) eq 't' }, 10), 'when the session has ended one is');
+		ok(wait_for(sub { to(q{SELECT to_regclass('log') IS NOT NULL}) eq 't' }), 'when the session has ended one is');
 		is(event($port), 200, 'and events are taken');
 		is(to(q{SELECT last_error IS NULL FROM windtrap.status WHERE kind = 'worker'}), 't', 'without an error');
 	}

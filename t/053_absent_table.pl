@@ -86,7 +86,7 @@ for my $case ([ late => 'CREATE TABLE', 'no partitions today' ], [ types => 'COM
 	# The first pause is over, and there is another try.
 	ok(wait_for(sub { count_in_log($node, qr/could not store events: $reason/, $mark) >= 2 }), "$reason: it is tried again");
 	query('DROP EVENT TRIGGER refuse');
-	ok(wait_for(sub { event($port) == 200 }, 5), "$reason: it is made once it can be");
+	ok(wait_for(sub { event($port) == 200 }), "$reason: it is made once it can be");
 	my $codes = $load->stop;
 	is(join(' ', grep { !/^(200|503)$/ } keys %$codes), '', "$reason: all are answered");
 	is(query(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'e'::regnamespace AND relname ~ '^[tu]'}), 0, "$reason: nothing half made is left");
@@ -102,7 +102,7 @@ for my $case ([ late => 'CREATE TABLE', 'no partitions today' ], [ types => 'COM
 	is($answer->{status}, 503, 'a table that has just been dropped is not made at once');
 	like($answer->{content}, qr/has just been dropped: try again/, 'which is said');
 	is(query(q{SELECT to_regclass('log') IS NULL}), 't', 'who drops it can make another one');
-	ok(wait_for(sub { event($port) == 200 }, 5), 'it is made soon');
+	ok(wait_for(sub { event($port) == 200 }), 'it is made soon');
 }
 
 #
@@ -113,7 +113,7 @@ for my $case ([ late => 'CREATE TABLE', 'no partitions today' ], [ types => 'COM
 	query('ALTER TABLE log DETACH PARTITION log_default');
 	query("ALTER TABLE log DETACH PARTITION log_$today");
 	my $begun = time;
-	ok(wait_for(sub { event($port, 'again') == 200 }, 10), 'without a partition for today one is made');
+	ok(wait_for(sub { event($port, 'again') == 200 }), 'without a partition for today one is made');
 	cmp_ok(time - $begun, '<', 5, 'soon');
 
 	# Those that are detached can be taken back.

@@ -151,7 +151,7 @@ sub refused_beside
 	$c = fill();
 	refused_beside($c);
 	$c->close;
-	ok(wait_for(sub { health() eq '200 well' }, 3), 'so it is when there is room, without an event');
+	ok(wait_for(sub { health() eq '200 well' }), 'so it is when there is room, without an event');
 }
 
 # What the system has no memory for.
@@ -174,7 +174,7 @@ SKIP: {
 	cmp_ok(scalar @refused, '>', 0, scalar(@refused) . ' large bodies are refused for want of memory');
 	like(health(), qr/^503 out of memory/, 'so does /health');
 	$limit->('unlimited');
-	ok(wait_for(sub { health() eq '200 well' }, 10), 'it is forgotten after a while');
+	ok(wait_for(sub { health() eq '200 well' }), 'it is forgotten after a while');
 	$_->close for @bodies;
 	is(event($port), 200, 'an event is stored');
 	is((worker_pids($node))[0], $pid, 'by the same worker');

@@ -79,7 +79,7 @@ is_restored('the clock is set back');
 shift_clock(100);
 is_restored('and is right again');
 shift_clock(170);
-ok(wait_for(sub { event($port, 'idle') == 200 }, 10), 'idle for over a minute: events are taken');
+ok(wait_for(sub { event($port, 'idle') == 200 }), 'idle for over a minute: events are taken');
 is(query(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql' AND state = 'idle'}), 1, 'the session is still there');
 ok(wait_for(sub { http($port, 'GET', '/health')->{status} == 200 }), '/health is well');
 ok(ask($restore, 'CREATE TABLE anything (i int);'), 'it does something else');
@@ -93,7 +93,7 @@ shift_clock(1000);
 is_restored('idle in a transaction for minutes');
 ask($restore, 'COMMIT;');
 end($restore);
-ok(wait_for(sub { event($port, 'ended') == 200 }, 10), 'it ends: events are taken');
+ok(wait_for(sub { event($port, 'ended') == 200 }), 'it ends: events are taken');
 
 #
 # One that is called as pg_restore's are
@@ -105,13 +105,13 @@ is_restored('pg_restore');
 shift_clock(1050);
 is_restored('pg_restore, idle for 50 s');
 shift_clock(1070);
-ok(wait_for(sub { event($port, 'named') == 200 }, 10), 'pg_restore, idle for over a minute: events are taken');
+ok(wait_for(sub { event($port, 'named') == 200 }), 'pg_restore, idle for over a minute: events are taken');
 # The next restore begins at once, by psql, and what it makes has nothing to do with the first.
 another_table();
 ok(next_round(), 'a round');
 is(n_partitions(), 1, 'a table that has come after a restore is left alone');
 query('DROP TABLE log');
-ok(wait_for(sub { event($port, 'made') == 200 }, 10), 'the collector makes one');
+ok(wait_for(sub { event($port, 'made') == 200 }), 'the collector makes one');
 end($restore);
 
 #

@@ -65,7 +65,7 @@ for my $round (1 .. 5)
 	# It is seen to listen before it is ended again.
 	wait_for(sub { status('state', 'worker') eq 'listening' });
 }
-ok(wait_for(sub { status('pid IS NOT NULL', 'upkeep') eq 't' }, 5), 'the upkeep is back, too');
+ok(wait_for(sub { status('pid IS NOT NULL', 'upkeep') eq 't' }), 'the upkeep is back, too');
 
 {
 	my ($rounds, $seen) = (0, '');
@@ -91,7 +91,7 @@ sub end_launcher
 	my ($what) = @_;
 	my $before = status('pid', 'launcher');
 	query("SELECT pg_terminate_backend($before)");
-	ok(wait_for(sub { my $now = status('pid', 'launcher'); $now ne '' && $now ne $before && status('state', 'launcher') eq 'working' }, 10),
+	ok(wait_for(sub { my $now = status('pid', 'launcher'); $now ne '' && $now ne $before && status('state', 'launcher') eq 'working' }),
 		"$what: another launcher comes");
 	return;
 }
@@ -123,7 +123,7 @@ sub take_over
 	{
 		my ($pid) = split /\n/, status('pid', $kind);
 		query("SELECT pg_terminate_backend($pid)");
-		ok(wait_for(sub { my $now = status(q{string_agg(pid::text, ' ')}, $kind); $now !~ /\b$pid\b/ && ($now =~ tr/ //) == ($kind eq 'worker') && $now ne '' }, 5),
+		ok(wait_for(sub { my $now = status(q{string_agg(pid::text, ' ')}, $kind); $now !~ /\b$pid\b/ && ($now =~ tr/ //) == ($kind eq 'worker') && $now ne '' }),
 			"$what: a $kind that is ended is started again within 5 s");
 	}
 	ok(wait_for(sub { event($port) == 200 }), "$what: it serves");

@@ -58,7 +58,7 @@ ok(wait_for(sub { $holder->pump_nb; $held =~ /held/ }), 'somebody holds what is 
 # The others are vacuumed by the server itself; then the ids that are left are used up.
 my ($answer, $n) = (undef, 0);
 wait_for(sub { query(q{SELECT bool_and(age(datfrozenxid) < 1000000) FROM pg_database WHERE datname <> 'holder'}) eq 't' }, 30);
-ok(wait_for(sub { send_event('last ' . $n++)->{status} == 200 }, 10), 'events come in while there are ids');
+ok(wait_for(sub { send_event('last ' . $n++)->{status} == 200 }), 'events come in while there are ids');
 while ($n < 3 * LEFT)
 {
 	$answer = send_event('last ' . $n++);

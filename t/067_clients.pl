@@ -90,7 +90,7 @@ sub is_there
 	my $rows = sub { return $node->safe_psql('postgres', "SELECT $_[0] FROM log WHERE $where") };
 
 	# Who closes without a look at the answer has perhaps ended before it.
-	ok(wait_for(sub { $rows->('count(*)') >= 3 }, 10), "$name: events are stored");
+	ok(wait_for(sub { $rows->('count(*)') >= 3 }), "$name: events are stored");
 	is($rows->(qq{string_agg(split_part($client->{message}, E'\\n', 1), '|' ORDER BY data->>'id')}),
 		"user alice logged in|Gr\xC3\xBC\xC3\x9Fe, \xE4\xB8\x96\xE7\x95\x8C \xF0\x9F\x9A\x80|cannot charge card", "$name: three, with all of their characters");
 	is($rows->("string_agg(DISTINCT $client->{context}, '|')"), 'shop', "$name: with what surrounds them");

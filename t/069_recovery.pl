@@ -99,7 +99,7 @@ $end->start;
 ok(wait_for(sub { $end->safe_psql('postgres', 'SELECT pg_is_in_recovery()') eq 'f' }), 'one that is recovered to the end');
 is($load->audit($end), $load->nothing_wrong, 'has all');
 is(join(' ', ids($end, '%')), join(' ', @of_first), 'that was archived, to the last event');
-ok(wait_for(sub { event($port, 'end') == 200 }, 20), 'and collects');
+ok(wait_for(sub { event($port, 'end') == 200 }), 'and collects');
 
 unlike(log_since($_), qr/terminated by signal|PANIC/, $_->name . ': nothing has crashed') for $node, $copy, $end;
 $end->stop;

@@ -58,7 +58,7 @@ sub codes
 sub event_at_last
 {
 	my ($tag) = @_;
-	return wait_for(sub { post_json($port, { tag => $tag })->{status} == 200 }, 10);
+	return wait_for(sub { post_json($port, { tag => $tag })->{status} == 200 });
 }
 
 # The servers: each a collector too, with a role that the other one comes as.

@@ -168,11 +168,11 @@ sub digits
 	$c = ask('/api/hold?begin=one;');
 	read_until($c, qr/one;/);
 	shutdown $c->{socket}, 1;
-	ok(wait_for(sub { state_of()->{left} == $left + 2 }, 5), '… and one that closes its half');
+	ok(wait_for(sub { state_of()->{left} == $left + 2 }), '… and one that closes its half');
 	ok($c->is_closed(5) || $c->{closed}, '… whose connection ends');
 
 	$c = ask('/api/hold', method => 'HEAD');
-	ok(wait_for(sub { state_of()->{left} == $left + 3 }, 5), '… and one that asks for the head alone');
+	ok(wait_for(sub { state_of()->{left} == $left + 3 }), '… and one that asks for the head alone');
 	$c->send("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	ok(read_until($c, qr/\r\n\r\nHTTP\/1\.1 200.*\{"status":"ok"\}/s), '… who can go on with his connection');
 
@@ -181,21 +181,21 @@ sub digits
 	read_until($c, qr/one;/);
 	setsockopt $c->{socket}, SOL_SOCKET, Socket::SO_LINGER(), pack('ii', 1, 0);
 	$c->close;
-	ok(wait_for(sub { state_of()->{left} == $left + 4 }, 5), '… and one that resets');
+	ok(wait_for(sub { state_of()->{left} == $left + 4 }), '… and one that resets');
 
 	# In the middle of what is on its way: the listener is the first to notice.
 	$c = ask('/api/bytes?' . 30 * MB);
 	wait_for(sub { my $waits = state_of()->{backlog}; sleep 0.2; $waits > 0 && state_of()->{backlog} == $waits });
 	sysread $c->{socket}, my $bytes, 1000;
 	$c->close;
-	ok(wait_for(sub { state_of()->{left} == $left + 5 }, 5), '… and one that does so in its middle');
+	ok(wait_for(sub { state_of()->{left} == $left + 5 }), '… and one that does so in its middle');
 
 	# In a query that gives the listener no turn.
 	$c = ask('/api/query');
 	sleep 0.5;    # that it runs cannot be asked for: nobody is answered
 	my $begun = time;
 	$c->close;
-	ok(wait_for(sub { state_of()->{cancelled} == 1 }, 15), 'a signal handler sees that a client leaves');
+	ok(wait_for(sub { state_of()->{cancelled} == 1 }), 'a signal handler sees that a client leaves');
 	ok(time - $begun < 5, '… at once');
 	is(state_of()->{held}, 0, 'none is held');
 	is(state_of()->{unanswered}, 1, 'nothing is left of them');
@@ -282,7 +282,7 @@ for my $version ('1.0', '1.1')
 	my ($n, $got) = (1, 0);
 	$got += $n while ($n = sysread $c->{socket}, my $bytes, MB);
 	ok(!defined $n && $got < 8 * MB, 'it is cut off in its middle');
-	ok(wait_for(sub { state_of()->{unanswered} == 1 }, 3), '… and nothing is left of it');
+	ok(wait_for(sub { state_of()->{unanswered} == 1 }), '… and nothing is left of it');
 }
 
 # The page.
@@ -400,7 +400,7 @@ SKIP:
 	$curl->pump until $out =~ /two;/;
 	is($out, 'one;two;', '… line by line');
 	$curl->kill_kill;
-	ok( wait_for(sub { command('curl', '-sk', "$url/api/state") =~ /"held":0,.*"left":1,/ }, 5),
+	ok( wait_for(sub { command('curl', '-sk', "$url/api/state") =~ /"held":0,.*"left":1,/ }),
 		'… and a client that leaves is missed');
 	stop($port, '… and the server ends well');
 }

@@ -122,7 +122,7 @@ sub follow
 sub followed
 {
 	my ($c, $like) = @_;
-	wait_for(sub { $c->{buffer} =~ $like || ($c->fill(0.1), 0) }, 15);
+	wait_for(sub { $c->{buffer} =~ $like || ($c->fill(0.1), 0) });
 	return map { JSON::PP->new->utf8->decode($_) } grep { /^\{.*\}$/ } split /\n/, $c->{buffer};
 }
 my $follower = follow({ q => 'app:live', columns => 'n' });

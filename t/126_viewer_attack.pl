@@ -159,11 +159,11 @@ SQL
 	my @pids = viewer_pids($node);
 	my $took = elapsed(sub { api($port, 'search') });
 	cmp_ok($took, '<', 12, 'a policy that catches what cancels it does not keep a client for ever');
-	ok(wait_for(sub { join(' ', viewer_pids($node)) ne join(' ', @pids) }, 15), '… the process ends');
+	ok(wait_for(sub { join(' ', viewer_pids($node)) ne join(' ', @pids) }), '… the process ends');
 	my $answered = elapsed(sub { is(say_event('meanwhile'), 200, 'events are taken meanwhile') });
 	cmp_ok($answered, '<', 1, '… at once');
 	query('CREATE OR REPLACE FUNCTION public.probe() RETURNS bool LANGUAGE sql AS $$ SELECT true $$');
-	ok(wait_for(sub { api($port, 'search', n => 1)->{status} == 200 }, 20), '… and another one is started');
+	ok(wait_for(sub { api($port, 'search', n => 1)->{status} == 200 }), '… and another one is started');
 	unlike(log_since($node, $mark), qr/terminated by signal|PANIC|TRAP/, '… without the others being ended');
 }
 

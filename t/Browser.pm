@@ -142,7 +142,7 @@ sub run
 sub until
 {
 	my ($self, $script, $arguments, $seconds) = @_;
-	my $end = time + ($seconds // 10);
+	my $end = time + ($seconds // 30);
 
 	while (1)
 	{

@@ -47,7 +47,7 @@ sub state_of
 sub wait_state
 {
 	my ($node, $target, $state, $seconds) = @_;
-	return wait_for(sub { state_of($node, $target) eq $state }, $seconds // 30);
+	return wait_for(sub { state_of($node, $target) eq $state }, $seconds // 60);
 }
 
 # Waits until a target, or all of them, has got all that there is.
@@ -64,7 +64,7 @@ sub drained
 				$target
 				|| $node->safe_psql('postgres', 'SELECT count(*) FROM windtrap.outbox') eq '0');
 		},
-		$seconds // 60);
+		$seconds // 120);
 	diag $node->safe_psql('postgres', 'SELECT * FROM windtrap.forwarding');
 	diag $node->safe_psql('postgres', 'SELECT id, created, n_events, bytes FROM windtrap.outbox ORDER BY id LIMIT 5');
 	diag $node->safe_psql('postgres', 'SELECT * FROM windtrap.outbox_position');

@@ -137,7 +137,7 @@ sub new
 sub head
 {
 	my ($self, $seconds) = @_;
-	my $until = time + ($seconds // 10);
+	my $until = time + ($seconds // 40);
 	my $c = $self->{connection};
 
 	until ($self->{head})
@@ -187,7 +187,7 @@ sub unwrap
 sub text
 {
 	my ($self, $seconds) = @_;
-	my $until = time + ($seconds // 10);
+	my $until = time + ($seconds // 40);
 
 	$self->head($seconds) or return;
 	while (1)

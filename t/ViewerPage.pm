@@ -93,7 +93,7 @@ sub load
 sub searched
 {
 	my ($self, $seconds) = @_;
-	return $self->until(<<'JS', [], $seconds // 20);
+	return $self->until(<<'JS', [], $seconds // 40);
 if (document.body.dataset.view === "overview") return $("#overview")?.children.length > 0;
 return grid && grid.ariaBusy === "false" && (visible($("#welcome")) || $("#query").getAttribute("aria-invalid") === "true" ||
 	(!$(".plot.stale") && $("#status [role=status]").textContent && !$("#status").classList.contains("running")));

@@ -117,7 +117,7 @@ sub ready
 {
 	my ($port, $seconds) = @_;
 	return wait_for(sub { http($port, 'GET', '/health', timeout => 5)->{status} == 200 },
-		$seconds // 20);
+		$seconds // 60);
 }
 
 # HTTP, each request on a connection of its own.  The answer is HTTP::Tiny's: status
@@ -335,7 +335,7 @@ sub fill
 sub response
 {
 	my ($self, %o) = @_;
-	my $until = time + ($o{seconds} // 10);
+	my $until = time + ($o{seconds} // 30);
 
 	while (1)
 	{
@@ -367,7 +367,7 @@ sub response
 sub is_closed
 {
 	my ($self, $seconds) = @_;
-	my $until = time + ($seconds // 5);
+	my $until = time + ($seconds // 20);
 
 	while (!$self->{closed} && time < $until)
 	{
@@ -541,7 +541,7 @@ sub wait_for_more
 	my ($self, $more, $seconds) = @_;
 	my $enough = ($self->codes->{200} // 0) + $more;
 	return WindTrap::wait_for(sub { ($self->codes->{200} // 0) >= $enough },
-		$seconds // 20);
+		$seconds // 60);
 }
 
 # Ends it; gives the codes.
