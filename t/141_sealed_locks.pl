@@ -273,7 +273,7 @@ SQL
 	$writers = IPC::Run::start([ 'pgbench', '-n', '-f', $script, '-c', '3', '-j', '1', '-T', '600', '-h', $node->host, '-p', $node->port, 'postgres' ], '>', \$out, '2>', \$err);
 	ok(wait_for(sub { query("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'DELETE FROM log_20260501%' AND wait_event_type = 'Lock')") eq 't' }), 'some delete rows all the time');
 	ok(defined eval { query("SELECT windtrap.erase('log_20260501')") }, 'and what is deleted is erased') or diag $@;
-	$writers->signal('INT');
+	$writers->signal('TERM');
 	$writers->finish;
 	query("SELECT windtrap.erase('log_20260501')");
 	is(query("SELECT EXISTS (SELECT FROM log_20260501_sealed WHERE part = -1)"), 'f', 'all of it, in the end');
