@@ -181,7 +181,7 @@ do
 	$n_slow += 2000;
 	$worked = cpu_of(@pids);
 	$answer = api($port, 'search', %slow, q => 'needle');
-} while (end_of($answer)->{complete} && $n_slow < 80_000);
+} while ($n_slow < 6_000 || end_of($answer)->{complete} && $n_slow < 80_000);
 my @needles_there = (reverse(map { $_ * 2000 } 1 .. $n_slow / 2000), 20);
 # Of the processes: how long they wait for a processor is not theirs to say.
 cmp_ok(cpu_of(@pids) - $worked, '<', 6, "a search that takes long, of $n_slow rows, answers in its time");

@@ -43,8 +43,9 @@ end_process(void)
 	SetLatch(MyLatch);
 }
 
+/* It gives way to others, who may leave it no CPU for a while: then it is late, and does not go on. */
 const WtWatch wt_watch_that_ends = {
-	.looks_after_timeout = 4, .looks_after_stop = 4, .act = end_process};
+	.looks_after_timeout = 10, .looks_after_stop = 4, .act = end_process};
 
 const WtWatch wt_watch_with_grace = {.looks_after_timeout = 4,
 									 .looks_after_stop = 6,

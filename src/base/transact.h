@@ -33,13 +33,13 @@ typedef struct WtWatch
 
 /*
  * For transactions that run what a table's owner has made: where a cancel is caught, and it goes
- * on for two seconds, the process ends, and another one is started.
+ * on for five seconds, after SIGTERM for two, the process ends, and another one is started.
  */
 extern const WtWatch wt_watch_that_ends;
 
 /*
- * The same, for those that are worth to be waited for: a stop does not cancel them for up to a
- * second.  What waits for a standby is committed here, and would be sent again.
+ * For those that are worth to be waited for: likewise after two seconds, and a stop does not cancel
+ * them for up to a second.  What waits for a standby is committed here, and would be sent again.
  */
 extern const WtWatch wt_watch_with_grace;
 
