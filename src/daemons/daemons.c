@@ -86,17 +86,6 @@ wt_daemons_timeout(const WtDaemons *daemons)
 	return next <= now ? 0 : (int) (next - now);
 }
 
-static void
-read_place(WtDaemons *daemons, Place *place)
-{
-	if (!place->public.open)
-		return;
-	if (wt_is_by_datagram(place->public.where.intake))
-		wt_datagrams_read(daemons, place);
-	else
-		wt_streams_accept(daemons, place);
-}
-
 /* Whether poll_fd has anything to tell: this runs for each batch, also where nothing is listened on. */
 static bool
 has_descriptors(const WtDaemons *daemons)
@@ -123,7 +112,7 @@ wt_daemons_run(WtDaemons *daemons)
 	for (int i = 0; i < n; i++)
 	{
 		if (*(Polled *) events[i].data.ptr == POLLED_LISTENING)
-			read_place(daemons, events[i].data.ptr);
+			wt_daemons_read_place(daemons, events[i].data.ptr);
 		else
 			wt_stream_attend(events[i].data.ptr, events[i].events);
 	}

@@ -244,6 +244,9 @@ extern void wt_datagrams_end(WtDaemons *daemons);
  * places.c
  */
 
+/* Takes in what has come to a place: datagrams, or who is waiting. */
+extern void wt_daemons_read_place(WtDaemons *daemons, Place *place);
+
 /* Whether those who knock, and datagrams, wake us. */
 extern void wt_places_poll(WtDaemons *daemons, bool connections, bool datagrams);
 

@@ -109,9 +109,8 @@ open_place(const WtDaemons *daemons, Place *place, int flags)
 						sizeof(place->public.addresses));
 }
 
-/* What has come by now is not lost with the sockets, and who knocks has been told that he is heard. */
-static void
-close_place(WtDaemons *daemons, Place *place)
+void
+wt_daemons_read_place(WtDaemons *daemons, Place *place)
 {
 	if (!place->public.open)
 		return;
@@ -119,6 +118,15 @@ close_place(WtDaemons *daemons, Place *place)
 		wt_datagrams_read(daemons, place);
 	else
 		wt_streams_accept(daemons, place);
+}
+
+/* What has come by now is not lost with the sockets, and who knocks has been told that he is heard. */
+static void
+close_place(WtDaemons *daemons, Place *place)
+{
+	if (!place->public.open)
+		return;
+	wt_daemons_read_place(daemons, place);
 	wt_sockets_close(&place->sockets);
 	place->public.open = false;
 }
