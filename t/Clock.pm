@@ -12,12 +12,13 @@ use Test::More;
 
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(movable_clock shift_clock set_clock);
+our @EXPORT = qw(movable_clock at_clock shift_clock set_clock);
 
 my $file;
 
 # Has the servers that are started from here on show a clock that can be moved; skips the
-# whole file where that cannot be.
+# whole file where that cannot be.  Called again, those that are started from then on have a clock of
+# their own; gives the name of the clock, for at_clock().
 sub movable_clock
 {
 	my $directory = PostgreSQL::Test::Utils::tempdir();
@@ -31,6 +32,14 @@ sub movable_clock
 	shift_clock(0);
 	$ENV{CLOCK_SHIFT_FILE} = $file;
 	$ENV{LD_PRELOAD} = $library;
+	return $file;
+}
+
+# From here on it is this clock that is moved, and that servers are started with.
+sub at_clock
+{
+	($file) = @_;
+	$ENV{CLOCK_SHIFT_FILE} = $file;
 	return;
 }
 

@@ -25,9 +25,9 @@
 #include "storage/latch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #include "base/identity.h"
+#include "base/monotonic.h"
 #include "base/process.h"
 #include "base/transact.h"
 #include "forward/forward.h"
@@ -138,16 +138,19 @@ work(void)
 	return next;
 }
 
-/* Sleeps; being woken for a batch does not end a pause that a failure has made. */
+/*
+ * Sleeps; being woken for a batch does not end a pause that a failure has made.  By the clock that
+ * only goes on: by the calendar's one that is set back by hours would be a pause of hours.
+ */
 static void
 rest(long ms)
 {
 	bool woken = false;
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+	int64_t until = wt_monotonic_ms() + ms;
 
 	while (!wt_stop_requested && !woken)
 	{
-		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		long left = (long) (until - wt_monotonic_ms());
 
 		if (left <= 0)
 			break;

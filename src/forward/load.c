@@ -17,6 +17,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "base/monotonic.h"
 #include "base/sql.h"
 #include "forward/forward_status.h"
 #include "forward/load.h"
@@ -87,7 +88,10 @@ read_position(WtForwarderStatus *me, int64 *id, int32 *part)
 				   &target, NULL);
 }
 
-/* Reads dead letters whose time has come. */
+/*
+ * Reads dead letters whose time has come; one that is farther away than any pause was set before
+ * the clock was set back.
+ */
 static void
 read_letters(WtLoad *load)
 {
@@ -99,7 +103,8 @@ read_letters(WtLoad *load)
 	values[1] = Int32GetDatum(Min(load->limit, MAX_LETTERS));
 	n = wt_sql_run("SELECT event_timestamp, data, status, id, error "
 				   "FROM windtrap.dead_letter "
-				   "WHERE target = $1 AND next_try <= now() ORDER BY next_try LIMIT $2",
+				   "WHERE target = $1 AND (next_try <= now() OR next_try > now() + "
+				   "interval '1 minute') ORDER BY next_try LIMIT $2",
 				   2, types, values, NULL);
 	for (uint64 i = 0; i < n && load->bytes < load->max_bytes; i++)
 	{
@@ -226,7 +231,8 @@ measure_lag(const WtLoad *load, int64 id, int32 part, uint64 written)
 void
 wt_load_read(WtLoad *load)
 {
-	static TimestampTz measured = 0;
+	static int64_t measured = 0;
+	int64_t now = wt_monotonic_ms();
 	WtForwarderStatus *me = load->forwarder;
 	int64 id;
 	int32 part;
@@ -236,12 +242,11 @@ wt_load_read(WtLoad *load)
 	if (load->no_extension)
 		return;
 	read_position(me, &id, &part);
-	if (measured == 0 ||
-		TimestampDifferenceExceeds(measured, GetCurrentTimestamp(), MEASURE_INTERVAL))
+	if (measured == 0 || now - measured > MEASURE_INTERVAL)
 	{
 		wt_outbox_measure();
 		count_dead(me);
-		measured = GetCurrentTimestamp();
+		measured = now;
 	}
 	read_letters(load);
 	if (load->n > 0)
