@@ -164,7 +164,10 @@ wt_verdict(const WtPostAnswer *answer, int n, const char *token,
 	if (answer->end != WT_POST_ANSWERED)
 	{
 		wt_post_trouble(answer, "windtrap.forward_ca_file", message, WT_VERDICT_MESSAGE);
-		return answer->end == WT_POST_TIMEOUT ? WT_VERDICT_SLOW : WT_VERDICT_FAILED;
+		/* A line, or what stands on it, may cut off whatever is too long for it, each time. */
+		return answer->end == WT_POST_TIMEOUT || answer->end == WT_POST_CLOSED
+				   ? WT_VERDICT_SLOW
+				   : WT_VERDICT_FAILED;
 	}
 	is_object = read_answer(&json, answer, &read);
 	if (answer->status < 200 || answer->status > 299)
