@@ -67,6 +67,16 @@ look(void *arg)
 	SPI_finish();
 }
 
+/* Has /metrics know of them. */
+static void
+publish(const WtAlertsDue *due)
+{
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	memcpy(wt_shared->alerts.standing, due->standing, sizeof(due->standing));
+	wt_shared->alerts.waiting = due->waiting;
+	LWLockRelease(&wt_shared->lock);
+}
+
 typedef struct Leftover
 {
 	bool exists;
@@ -144,6 +154,7 @@ work(void)
 	error = wt_transact_as(&how, look, &l);
 	if (error)
 		return fail("cannot look at the alerts", error->message);
+	publish(&l.due);
 	/* What comes while the last is looked for says so itself. */
 	if (!l.has_extension || !l.due.has_rules)
 	{

@@ -115,17 +115,29 @@ wt_alerts_look(WtAlertsDue *due)
 
 	memset(due, 0, sizeof(*due));
 	/* One that is due later than an interval from now was so before the clock, or the setting, changed. */
-	wt_sql_run("SELECT count(*) > 0, coalesce(bool_or(webhook IS NOT NULL), false) "
-			   "OR EXISTS (SELECT FROM windtrap.alert_delivery WHERE next_try IS NOT "
+	wt_sql_run("SELECT coalesce(bool_or(webhook IS NOT NULL), false), "
+			   "least(extract(epoch FROM min(due) - clock_timestamp()), $1)::float8, "
+			   "(SELECT count(*) FROM windtrap.alert_delivery WHERE next_try IS NOT "
 			   "NULL), "
-			   "least(extract(epoch FROM min(due) - clock_timestamp()), $1)::float8 "
-			   "FROM windtrap.alert_rule",
+			   "count(*) FILTER (WHERE stand = 'new'), "
+			   "count(*) FILTER (WHERE stand = 'ok'), "
+			   "count(*) FILTER (WHERE stand = 'firing'), "
+			   "count(*) FILTER (WHERE stand = 'silenced'), "
+			   "count(*) FILTER (WHERE stand = 'error') "
+			   "FROM windtrap.alert_rule, LATERAL (SELECT CASE WHEN state = 'error' THEN "
+			   "state WHEN silenced_until > now() THEN 'silenced' "
+			   "ELSE coalesce(state, 'new') END AS stand) AS s",
 			   1, types, values, NULL);
 	MemoryContextSwitchTo(context);
-	due->has_rules = wt_sql_bool(0, 1);
-	due->has_webhooks = wt_sql_bool(0, 2);
-	due->wait = (long) (DatumGetFloat8(wt_sql_value(0, 3, &is_null)) * 1000) + 1;
+	due->waiting = wt_sql_int64(0, 3);
+	due->has_webhooks = wt_sql_bool(0, 1) || due->waiting > 0;
+	due->wait = (long) (DatumGetFloat8(wt_sql_value(0, 2, &is_null)) * 1000) + 1;
 	due->wait = is_null ? MAX_WAIT : Min(Max(due->wait, 1), MAX_WAIT);
+	for (int i = 0; i < WT_N_STANDS; i++)
+	{
+		due->standing[i] = wt_sql_int64(0, 4 + i);
+		due->has_rules = due->has_rules || due->standing[i] > 0;
+	}
 	if (!due->has_rules)
 		return;
 	/* What somebody is just changing is left until he has. */

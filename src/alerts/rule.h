@@ -7,6 +7,8 @@
 
 #include "datatype/timestamp.h"
 
+#include "base/shared.h"
+
 /* How an alert stands, and what of that was told; in the order of the table's words for it. */
 typedef enum WtAlertState
 {
@@ -51,7 +53,10 @@ typedef struct WtAlertsDue
 	bool has_rules;
 	bool has_webhooks; /* or what is still to be posted */
 	long wait;		   /* ms until one is due */
-	bool is_due;	   /* this one is: */
+	/* All of them, by how they stand; and notifications that are still to be posted. */
+	int64 standing[WT_N_STANDS];
+	int64 waiting;
+	bool is_due; /* this one is: */
 	WtAlertRule rule;
 } WtAlertsDue;
 

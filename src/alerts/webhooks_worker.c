@@ -312,6 +312,19 @@ begin_some(void)
 	return l.more ? POLL : IDLE_POLL;
 }
 
+/* Has /metrics know what has become of a try. */
+static void
+count_try(const WtDeliveryEnd *end)
+{
+	WtPostOutcome outcome = !end->error		 ? WT_OUTCOME_DELIVERED
+							: end->pause < 0 ? WT_OUTCOME_GIVEN_UP
+											 : WT_OUTCOME_FAILED;
+
+	LWLockAcquire(&wt_shared->lock, LW_EXCLUSIVE);
+	wt_shared->alerts.tries[outcome]++;
+	LWLockRelease(&wt_shared->lock);
+}
+
 /* Notes what has become of those that have ended; whether any has. */
 static bool
 settle_some(void)
@@ -328,6 +341,7 @@ settle_some(void)
 		if (slot->state != SLOT_ENDED ||
 			!run(settle, slot, "noting what became of a notification"))
 			continue;
+		count_try(&slot->end);
 		wt_delivery_free(&slot->delivery);
 		slot->state = SLOT_FREE;
 		any = true;

@@ -130,6 +130,34 @@ typedef struct WtHelperStatus
 /* The longest name of an alert, bytes. */
 #define WT_MAX_ALERT_NAME 128
 
+/* How an alert stands, as windtrap.alerts says it, but that it is late shows there alone. */
+typedef enum WtAlertStand
+{
+	WT_STAND_NEW,
+	WT_STAND_OK,
+	WT_STAND_FIRING,
+	WT_STAND_SILENCED,
+	WT_STAND_ERROR,
+	WT_N_STANDS
+} WtAlertStand;
+
+/* What has become of a try to post a notification. */
+typedef enum WtPostOutcome
+{
+	WT_OUTCOME_DELIVERED,
+	WT_OUTCOME_FAILED, /* it is tried again */
+	WT_OUTCOME_GIVEN_UP,
+	WT_N_OUTCOMES
+} WtPostOutcome;
+
+/* The alerts as numbers. */
+typedef struct WtAlertNumbers
+{
+	int64 standing[WT_N_STANDS]; /* when they were last looked at */
+	int64 waiting;				 /* notifications that are still to be posted, then */
+	uint64 tries[WT_N_OUTCOMES]; /* since the start, or the last reset */
+} WtAlertNumbers;
+
 /*
  * What the launcher knows of a process that it looks after, for as long as there is none: the
  * process itself reports the rest.
@@ -206,6 +234,7 @@ typedef struct WtShared
 	WtForwarderStatus forwarders[WT_MAX_TARGETS];
 	WtHelperStatus helpers[WT_N_HELPERS];
 	char alert_counted[WT_MAX_ALERT_NAME + 1]; /* the alert whose query runs; "": none */
+	WtAlertNumbers alerts;
 	WtOutboxStatus outbox;
 
 	WtRestore restores[WT_MAX_RESTORES];

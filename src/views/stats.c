@@ -174,6 +174,10 @@ visit_processes(const Visitor *v)
 	if (up.wanted_forwarders > 0)
 		visit_number(v, WT_STAT_GAUGE, "process_up", help, "kind", "forwarder",
 					 up.forwarders >= up.wanted_forwarders);
+	for (int i = 0; i < WT_N_HELPERS; i++)
+		if (up.wanted_helpers[i])
+			visit_number(v, WT_STAT_GAUGE, "process_up", help, "kind", wt_helper_names[i],
+						 up.helpers[i]);
 }
 
 static void
@@ -304,6 +308,37 @@ visit_ring(const Visitor *v)
 				 (double) ring.used);
 }
 
+/* How alerts stand, and what has become of what they told. */
+static void
+visit_alerts(const Visitor *v)
+{
+	static const char *const stands[WT_N_STANDS] = {[WT_STAND_NEW] = "new",
+													[WT_STAND_OK] = "ok",
+													[WT_STAND_FIRING] = "firing",
+													[WT_STAND_SILENCED] = "silenced",
+													[WT_STAND_ERROR] = "error"};
+	static const char *const outcomes[WT_N_OUTCOMES] = {
+		[WT_OUTCOME_DELIVERED] = "delivered",
+		[WT_OUTCOME_FAILED] = "failed",
+		[WT_OUTCOME_GIVEN_UP] = "given_up"};
+	WtAlertNumbers alerts;
+
+	LWLockAcquire(&wt_shared->lock, LW_SHARED);
+	alerts = wt_shared->alerts;
+	LWLockRelease(&wt_shared->lock);
+	for (int i = 0; i < WT_N_STANDS; i++)
+		visit_number(v, WT_STAT_GAUGE, "alerts", "Alerts, by how they stand.", "state",
+					 stands[i], (double) alerts.standing[i]);
+	for (int i = 0; i < WT_N_OUTCOMES; i++)
+		visit_number(v, WT_STAT_COUNTER, "alert_posts_total",
+					 "Tries to post notifications to webhooks, by what became of them; "
+					 "those that failed are tried again.",
+					 "result", outcomes[i], (double) alerts.tries[i]);
+	visit_number(v, WT_STAT_GAUGE, "alert_posts_waiting",
+				 "Notifications that are still to be posted.", NULL, NULL,
+				 (double) alerts.waiting);
+}
+
 void
 wt_stats_visit(void (*visit)(const WtStat *stat, void *arg), void *arg)
 {
@@ -323,6 +358,7 @@ wt_stats_visit(void (*visit)(const WtStat *stat, void *arg), void *arg)
 	visit_upkeep(&v);
 	visit_ring(&v);
 	visit_forwarders(&v);
+	visit_alerts(&v);
 }
 
 static void
@@ -515,6 +551,7 @@ windtrap_reset_stats(PG_FUNCTION_ARGS)
 	for (int i = 0; i < WT_MAX_WORKERS; i++)
 		memcpy(wt_shared->baseline[i], &wt_shared->counters[i],
 			   sizeof(wt_shared->baseline[i]));
+	memset(wt_shared->alerts.tries, 0, sizeof(wt_shared->alerts.tries));
 	wt_shared->counting_since = GetCurrentTimestamp();
 	wt_shared->generation++;
 	LWLockRelease(&wt_shared->lock);

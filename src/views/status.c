@@ -26,6 +26,9 @@ PG_FUNCTION_INFO_V1(windtrap_status);
 
 #define N_COLUMNS 15
 
+const char *const wt_helper_names[WT_N_HELPERS] = {
+	[WT_HELPER_ALERTS] = "alerts", [WT_HELPER_WEBHOOKS] = "webhooks"};
+
 typedef struct ProcessStatus
 {
 	const char *kind;
@@ -185,6 +188,14 @@ forwarder_is_up(const WtForwarderStatus *f)
 	return f->pid != 0 && f->state == WT_FORWARD_WORKING;
 }
 
+/* A server that has just been started looks whether there is anything to do. */
+static bool
+helper_is_wanted(const WtShared *shared, int i)
+{
+	return shared->helpers[i].wanted &&
+		   (shared->helpers[i].pid != 0 || is_wanted(shared, WT_PLACE_HELPERS + i));
+}
+
 void
 wt_processes_up(WtProcessesUp *up)
 {
@@ -208,6 +219,12 @@ wt_processes_up(WtProcessesUp *up)
 	{
 		up->wanted_forwarders += (shared->forwarders[i].target[0] != '\0');
 		up->forwarders += forwarder_is_up(&shared->forwarders[i]);
+	}
+	for (int i = 0; i < WT_N_HELPERS; i++)
+	{
+		up->wanted_helpers[i] = helper_is_wanted(shared, i);
+		up->helpers[i] =
+			(shared->helpers[i].pid != 0 && shared->helpers[i].state != WT_STATE_FAILED);
 	}
 }
 
@@ -297,7 +314,7 @@ windtrap_status(PG_FUNCTION_ARGS)
 	for (int i = 0; i < WT_N_HELPERS; i++)
 	{
 		const WtHelperStatus *h = &shared->helpers[i];
-		ProcessStatus p = {.kind = i == WT_HELPER_ALERTS ? "alerts" : "webhooks",
+		ProcessStatus p = {.kind = wt_helper_names[i],
 						   .pid = h->pid,
 						   .database = shared->database,
 						   .state = state_name(h->state),
@@ -305,8 +322,7 @@ windtrap_status(PG_FUNCTION_ARGS)
 						   .last_run = h->last_run,
 						   .error = h->error};
 
-		/* A server that has just been started looks whether there is anything to do. */
-		if (!h->wanted || (h->pid == 0 && !is_wanted(shared, WT_PLACE_HELPERS + i)))
+		if (!helper_is_wanted(shared, i))
 			continue;
 		use_start_status(&p, &shared->starts[WT_PLACE_HELPERS + i]);
 		put(result, &p);

@@ -5,6 +5,8 @@
 #ifndef WT_STATUS_H
 #define WT_STATUS_H
 
+#include "base/shared.h"
+
 typedef struct WtProcessesUp
 {
 	bool launcher; /* it serves its database */
@@ -15,7 +17,12 @@ typedef struct WtProcessesUp
 	int wanted_viewers;
 	int forwarders; /* that deliver */
 	int wanted_forwarders;
+	bool helpers[WT_N_HELPERS]; /* they run, and have not failed */
+	bool wanted_helpers[WT_N_HELPERS];
 } WtProcessesUp;
+
+/* By what they are called. */
+extern const char *const wt_helper_names[WT_N_HELPERS];
 
 /* Which processes do what they are there for; needs wt_shared. */
 extern void wt_processes_up(WtProcessesUp *up);
