@@ -1,6 +1,10 @@
 /*
  * monotonic.h
- *		The clock that only goes on, whatever is done to the calendar's.  Plain C.
+ *		The clock that only goes on, whatever is done to the calendar's: for all that is to last
+ *		so long, or to be done again after so long.  Plain C.
+ *
+ * By the calendar's, one that is set back by hours would have what is to wait for a second wait for
+ * hours.  PostgreSQL's functions of differences of times take these microseconds as well.
  */
 #ifndef WT_MONOTONIC_H
 #define WT_MONOTONIC_H

@@ -13,6 +13,7 @@
 
 #include "serving/condition.h"
 #include "serving/listening.h"
+#include "base/monotonic.h"
 #include "base/settings.h"
 #include "base/settings_files.h"
 #include "base/shared.h"
@@ -277,14 +278,15 @@ wt_listening_is_otherwise(void)
 bool
 wt_listening_open(void)
 {
-	last_try = GetCurrentTimestamp();
+	last_try = wt_monotonic_us();
 	return may_open() && open_sockets();
 }
 
 void
-wt_listening_try_again(TimestampTz now)
+wt_listening_try_again(void)
 {
-	if (listening_elsewhere && TimestampDifferenceExceeds(last_try, now, RETRY))
+	if (listening_elsewhere &&
+		TimestampDifferenceExceeds(last_try, wt_monotonic_us(), RETRY))
 		(void) wt_listening_open();
 }
 

@@ -50,7 +50,7 @@ extern bool wt_listening_is_allowed(void);
 extern void wt_listening_reload(void);
 
 /* Where it listens otherwise, tries that again, once a second. */
-extern void wt_listening_try_again(TimestampTz now);
+extern void wt_listening_try_again(void);
 
 /* Whether it listens otherwise than the settings say: to be tried again. */
 extern bool wt_listening_is_otherwise(void);

@@ -15,6 +15,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/monotonic.h"
 #include "base/process.h"
 #include "base/settings.h"
 #include "base/shared.h"
@@ -145,8 +146,10 @@ wt_serving_check_tokens(const WtServing *serving)
 }
 
 bool
-wt_serving_check_extension(WtServing *serving, TimestampTz now)
+wt_serving_check_extension(WtServing *serving)
 {
+	TimestampTz now = wt_monotonic_us();
+
 	if (wt_extension_is_present())
 	{
 		serving->missing_since = 0;

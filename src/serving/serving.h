@@ -28,7 +28,7 @@ typedef struct WtServing
 	WtListener *listener; /* NULL: nothing does */
 	WtAuth *auth;
 	bool for_senders;
-	TimestampTz missing_since; /* the extension; 0: it is there */
+	TimestampTz missing_since; /* the extension, by the steady clock; 0: it is there */
 } WtServing;
 
 /*
@@ -48,7 +48,7 @@ extern void wt_serving_check_tokens(const WtServing *serving);
  * Has the status say so where the extension has been dropped; false: so long ago that nobody is
  * to be answered any more.
  */
-extern bool wt_serving_check_extension(WtServing *serving, TimestampTz now);
+extern bool wt_serving_check_extension(WtServing *serving);
 
 /* After a reload: limits, who may, port and TLS as the settings say now. */
 extern void wt_serving_reload(WtServing *serving);

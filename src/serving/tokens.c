@@ -26,6 +26,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/monotonic.h"
 #include "base/origins.h"
 #include "base/shared.h"
 #include "base/sql.h"
@@ -58,7 +59,7 @@ PG_FUNCTION_INFO_V1(windtrap_tokens_changed);
 static bool changed = true;
 static bool callbacks_registered;
 static Oid token_table;
-static TimestampTz not_before; /* of the next try, after one that failed */
+static int64_t not_before; /* of the next try, after one that failed; steady us */
 static bool failing;
 static char failure[WT_ERROR_SIZE]; /* why it does */
 
@@ -331,7 +332,7 @@ load(WtAuth *auth)
 		return;
 	}
 	changed = true;
-	not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY);
+	not_before = wt_monotonic_us() + RETRY * INT64_C(1000);
 	wt_auth_set_unknown(auth, error || reading.found
 								  ? "tokens cannot be checked at the moment, try again"
 								  : "the extension windtrap is not installed in the "
@@ -422,7 +423,7 @@ wt_tokens_attend(WtAuth *auth)
 		leave_context(old);
 	}
 	/* Last, since each transaction can bring such news, and more than once for the same. */
-	for (int i = 0; i < MAX_LOADS && changed && now >= not_before; i++)
+	for (int i = 0; i < MAX_LOADS && changed && wt_monotonic_us() >= not_before; i++)
 	{
 		MemoryContext old = enter_context();
 

@@ -13,6 +13,7 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
+#include "base/monotonic.h"
 #include "base/transact.h"
 #include "store/lock_gently.h"
 #include "store/scope.h"
@@ -97,7 +98,7 @@ lock_free_ones(const Oid *relations, int n, LOCKMODE mode)
 static Oid
 try_to_lock(const Oid *relations, int n, LOCKMODE mode, int patience)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), patience);
+	TimestampTz until = TimestampTzPlusMilliseconds(wt_monotonic_us(), patience);
 	bool last = false;
 
 	for (;;)
@@ -112,7 +113,7 @@ try_to_lock(const Oid *relations, int n, LOCKMODE mode, int patience)
 		wt_unlock_gently(relations, locked, mode);
 		if (last)
 			return relations[locked];
-		last = GetCurrentTimestamp() >= until;
+		last = wt_monotonic_us() >= until;
 		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_POLL,
 						 PG_WAIT_EXTENSION);
 		CHECK_FOR_INTERRUPTS();

@@ -21,6 +21,7 @@
 
 #include "base/compat.h"
 #include "base/identity.h"
+#include "base/monotonic.h"
 #include "base/process.h"
 #include "base/settings.h"
 #include "base/shared.h"
@@ -251,13 +252,13 @@ wait_for_work(long timeout)
 static void
 stop_serving(void)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
+	TimestampTz until = TimestampTzPlusMilliseconds(wt_monotonic_us(), STOP_TIMEOUT);
 
 	wt_status_set_state(WT_STATE_STOPPING);
 	wt_listener_close_sockets(serving.listener);
 	for (;;)
 	{
-		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		long left = TimestampDifferenceMilliseconds(wt_monotonic_us(), until);
 		WtRequest *request;
 
 		while (first_job)
@@ -314,9 +315,9 @@ serve(void)
 
 		run_listener();
 		wt_serving_check_tokens(&serving);
-		if (!wt_serving_check_extension(&serving, now))
+		if (!wt_serving_check_extension(&serving))
 			return;
-		wt_listening_try_again(now);
+		wt_listening_try_again();
 		take_requests();
 		if (rests_until > now && rests_until <= now + LONGEST_REST)
 			next = Max(TimestampDifferenceMilliseconds(now, rests_until), 1);

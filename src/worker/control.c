@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "worker/launcher.h"
+#include "base/monotonic.h"
 #include "base/settings.h"
 #include "base/shared.h"
 
@@ -103,7 +104,7 @@ overall_state(WtWorkerStatus *worst)
 static void
 stop_and_wait(void)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
+	TimestampTz until = TimestampTzPlusMilliseconds(wt_monotonic_us(), STOP_TIMEOUT);
 
 	ask_to_stop(true);
 	for (;;)
@@ -142,7 +143,7 @@ stop_and_wait(void)
 				wt_shared->starts[i].state = WT_STATE_NONE;
 			LWLockRelease(&wt_shared->lock);
 		}
-		if (GetCurrentTimestamp() >= until)
+		if (wt_monotonic_us() >= until)
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 							errmsg("the workers have not ended within %d s",
 								   STOP_TIMEOUT / 1000)));
@@ -163,8 +164,7 @@ fail_to_start(int code, const char *message, const char *hint)
 static void
 wait_for_restart(void)
 {
-	TimestampTz until =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESTART_TIMEOUT);
+	TimestampTz until = TimestampTzPlusMilliseconds(wt_monotonic_us(), RESTART_TIMEOUT);
 	bool restarting;
 
 	do
@@ -175,7 +175,7 @@ wait_for_restart(void)
 		LWLockRelease(&wt_shared->lock);
 		if (restarting)
 			look_again_later();
-	} while (restarting && GetCurrentTimestamp() < until);
+	} while (restarting && wt_monotonic_us() < until);
 }
 
 /* Makes sure that there is a launcher for this database, and that it is not stopped. */
@@ -223,7 +223,7 @@ ensure_launcher(void)
 Datum
 windtrap_start(PG_FUNCTION_ARGS)
 {
-	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz begun = wt_monotonic_us();
 
 	if (RecoveryInProgress())
 		ereport(ERROR,
@@ -238,7 +238,7 @@ windtrap_start(PG_FUNCTION_ARGS)
 	for (;;)
 	{
 		WtWorkerStatus worst;
-		TimestampTz now = GetCurrentTimestamp();
+		TimestampTz now = wt_monotonic_us();
 
 		switch (overall_state(&worst))
 		{
@@ -342,11 +342,11 @@ windtrap_drain(PG_FUNCTION_ARGS)
 							   LONGEST_DRAIN / 1000)));
 	wt_shared_attach();
 	running = is_running();
-	until = GetCurrentTimestamp() + duration->time;
+	until = wt_monotonic_us() + duration->time;
 	ask_to_drain(true);
 	PG_ENSURE_ERROR_CLEANUP(drain_no_more, (Datum) 0);
 	{
-		while (running && GetCurrentTimestamp() < until)
+		while (running && wt_monotonic_us() < until)
 			look_again_later();
 		stop_and_wait();
 	}

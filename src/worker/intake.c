@@ -10,6 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "base/local_time.h"
+#include "base/monotonic.h"
 #include "base/settings.h"
 #include "base/shared.h"
 #include "protocol/protocols.h"
@@ -162,7 +163,7 @@ open_sockets(void)
 {
 	char error[WT_PLACE_ERROR_SIZE];
 
-	last_try = GetCurrentTimestamp();
+	last_try = wt_monotonic_us();
 	wt_daemons_use_tls(daemons, wt_listener_tls(listener));
 	is_otherwise =
 		!wt_daemons_listen(daemons, wt_syslog_listen, wt_gelf_listen, flags_for, error);
@@ -207,9 +208,9 @@ wt_intake_reload(void)
 }
 
 void
-wt_intake_try_again(TimestampTz now)
+wt_intake_try_again(void)
 {
-	if (is_otherwise && TimestampDifferenceExceeds(last_try, now, RETRY))
+	if (is_otherwise && TimestampDifferenceExceeds(last_try, wt_monotonic_us(), RETRY))
 		open_sockets();
 }
 

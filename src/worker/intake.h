@@ -17,7 +17,7 @@ extern WtDaemons *wt_intake_start(const WtListener *listener, int number);
 extern void wt_intake_reload(void);
 
 /* Where it listens otherwise, tries that again, once a second. */
-extern void wt_intake_try_again(TimestampTz now);
+extern void wt_intake_try_again(void);
 extern bool wt_intake_is_otherwise(void);
 
 extern void wt_intake_end(void);

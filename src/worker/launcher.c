@@ -39,6 +39,7 @@
 #include "forward/forward_worker.h"
 #include "worker/launcher.h"
 #include "base/helper.h"
+#include "base/monotonic.h"
 #include "base/process.h"
 #include "base/settings.h"
 #include "base/shared.h"
@@ -79,11 +80,11 @@ typedef struct Worker
 {
 	BackgroundWorkerHandle *handle; /* NULL: none was started, or it has ended */
 	int adopted;					/* pid of one that was running already; 0: none */
-	TimestampTz started;
-	TimestampTz not_before; /* of the next start */
-	long pause;				/* ms, the last one of those that grow */
-	int ends;				/* since it was well */
-	bool said;				/* that there is no slot for it */
+	TimestampTz started;			/* by the steady clock, as the next: */
+	TimestampTz not_before;			/* of the next start */
+	long pause;						/* ms, the last one of those that grow */
+	int ends;						/* since it was well */
+	bool said;						/* that there is no slot for it */
 } Worker;
 
 static Worker workers[WT_PLACES];
@@ -241,7 +242,10 @@ set_start_status(int place, WtState state, const char *error)
 		s->state = state;
 		s->since = GetCurrentTimestamp();
 	}
-	s->next_start = workers[place].not_before;
+	s->next_start = 0;
+	if (workers[place].not_before != 0)
+		s->next_start =
+			GetCurrentTimestamp() + (workers[place].not_before - wt_monotonic_us());
 	strlcpy(s->error, error, sizeof(s->error));
 	LWLockRelease(&wt_shared->lock);
 }
@@ -274,14 +278,14 @@ start_process(int place, BackgroundWorker *process)
 	process->bgw_notify_pid = MyProcPid;
 	if (RegisterDynamicBackgroundWorker(process, &w->handle))
 	{
-		w->started = GetCurrentTimestamp();
+		w->started = wt_monotonic_us();
 		w->not_before = 0;
 		w->said = false;
 		set_start_status(place, WT_STATE_STARTING, "");
 		return true;
 	}
 	w->handle = NULL;
-	w->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 5 * POLL);
+	w->not_before = TimestampTzPlusMilliseconds(wt_monotonic_us(), 5 * POLL);
 	if (!w->said)
 		ereport(LOG,
 				(errmsg("windtrap: there is no free slot for a background worker "
@@ -472,7 +476,7 @@ has_served(int place, TimestampTz now)
 static void
 collect_workers(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = wt_monotonic_us();
 
 	for (int i = 0; i < WT_PLACES; i++)
 	{
@@ -513,7 +517,7 @@ count_running(void)
 static void
 stop_workers(int first, int end)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STOP_TIMEOUT);
+	TimestampTz until = TimestampTzPlusMilliseconds(wt_monotonic_us(), STOP_TIMEOUT);
 
 	for (int i = first; i < end; i++)
 		terminate(i);
@@ -524,7 +528,7 @@ stop_workers(int first, int end)
 		collect_workers();
 		for (int i = first; i < end; i++)
 			running += is_running(i);
-		if (running == 0 || GetCurrentTimestamp() >= until)
+		if (running == 0 || wt_monotonic_us() >= until)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100,
 						 PG_WAIT_EXTENSION);
@@ -602,7 +606,7 @@ become_launcher(Oid database, Oid *served)
 		for (int i = 0; i < WT_PLACES; i++)
 		{
 			workers[i].adopted = pid_in(i);
-			workers[i].started = GetCurrentTimestamp();
+			workers[i].started = wt_monotonic_us();
 			any = any || workers[i].adopted != 0;
 		}
 		*served = any ? wt_shared->database : InvalidOid;
@@ -705,7 +709,7 @@ time_to_start(const Worker *w)
 {
 	if (w->not_before == 0)
 		return 0;
-	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), w->not_before);
+	return TimestampDifferenceMilliseconds(wt_monotonic_us(), w->not_before);
 }
 
 /* Starts what should run and does not; gives ms until there is something to do. */

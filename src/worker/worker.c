@@ -44,6 +44,7 @@
 #include "http/router.h"
 #include "protocol/protocol.h"
 #include "views/refused_view.h"
+#include "base/monotonic.h"
 #include "base/process.h"
 #include "base/settings.h"
 #include "base/shared.h"
@@ -297,7 +298,7 @@ wait_for_work(long timeout)
 static void
 stop_serving(void)
 {
-	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz begun = wt_monotonic_us();
 	TimestampTz close_at = TimestampTzPlusMilliseconds(begun, STOP_ADMIT);
 	TimestampTz until = TimestampTzPlusMilliseconds(begun, STOP_ANSWER_TIMEOUT);
 	bool open = true;
@@ -314,7 +315,7 @@ stop_serving(void)
 		long left;
 
 		(void) work(STOP_STORE_TIMEOUT);
-		now = GetCurrentTimestamp();
+		now = wt_monotonic_us();
 		if (open && now >= close_at)
 		{
 			wt_listener_close_sockets(serving.listener);
@@ -450,7 +451,7 @@ check_table(void)
 	over = say(WT_CONDITION_RESTORE, reason) && !reason;
 	if (reason || wt_condition_stands(WT_CONDITION_DESTINATION))
 		return;
-	now = GetCurrentTimestamp();
+	now = wt_monotonic_us();
 	if (!over &&
 		!(wt_absence_lasts() &&
 		  TimestampDifferenceExceeds(last_try, now, REFUSAL_POLL)) &&
@@ -492,7 +493,7 @@ is_refusing(void)
 static void
 serve(void)
 {
-	TimestampTz last_work = GetCurrentTimestamp();
+	TimestampTz last_work = wt_monotonic_us();
 	bool shrunk = true;
 	long stats_due = -1;
 
@@ -508,26 +509,26 @@ serve(void)
 		check_drain();
 		if (work(store_timeout()))
 		{
-			last_work = GetCurrentTimestamp();
+			last_work = wt_monotonic_us();
 			shrunk = false;
 			/* Without this autovacuum never learns of the rows. */
 			stats_due = pgstat_report_stat(false);
 		}
-		now = GetCurrentTimestamp();
+		now = wt_monotonic_us();
 		AcceptInvalidationMessages();
 		check_destination();
 		wt_serving_check_tokens(&serving);
 		check_memory();
 		was_missing = serving.missing_since != 0;
-		if (!wt_serving_check_extension(&serving, now))
+		if (!wt_serving_check_extension(&serving))
 		{
 			ereport(LOG, (errmsg("windtrap: the extension has been dropped")));
 			return;
 		}
 		if (was_missing && serving.missing_since == 0)
 			wt_absence_forget();
-		wt_listening_try_again(now);
-		wt_intake_try_again(now);
+		wt_listening_try_again();
+		wt_intake_try_again();
 		if (!shrunk && TimestampDifferenceExceeds(last_work, now, IDLE_SHRINK))
 		{
 			give_back_memory();
@@ -545,7 +546,7 @@ serve(void)
 									  ? REFUSAL_POLL
 									  : -1))));
 		if (stats_due > 0 &&
-			TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(), (int) stats_due))
+			TimestampDifferenceExceeds(last_work, wt_monotonic_us(), (int) stats_due))
 			stats_due = pgstat_report_stat(true);
 	}
 }
