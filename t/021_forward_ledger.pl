@@ -54,14 +54,7 @@ for my $round (1 .. 3)
 	my $name = "forwarder killed, round $round";
 	my $victim = ('public.plain', $copy, $remote)[ $round - 1 ];
 
-	promises_are_kept_through(
-		$name,
-		sub {
-			sleep rand 0.5;
-			my $pid = forwarder_pid($node, $victim);
-			kill 'KILL', $pid;
-			ok(wait_for(sub { !kill 0, $pid }), "$name: it is gone");
-		});
+	promises_are_kept_through($name, sub { kill_forwarder($node, $victim, $name) });
 }
 
 for my $name (map { "server killed, round $_" } 1 .. 3)

@@ -64,14 +64,7 @@ ok(forward_to($node, $url), 'has its forwarder');
 
 for my $name (map { "forwarder killed, round $_" } 1 .. 3)
 {
-	promises_are_kept_through(
-		$name,
-		sub {
-			sleep rand 0.5;
-			my $pid = forwarder_pid($node, $url);
-			kill 'KILL', $pid;
-			ok(wait_for(sub { !kill 0, $pid }), "$name: it is gone");
-		});
+	promises_are_kept_through($name, sub { kill_forwarder($node, $url, $name) });
 }
 
 for my $name (map { "server killed, round $_" } 1, 2)

@@ -27,13 +27,6 @@ my $url = "http://127.0.0.1:$central_port/log";
 sub query { return $node->safe_psql('postgres', $_[0]); }
 sub there { return $central->safe_psql('postgres', $_[0]); }
 
-# The rows of a server, by what they were before they were forwarded.
-sub rows_of
-{
-	my ($of) = @_;
-	return $of->safe_psql('postgres', q{SELECT extract(epoch FROM event_timestamp), status, data - 'via' FROM log ORDER BY data->>'id'});
-}
-
 sub promises_are_kept
 {
 	my ($load, $name) = @_;
@@ -61,14 +54,7 @@ is(rows_of($central), rows_of($node), 'they are there as they were, the stand-in
 #
 for my $name (map { "forwarder killed, round $_" } 1, 2)
 {
-	promises_are_kept_through(
-		$name,
-		sub {
-			sleep rand 0.5;
-			my $pid = forwarder_pid($node, $url);
-			kill 'KILL', $pid;
-			ok(wait_for(sub { !kill 0, $pid }), "$name: it is gone");
-		});
+	promises_are_kept_through($name, sub { kill_forwarder($node, $url, $name) });
 }
 promises_are_kept_through('server killed', sub { kill_server($node, $port, 'server killed', 10) });
 for my $name (map { "central killed, round $_" } 1, 2)

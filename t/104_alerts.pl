@@ -15,6 +15,7 @@ use Time::HiRes qw(sleep time);
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Alerts;
 use WindTrap;
 
 my $receiver_port = free_port();
@@ -29,21 +30,8 @@ my $directory = PostgreSQL::Test::Utils::tempdir();
 
 sub query { return $node->safe_psql('postgres', $_[0]); }
 
-# Of an alert, a column of windtrap.alerts.
-sub shown
-{
-	my ($name, $column) = @_;
-	return query("SELECT $column FROM windtrap.alerts WHERE name = '$name'");
-}
-
-sub becomes
-{
-	my ($name, $column, $value, $test) = @_;
-
-	ok(wait_for(sub { shown($name, $column) eq $value }), $test)
-	  or diag(query("SELECT jsonb_pretty(to_jsonb(a)) FROM windtrap.alerts a WHERE name = '$name'"));
-	return;
-}
+sub shown   { return alert_shows($node, @_); }
+sub becomes { return alert_becomes($node, @_); }
 
 # The receiver: a process that answers as a file says, and notes in another what has come.
 my $answers  = "$directory/answers";

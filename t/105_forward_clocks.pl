@@ -31,13 +31,6 @@ my $url = 'http://127.0.0.1:' . $line->port . '/log';
 sub query { return $node->safe_psql('postgres', $_[0]); }
 sub there { return $central->safe_psql('postgres', $_[0]); }
 
-# The rows of a server, by what they were before they were forwarded.
-sub rows_of
-{
-	my ($of) = @_;
-	return $of->safe_psql('postgres', q{SELECT extract(epoch FROM event_timestamp), status, data - 'via' FROM log ORDER BY data->>'id'});
-}
-
 sub duplicates { return there(q{SELECT value FROM windtrap.metrics WHERE name = 'duplicates_total'}); }
 
 # Sends events while one clock shows another time: by the time they came, by a time of their own, and by one
@@ -154,7 +147,7 @@ for my $case ([ 'twenty hours ahead there', 20 * HOUR ], [ 'two days behind ther
 	there('ALTER TABLE log ADD CONSTRAINT no_letters CHECK (false) NOT VALID');
 	at_clock($first_clock);
 	is(put_batch($port, 1, 'letter'), 200, 'a letter: an event that is refused there');
-	ok(wait_for(sub { query('SELECT tries FROM windtrap.dead_letter') eq '1' }), 'a letter: is set aside');
+	ok(wait_for(sub { query('SELECT count(*) FROM windtrap.dead_letter') eq '1' }), 'a letter: is set aside');
 	shift_clock(-5 * HOUR);
 	there('ALTER TABLE log DROP CONSTRAINT no_letters');
 	ok(wait_for(sub { query('SELECT count(*) FROM windtrap.dead_letter') eq '0' }, 60), 'a letter: is taken, though the clock was set back');

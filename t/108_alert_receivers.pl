@@ -13,6 +13,7 @@ use Time::HiRes qw(sleep time);
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Alerts;
 use OtherCentral;
 use Tls;
 use WindTrap;
@@ -22,22 +23,8 @@ my $port = wt_port($node);
 
 sub query { return $node->safe_psql('postgres', $_[0]); }
 
-# Of an alert, a column of windtrap.alerts.
-sub shown
-{
-	my ($name, $column) = @_;
-	return query("SELECT $column FROM windtrap.alerts WHERE name = '$name'");
-}
-
-sub becomes
-{
-	my ($name, $column, $value, $test) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-	ok(wait_for(sub { my $is = shown($name, $column); ref $value ? $is =~ $value : $is eq $value }), $test)
-	  or diag(query("SELECT jsonb_pretty(to_jsonb(a)) FROM windtrap.alerts a WHERE name = '$name'"));
-	return;
-}
+sub shown   { return alert_shows($node, @_); }
+sub becomes { return alert_becomes($node, @_); }
 
 # An alert that fires at once, with a webhook.
 sub alert

@@ -18,7 +18,7 @@ use PostgreSQL::Test::Utils;
 use WindTrap;
 
 our @EXPORT = qw(
-  forward_to state_of drained wait_state forwarder_pid local_target remote_target audit_target
+  forward_to state_of drained wait_state forwarder_pid kill_forwarder rows_of local_target remote_target audit_target
   put_batch
 );
 
@@ -72,6 +72,25 @@ sub drained
 }
 
 sub forwarder_pid { return state_of(@_, 'pid'); }
+
+# kill -9 of a target's forwarder, at some moment; waits until it is gone.
+sub kill_forwarder
+{
+	my ($node, $target, $name) = @_;
+
+	sleep rand 0.5;
+	my $pid = forwarder_pid($node, $target);
+	kill 'KILL', $pid;
+	ok(wait_for(sub { !kill 0, $pid }), "$name: it is gone");
+	return;
+}
+
+# The rows of a server's log, by what they were before they were forwarded.
+sub rows_of
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres', q{SELECT extract(epoch FROM event_timestamp), status, data - 'via' FROM log ORDER BY data->>'id'});
+}
 
 # An ordinary table with an id, in the database of the events.
 sub local_target
