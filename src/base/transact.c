@@ -16,6 +16,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "base/patience.h"
 #include "base/process.h"
 #include "base/sql.h"
 #include "base/transact.h"
@@ -148,7 +149,7 @@ ErrorData *
 wt_transact(void (*what)(void *arg), void *arg, const char *activity, int timeout)
 {
 	const WtTransaction how = {.activity = activity,
-							   .timeout = timeout,
+							   .timeout = WT_PATIENCE(timeout),
 							   .lock_timeout = "1s",
 							   .may_be_lost = true};
 

@@ -34,6 +34,7 @@
 #include "worker/job_body.h"
 #include "worker/job_events.h"
 #include "serving/tokens.h"
+#include "base/patience.h"
 #include "base/settings.h"
 #include "event/decode.h"
 #include "output/stdout.h"
@@ -52,11 +53,11 @@
  * From the last byte of a request to its answer, and of that at least for storing, ms.  From 5 s
  * on senders give up, and send again what is committed after that.
  */
-#define LONGEST_WAIT 4000
+#define LONGEST_WAIT WT_PATIENCE(4000)
 #define LEAST_STORING 500
 
 /* The second try of a batch when the worker is stopping, ms. */
-#define RETRY_TIMEOUT 1000
+#define RETRY_TIMEOUT WT_PATIENCE(1000)
 
 /* What contexts keep from turn to turn, bytes. */
 #define KEPT_MEMORY (256 * 1024)

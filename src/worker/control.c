@@ -17,6 +17,7 @@
 
 #include "worker/launcher.h"
 #include "base/monotonic.h"
+#include "base/patience.h"
 #include "base/settings.h"
 #include "base/shared.h"
 
@@ -25,14 +26,14 @@ PG_FUNCTION_INFO_V1(windtrap_stop);
 PG_FUNCTION_INFO_V1(windtrap_drain);
 
 /* How long the workers may take, ms. */
-#define START_TIMEOUT 15000
-#define STOP_TIMEOUT 15000
+#define START_TIMEOUT WT_PATIENCE(15000)
+#define STOP_TIMEOUT WT_PATIENCE(15000)
 
 /* Within so long, ms, the server starts a launcher again; it takes a second. */
-#define RESTART_TIMEOUT 3000
+#define RESTART_TIMEOUT WT_PATIENCE(3000)
 
 /* A worker that does not see the extension for so long, ms, will not see it soon. */
-#define VISIBILITY_TIMEOUT 3000
+#define VISIBILITY_TIMEOUT WT_PATIENCE(3000)
 
 /* How long clients may be asked to leave, ms. */
 #define LONGEST_DRAIN (3600 * 1000)

@@ -40,6 +40,7 @@
 #include "worker/launcher.h"
 #include "base/helper.h"
 #include "base/monotonic.h"
+#include "base/patience.h"
 #include "base/process.h"
 #include "base/settings.h"
 #include "base/shared.h"
@@ -74,7 +75,7 @@
 #define EXTENSION_GRACE 15000
 
 /* Ending: how long workers may take, ms; they need less than 5 s. */
-#define STOP_TIMEOUT 6000
+#define STOP_TIMEOUT WT_PATIENCE(6000)
 
 typedef struct Worker
 {

@@ -15,6 +15,7 @@
 #include "worker/batch.h"
 #include "worker/ring_batch.h"
 #include "worker/ring_event.h"
+#include "base/patience.h"
 #include "base/shared.h"
 #include "output/stdout.h"
 #include "ring/ring.h"
@@ -25,7 +26,7 @@
 #define MAX_BYTES (1024 * 1024)
 
 /* What storing a batch may take, ms: who sends by HTTP waits for as long. */
-#define MAX_TIMEOUT 2000
+#define MAX_TIMEOUT WT_PATIENCE(2000)
 
 /* Before it is tried again what could not be stored, ms: the first pause and the longest. */
 #define FIRST_PAUSE 250

@@ -45,6 +45,7 @@
 #include "protocol/protocol.h"
 #include "views/refused_view.h"
 #include "base/monotonic.h"
+#include "base/patience.h"
 #include "base/process.h"
 #include "base/settings.h"
 #include "base/shared.h"
@@ -64,11 +65,11 @@
 #define STORE_POLL 10000
 
 /* Stopping: until the last batch must be stored, and the last answer sent, ms. */
-#define STOP_STORE_TIMEOUT 2000
-#define STOP_ANSWER_TIMEOUT 1500
+#define STOP_STORE_TIMEOUT WT_PATIENCE(2000)
+#define STOP_ANSWER_TIMEOUT WT_PATIENCE(1500)
 
 /* Stopping: until what is left in the ring must be stored, ms. */
-#define STOP_RING_TIMEOUT 1000
+#define STOP_RING_TIMEOUT WT_PATIENCE(1000)
 
 /* Stopping: how long those are let in whose connection is being made, ms. */
 #define STOP_ADMIT 100
@@ -77,7 +78,7 @@
  * A transaction may take this long, ms; request_timeout where that is less.  Who comes while it
  * runs has time left for the next one, see LONGEST_WAIT in batch.c.
  */
-#define STORE_TIMEOUT 3500
+#define STORE_TIMEOUT WT_PATIENCE(3500)
 
 /* Looks for more requests before a batch is stored. */
 #define MAX_GATHER 4
