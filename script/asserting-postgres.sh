@@ -1,33 +1,55 @@
 # shellcheck shell=bash
-# Beside private-postgres.sh, for script/analyse: builds a PostgreSQL with assertions out of
-# Debian's source package, once for all work directories.
+# Beside private-postgres.sh, for script/analyse: builds a PostgreSQL that watches itself, out of
+# Debian's source package, once for all work directories and for each kind.
 #
-# --enable-cassert brings MEMORY_CONTEXT_CHECKING (what is written past an allocation's end) and
-# CLOBBER_FREED_MEMORY.
+# assertions: --enable-cassert brings MEMORY_CONTEXT_CHECKING (what is written past an allocation's
+# end) and CLOBBER_FREED_MEMORY.
+# valgrind: USE_VALGRIND tells memcheck of each palloc and pfree, and brings the first of these;
+# without it memcheck sees the blocks of malloc alone.  Without assertions, which have their own
+# target and would make what is slow slower.
 
-# build_asserting_postgres ROOT: sets ASSERTING_CONFIG, its pg_config.
-build_asserting_postgres() {
-	local root=$1 user work major top as=()
+# configure_flags KIND: one a line.
+configure_flags() {
+	# What Debian configures it with that the tests ask for; its procedural languages and LLVM are not.
+	printf '%s\n' --enable-debug --enable-tap-tests --with-openssl --with-icu --with-gssapi --with-zstd \
+		--with-system-tzdata=/usr/share/zoneinfo "CFLAGS=-O1 -fno-omit-frame-pointer"
+	case $1 in
+	assertions) echo --enable-cassert ;;
+	valgrind) echo "CPPFLAGS=-DUSE_VALGRIND" ;;
+	*) die "there is no PostgreSQL for $1" ;;
+	esac
+}
+
+# build_postgres ROOT KIND: sets BUILT_CONFIG, its pg_config.
+build_postgres() {
+	local root=$1 kind=$2 user work major top flags as=()
 	user=$( ((EUID)) && id -un || echo postgres)
 	major=$("$(find_pg_config)" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
 	work=$(choose_work_directory "$root" "$user")
 	# In its path must be "postgres": without it what is installed would be in other directories.
 	if [[ $work == /var/tmp/* ]]; then top=${work%/*/*}; else top=${work%/*}; fi
-	top+=/postgresql-$major-assertions
+	top+=/postgresql-$major-$kind
 	# shellcheck disable=SC2034 # the caller's
-	ASSERTING_CONFIG=$top/install/bin/pg_config
+	BUILT_CONFIG=$top/install/bin/pg_config
 	((EUID)) || as=(setpriv --reuid postgres --regid postgres --init-groups env "HOME=$top")
 	[[ $top != /var/tmp/* ]] || claim_directory "$user"
 	"${as[@]}" mkdir -p "$top"
+	flags=$(configure_flags "$kind")
 	(
 		cd "$top" || exit
 		flock 9 # two scripts at once must not build over each other
-		[[ ! -e complete ]] || exit 0
+		# The mark says what was built: with other flags it is another server.
+		[[ $(cat complete 2>/dev/null) != "$flags" ]] || exit 0
 		export -f say fetch_source compile_postgres
 		# shellcheck disable=SC2016 # the inner shell's
-		"${as[@]}" bash -euo pipefail -c 'fetch_source "$1"; compile_postgres "$1"; : >complete' - "$major" || {
+		"${as[@]}" bash -euo pipefail -c '
+			rm -f complete
+			fetch_source "$1"
+			say "building PostgreSQL for $2, which takes minutes"
+			compile_postgres "$1" "$3"
+			printf "%s\n" "$3" >complete' - "$major" "$kind" "$flags" || {
 			tail -n 20 build.log >&2
-			die "PostgreSQL with assertions could not be built; $top/build.log says why"
+			die "PostgreSQL for $kind could not be built; $top/build.log says why"
 		}
 	) 9<"${top%/*}"
 }
@@ -59,21 +81,21 @@ fetch_source() {
 	return 1
 }
 
-# With what Debian configures it with that the tests ask for; its procedural languages and LLVM
-# are not.  pgTAP is SQL alone: Debian's.
+# compile_postgres MAJOR FLAGS.  pgTAP is SQL alone: Debian's.  What memcheck shall not report is in the
+# sources, and not installed by them.
 compile_postgres() {
-	local major=$1
+	local major=$1 flags
+	mapfile -t flags <<<"$2"
 	rm -rf install
-	say "building PostgreSQL with assertions, which takes minutes"
 	(
 		cd source || exit
-		./configure -q --prefix="${PWD%/*}/install" --enable-cassert --enable-debug --enable-tap-tests \
-			--with-openssl --with-icu --with-gssapi --with-zstd --with-system-tzdata=/usr/share/zoneinfo \
-			CFLAGS='-O1 -fno-omit-frame-pointer'
+		[[ ! -e GNUmakefile ]] || make -s distclean
+		./configure -q --prefix="${PWD%/*}/install" "${flags[@]}"
 		make -s -j"$(nproc)"
 		make -s install
 		make -s -j"$(nproc)" -C contrib
 		make -s -C contrib install
+		cp src/tools/valgrind.supp "$(../install/bin/pg_config --sharedir)"
 	) >build.log 2>&1
 	cp "/usr/share/postgresql/$major/extension/pgtap"* "$(install/bin/pg_config --sharedir)/extension"
 }

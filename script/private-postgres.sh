@@ -175,10 +175,11 @@ stage_postgres() {
 		cksum <"${BASH_SOURCE[0]}"
 		ls -l --time-style=full-iso "$bin"
 		find "$("$config" --pkglibdir)" "$("$config" --sharedir)" | sort | cksum
+		[[ -z ${WT_VALGRIND:-} ]] || suppressions "$config" | xargs -d '\n' cksum
 	)
 	STAGED_CONFIG=$stage$bin/pg_config
 	export PATH="$stage$bin:$PATH"
-	mkdir -p "$WT_WORK/log" "$WT_WORK/sanitizer"
+	mkdir -p "$WT_WORK/log" "$WT_WORK/sanitizer" "$WT_WORK/valgrind"
 	[[ $(cat "$stage/stamp" 2>/dev/null) != "$stamp" ]] || return 0
 
 	say "staging a private copy of $("$config" --version)"
@@ -200,6 +201,7 @@ stage_postgres() {
 	# A windtrap that the system has must not stand in for the one under test.
 	find "$stage" -name 'windtrap*' -type l -delete
 	[[ -z ${WT_SANITIZE:-} ]] || wrap_server_for_sanitizer "$stage$bin"
+	[[ -z ${WT_VALGRIND:-} ]] || wrap_server_for_valgrind "$stage$bin" "$config"
 	echo "$stamp" >"$stage/stamp"
 }
 
@@ -227,6 +229,49 @@ wrap_server_for_sanitizer() {
 		export ASAN_OPTIONS='detect_leaks=0:abort_on_error=1:log_path=$WT_WORK/sanitizer/asan'
 		# Under the wrapper's name, by which pg_ctl restart starts it again.
 		exec -a '$bin/postgres' '$bin/postgres.real' "\$@"
+	WRAPPER
+	chmod 755 "$bin/postgres"
+}
+
+# What memcheck shall not report: PostgreSQL's list, which comes with its sources, and ours.
+suppressions() { printf '%s\n' "$("$1" --sharedir)/valgrind.supp" "$PWD/test/valgrind.supp"; }
+
+# Memcheck beneath the postmaster and all that it forks; psql, the shells and what makes a cluster are
+# spared.  Findings go to files.  No --error-exitcode: a backend that ends by 2 makes the postmaster
+# restart all others, in the middle of what they might find.
+wrap_server_for_valgrind() {
+	local bin=$1 config=$2 file options=()
+	mv "$bin/postgres" "$bin/postgres.real"
+	while read -r file; do
+		cp "$file" "$bin/$(cksum <"$file" | cut -d ' ' -f 1).supp"
+		options+=("--suppressions='$bin/$(cksum <"$file" | cut -d ' ' -f 1).supp'")
+	done < <(suppressions "$config")
+	# A program finds its installation by argv[0], and pg_ctl restart starts what that was: it must be
+	# the wrapper, and valgrind would give the name of what it runs.  The library is loaded into the shell
+	# that Debian's valgrind is, too, and leaves that alone; what the server starts shall not have it.
+	gcc -shared -fPIC -O1 -Wall -Werror -o "$bin/name.so" -x c - <<-NAME
+		#include <stdlib.h>
+		#include <string.h>
+		static char name[] = "$bin/postgres"; /* the server writes its title over it */
+		__attribute__((constructor)) static void take_name(int argc, char **argv)
+		{
+			if (argc == 0 || strcmp(argv[0], "$bin/postgres.real") != 0)
+				return;
+			argv[0] = name;
+			unsetenv("LD_PRELOAD");
+		}
+	NAME
+	# A file for each process, which no later process with the same number begins anew.
+	cat >"$bin/postgres" <<-WRAPPER
+		#!/bin/bash
+		case \${1:-} in
+		--boot | --single | --check | --describe-config | -V | --version)
+			exec -a '$bin/postgres' '$bin/postgres.real' "\$@" ;;
+		esac
+		export LD_PRELOAD='$bin/name.so' WT_STARTED=\$EPOCHREALTIME
+		exec valgrind --quiet --leak-check=no --track-origins=yes --num-callers=30 --error-limit=no \\
+			--gen-suppressions=all --vgdb=no --fair-sched=try ${options[*]} \\
+			--log-file='$WT_WORK/valgrind/%q{WT_STARTED}-%p' '$bin/postgres.real' "\$@"
 	WRAPPER
 	chmod 755 "$bin/postgres"
 }
@@ -296,7 +341,7 @@ start_cluster() {
 # A server that does not stop when asked is a bug of ours; say so, but stop it.
 stop_cluster() {
 	[[ -e $1/postmaster.pid ]] || return 0
-	pg_ctl -D "$1" -m fast -t 30 -s stop && return 0
+	pg_ctl -D "$1" -m fast -t "${PGCTLTIMEOUT:-30}" -s stop && return 0
 	pg_ctl -D "$1" -m immediate -s stop || true
 	echo "${0##*/}: the server had to be stopped the hard way" >&2
 	return 1

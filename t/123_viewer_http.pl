@@ -135,7 +135,7 @@ for my $q ('format=csv%0d%0aX-Split:%20yes', 'q=%0d%0aX-Split:%20yes', 'columns=
 		$longest = $took if $took > $longest;
 		sleep 0.1;
 	}
-	cmp_ok($longest, '<', 2, 'others are answered while somebody reads slowly');
+	within($longest, 2, 'others are answered while somebody reads slowly');
 	1 while sysread $c->{socket}, $got, 1024 * 1024, length $got;
 	my ($head, $content) = split /\r\n\r\n/, $got, 2;
 	is($content =~ tr/\n//, ROWS, 'who reads slowly gets all rows');

@@ -15,7 +15,7 @@ my ($syslog, $relp, $gelf) = (free_port(), free_port(), free_port());
 my $node = wt_node('syslog', conf => <<"CONF");
 windtrap.syslog_listen = '127.0.0.1:$syslog, relp://127.0.0.1:$relp'
 windtrap.gelf_listen = '127.0.0.1:$gelf'
-windtrap.request_timeout = 2s
+windtrap.request_timeout = '@{[ 2 * $WindTrap::patience ]}s'
 CONF
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }

@@ -23,6 +23,7 @@ use POSIX ();
 use Time::HiRes qw(time);
 
 use PostgreSQL::Test::Utils;
+use WindTrap ();
 
 our @EXPORT = qw(
   lines gzip zlib raw_deflate zstd gzip_bomb zstd_bomb memory watch_memory peak_memory shared_change memory_ok exchange
@@ -113,13 +114,13 @@ sub watch_memory
 	return { pid => $pid, before => status_of($pid, 'VmRSS'), shared => shared($pid) };
 }
 
-# Whether memory (in any unit) is within its limit.  Under the sanitizers, which keep what is
-# freed and shadow what is not, nothing can be said of it.
+# Whether memory (in any unit) is within its limit.  Under the sanitizers and memcheck, which keep
+# what is freed and shadow what is not, nothing can be said of it.
 sub memory_ok
 {
 	my ($got, $limit, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return pass("$name (not measured under the sanitizers)") if $ENV{WT_SANITIZE};
+	return pass("$name (not measured under the sanitizers)") if $ENV{WT_SANITIZE} || $ENV{WT_VALGRIND};
 	return cmp_ok($got, '<=', $limit, $name);
 }
 
@@ -150,8 +151,8 @@ sub shared { return status_of($_[0], 'RssShmem') + status_of($_[0], 'RssFile'); 
 sub exchange
 {
 	my ($port, $body, %o) = @_;
-	my $until = time + ($o{seconds} // 30);
-	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10)
+	my $until = time + ($o{seconds} // 30) * $WindTrap::patience;
+	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10 * $WindTrap::patience)
 	  or return { status => 0, error => "connect: $!" };
 	my $out = 'POST ' . ($o{path} // '/log') . " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 	  . 'Content-Type: ' . ($o{type} // 'application/x-ndjson') . "\r\n"

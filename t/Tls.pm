@@ -103,7 +103,7 @@ sub tls_curl
 	my (@arguments) = @_;
 	my ($out, $err) = ('', '');
 
-	IPC::Run::run([ 'curl', '-sS', '-m', 20, '-w', "\n%{http_code}", @arguments ],
+	IPC::Run::run([ 'curl', '-sS', '-m', 20 * $WindTrap::patience, '-w', "\n%{http_code}", @arguments ],
 		'<', '/dev/null', '>', \$out, '2>', \$err);
 	return $err if $out !~ s/\n(\d\d\d)\z// || $1 eq '000';
 	return "$1 $out";
@@ -119,10 +119,10 @@ import http.client, json, os, socket, ssl, sys, time
 port = $port
 context = ssl.create_default_context(cafile="$ca")
 def connect(**o):
-    s = socket.create_connection(("127.0.0.1", port), timeout=20)
+    s = socket.create_connection(("127.0.0.1", port), timeout=20 * $WindTrap::patience)
     return context.wrap_socket(s, server_hostname="localhost", **o)
 def https():
-    return http.client.HTTPSConnection("localhost", port, timeout=20, context=context)
+    return http.client.HTTPSConnection("localhost", port, timeout=20 * $WindTrap::patience, context=context)
 def answer(s):
     "The next answer on a socket: code and body; None: there is none."
     f = s.makefile("rb")

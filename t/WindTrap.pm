@@ -24,7 +24,7 @@ use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(
   wt_node wt_port free_port set_port ready event http post post_json json_of
-  command connect_to wait_for accepts elapsed log_since log_mark count_in_log
+  command connect_to wait_for accepts elapsed within log_since log_mark count_in_log
   worker_pids alter_system reload start_load kill_group python known_of_mhd_1 mhd_before
 );
 
@@ -32,6 +32,9 @@ our @EXPORT = qw(
 delete @ENV{qw(http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY)};
 
 my %ports;    # of each node, by name
+
+# Beneath memcheck a server takes many times as long, and its clients wait so much longer.
+our $patience = $ENV{WT_VALGRIND} ? 10 : 1;
 
 # Makes a node and starts it.  Options: preload (default 1), create (CREATE EXTENSION,
 # default: as preload), conf (text for postgresql.conf), init (options for init).
@@ -80,7 +83,7 @@ sub free_port { return PostgreSQL::Test::Cluster::get_free_port(); }
 sub wait_for
 {
 	my ($condition, $seconds) = @_;
-	my $until = time + ($seconds // 60);
+	my $until = time + ($seconds // 60) * $patience;
 	my $pause = 0.02;
 
 	# Conditions are asked of psql for the most part, which costs more than what it waits for.
@@ -113,6 +116,15 @@ sub elapsed
 	return time - $begun;
 }
 
+# That something took less than so many seconds; beneath memcheck that is not asked.
+sub within
+{
+	my ($took, $limit, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return pass("$name (not measured beneath memcheck)") if $ENV{WT_VALGRIND};
+	return cmp_ok($took, '<', $limit, $name);
+}
+
 sub ready
 {
 	my ($port, $seconds) = @_;
@@ -126,7 +138,7 @@ sub http
 {
 	my ($port, $method, $path, %o) = @_;
 	my $client = HTTP::Tiny->new(
-		timeout    => $o{timeout} // 20,
+		timeout    => ($o{timeout} // 20) * $patience,
 		keep_alive => 0,
 		agent      => $o{agent} // 'windtrap-test',
 		proxy      => undef);
@@ -282,7 +294,7 @@ sub new
 	my $socket = IO::Socket::INET->new(
 		PeerAddr => $host,
 		PeerPort => $port,
-		Timeout  => 10) or return;
+		Timeout  => 10 * $WindTrap::patience) or return;
 
 	$socket->autoflush(1);
 	return bless { socket => $socket, buffer => '', closed => 0 }, $class;
@@ -335,7 +347,7 @@ sub fill
 sub response
 {
 	my ($self, %o) = @_;
-	my $until = time + ($o{seconds} // 30);
+	my $until = time + ($o{seconds} // 30) * $WindTrap::patience;
 
 	while (1)
 	{
@@ -367,7 +379,7 @@ sub response
 sub is_closed
 {
 	my ($self, $seconds) = @_;
-	my $until = time + ($seconds // 20);
+	my $until = time + ($seconds // 20) * $WindTrap::patience;
 
 	while (!$self->{closed} && time < $until)
 	{
