@@ -251,10 +251,12 @@ query(q{DROP TABLE log; SELECT windtrap.create_log_table();
 	is(count('status = 0'), 495, 'bad ones of both kinds: the others are stored');
 	is(count('status = 422'), 5, 'bad ones of both kinds: all are in quarantine');
 
-	my $took = elapsed(sub { $answer = post_tagged(qq({"severity":"bad"}\n) x 500, type => 'application/x-ndjson') });
-	is((told($answer))[0], '422 0 500 [0,1,2,3,4,5,6,7,8,9]', 'all 500 refused by the table: 422');
-	is(count('status = 422'), 500, 'all 500 refused by the table: all are in quarantine');
-	within($took, 5, 'all 500 refused by the table: quickly');
+	# Each is found by a statement of its own, for as long as its sender waits: fewer beneath memcheck.
+	my $n = $ENV{WT_VALGRIND} ? 50 : 500;
+	my $took = elapsed(sub { $answer = post_tagged(qq({"severity":"bad"}\n) x $n, type => 'application/x-ndjson') });
+	is((told($answer))[0], "422 0 $n [0,1,2,3,4,5,6,7,8,9]", "all $n refused by the table: 422");
+	is(count('status = 422'), $n, "all $n refused by the table: all are in quarantine");
+	within($took, 5, "all $n refused by the table: quickly");
 
 	# Those who happen to share the transaction.
 	my @neighbours = map { connect_to($port) } 1 .. 20;
