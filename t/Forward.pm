@@ -18,7 +18,7 @@ use PostgreSQL::Test::Utils;
 use WindTrap;
 
 our @EXPORT = qw(
-  forward_to state_of drained wait_state forwarder_pid kill_forwarder rows_of local_target remote_target audit_target
+  forward_to state_of drained wait_state forwarder_pid kill_forwarder rows_as_sent local_target remote_target audit_target
   put_batch
 );
 
@@ -86,7 +86,7 @@ sub kill_forwarder
 }
 
 # The rows of a server's log, by what they were before they were forwarded.
-sub rows_of
+sub rows_as_sent
 {
 	my ($node) = @_;
 	return $node->safe_psql('postgres', q{SELECT extract(epoch FROM event_timestamp), status, data - 'via' FROM log ORDER BY data->>'id'});
