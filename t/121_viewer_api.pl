@@ -172,33 +172,25 @@ foreach my $q ('', q{it's "a" \\\\ b}, '@json.status:5 OR -x', 'größe:世界')
 # A search of longer than its time: what it has, and where to go on
 #
 my %slow = (since => '2026-11-05T00:00:00Z', until => '2026-11-06T00:00:00Z');
-my ($n_slow, $worked, $answer) = (0);
-do
-{
-	query(q{INSERT INTO log SELECT '2026-11-05 00:00+00'::timestamptz + n * interval '1 second', jsonb_build_object('id', 's' || n, 'json',
-		jsonb_build_object('n', n, 'text', repeat(md5(n::text) || ' ', 2000), 'found', CASE WHEN n = 20 OR n % 2000 = 0 THEN 'needle' END)), 0
-		FROM generate_series(} . ($n_slow + 1) . ', ' . ($n_slow + 2000) . ') n; ANALYZE log');
-	$n_slow += 2000;
-	$worked = cpu_of(@pids);
-	$answer = api($port, 'search', %slow, q => 'needle');
-} while ($n_slow < 6_000 || end_of($answer)->{complete} && $n_slow < 80_000);
-# Of its buckets each has a sixtieth of them.
-$slow{until} = sprintf '2026-11-05T%02d:%02d:%02dZ', ($n_slow + 1) / 3600, ($n_slow + 1) / 60 % 60, ($n_slow + 1) % 60;
-my @needles_there = (reverse(map { $_ * 2000 } 1 .. $n_slow / 2000), 20);
+query(q{INSERT INTO log SELECT '2026-11-05 00:00+00'::timestamptz + n * interval '7 seconds', jsonb_build_object('id', 's' || n, 'json',
+	jsonb_build_object('n', n, 'text', repeat(md5(n::text) || ' ', 2000), 'found', CASE WHEN n IN (20, 9000, 12000) THEN 'needle' END)), 0
+	FROM generate_series(1, 12000) n; ANALYZE log});
+my $worked = cpu_of(@pids);
+my $answer = api($port, 'search', %slow, q => 'needle');
 # Of the processes: how long they wait for a processor is not theirs to say.
-cmp_ok(cpu_of(@pids) - $worked, '<', 6, "a search that takes long, of $n_slow rows, answers in its time");
+cmp_ok(cpu_of(@pids) - $worked, '<', 6, 'a search that takes long answers in its time');
 my $end = end_of($answer);
 is($end->{complete}, JSON::PP::false, 'it says that this is not all');
 is_deeply([ keys %{ $end->{next} // {} } ], ['until'], 'and until where to go on');
 is($end->{next}{until}, $end->{searched_to}, 'which is where it is');
 cmp_ok(scalar of('progress', lines_of($answer)), '>=', 1, 'its progress is told');
 my ($several, @needles) = follow($port, 'search', %slow, q => 'needle');
-is(join(' ', map { $_->{id} } of('event', @needles)), join(' ', map { "s$_" } @needles_there), 'in the end all is found');
+is(join(' ', map { $_->{id} } of('event', @needles)), 's12000 s9000 s20', 'in the end all is found');
 cmp_ok($several, '>', 1, 'by several requests');
 my (undef, @slow_counts) = follow($port, 'histogram', %slow, q => 'needle', buckets => 60);
 my $n_needles = 0;
 $n_needles += $_->[2] foreach map { @$_ } of('counts', @slow_counts);
-is($n_needles, scalar @needles_there, 'and counted');
+is($n_needles, 3, 'and counted');
 
 # Rows and progress come as they are found, be it that a processor that is waited for takes all of the time.
 my @kinds;

@@ -158,7 +158,8 @@ SQL
 	my $mark = log_mark($node);
 	my @pids = viewer_pids($node);
 	my $took = elapsed(sub { api($port, 'search') });
-	cmp_ok($took, '<', 12, 'a policy that catches what cancels it does not keep a client for ever');
+	# Who asks is cut off, and asks once more by himself, of another process.
+	cmp_ok($took, '<', 25, 'a policy that catches what cancels it does not keep a client for ever');
 	ok(wait_for(sub { join(' ', viewer_pids($node)) ne join(' ', @pids) }), '… the process ends');
 	my $answered = elapsed(sub { is(say_event('meanwhile'), 200, 'events are taken meanwhile') });
 	cmp_ok($answered, '<', 1, '… at once');
