@@ -52,7 +52,7 @@ SELECT ts, jsonb_strip_nulls(jsonb_build_object(
 		'rare', CASE WHEN n % 997 = 0 THEN 'r' || n END)))
 	|| CASE WHEN n % 11 = 0 THEN '{"nothing": null, "empty": {}, "list": []}'::jsonb ELSE '{}' END,
 	n % 17, CASE WHEN n % 3 = 0 THEN 'note ' || n % 5 END, CASE WHEN n % 2 = 0 THEN n / 100.0 END, n % 2 = 0, '2026-01-01'::date + n % 100
-FROM (SELECT n, '2026-11-01 00:00+00'::timestamptz + n * interval '2.1 s' AS ts FROM generate_series(1, 40000) n) x;
+FROM (SELECT n, '2026-11-01 00:00+00'::timestamptz + n * interval '2.55 s' AS ts FROM generate_series(1, 33000) n) x;
 INSERT INTO log (event_timestamp, data, status)
 SELECT '2026-11-01 12:00:00.000001+00'::timestamptz + n * interval '1 s 3 us', j::jsonb, 100 + n FROM unnest(ARRAY[
 	'{}', '[]', 'null', 'true', '"a string"', '12', '1.500', '-0.00', '1e10', '1E-20', '123456789012345678901234567890.0100', '[1, [2, {"a": null}], "x"]', '""', '[{}]', '{"": 1}', '{"json": {}}', '{"json": null}',
@@ -257,13 +257,13 @@ SELECT status FROM %T WHERE data ? 'json' AND NOT data->'json' ? 'app'
 SELECT status FROM %T WHERE data ? 'nothing'
 SELECT status FROM %T WHERE NOT data ? 'host'
 SELECT status FROM %T WHERE data @? '$.json.tags[*] ? (@ == 2)'
-SELECT status FROM %T WHERE data @@ '$.json.n > 39000'
+SELECT status FROM %T WHERE data @@ '$.json.n > 32000'
 SELECT status FROM %T WHERE data @? '$.json.app ? (@ == "sshd" || @ == "late")'
 SELECT status, data @? '$.json.app', data @? 'strict $.json.app', data @@ '$.json.app == "sshd"', data @@ 'strict $.json.app == "sshd"', data @@ '!($.json.app == "sshd")', data @@ 'strict !($.json.app == "sshd")' FROM %T
 SELECT status, data @? '$.json', data @? '$.json ? (!(@.app == "sshd"))', data @? 'strict $.json ? (@.app == "sshd")', data @? 'strict $.json ? (!exists(@.app))' FROM %T
 SELECT status, data @? '$.json.deep.er.est', data @? 'strict $.json.deep.er.est', data @@ 'exists($.json.deep.er.est)', data @@ '($.json.deep.er.est > 2) is unknown', data @@ 'strict ($.json.deep.er.est > 2) is unknown' FROM %T
 SELECT status, data @? '$.json.tags[*].k ? (@ > 0)', data @? '$.json.tags[$.json.small]', data @? '$.json.tags[last] ? (@.k == 1)', data @? 'strict $.json.tags[*] ? (@ like_regex "^a")', data @@ '$.json.tags.size() > 2' FROM %T
-SELECT status, data @? '$.json.tags[0 to $.n]', data @@ '$.json.app.name starts with "ss"', data @@ '$.json.small + $.json.n > 39000 && -$.json.neg > 5', data @@ '$.json.app.type() == "array"', data @? '$.json.n ? (@ > $.json.small && $.host == "collector-1")' FROM %T
+SELECT status, data @? '$.json.tags[0 to $.n]', data @@ '$.json.app.name starts with "ss"', data @@ '$.json.small + $.json.n > 32000 && -$.json.neg > 5', data @@ '$.json.app.type() == "array"', data @? '$.json.n ? (@ > $.json.small && $.host == "collector-1")' FROM %T
 SELECT status, data @? '$', data @? '$[*].json', data @? '$.*', data @? '$.**.app', data @? '$ ? (@.json.app == "sshd")', data @? '$.json.keyvalue() ? (@.id > 100)', data @? '$.json.* ? (@ == "error")', data @? '$.json.**.est', data @@ '1 == 1' FROM %T
 SELECT status, data @? '$.""', data @? '$.a.b.c.d.e.f.g.h ? (@ == 1)', data @? '$."a.b"', data @? '$.member3', data @? '$.l', data @? '$.l.x', data @? 'strict $.l.x', data @? '$.n.x', data @? '$.k100 ? (@ > $.json.s3)' FROM %T
 SELECT status, data @? '$.json.n ? (@ > $x)', data @@ '$.json.app', data @@ '$.json.ok == true', data @? '$.json.ok ? (@ == true)', data @? '$.json.id ? (@ == $.id)' FROM %T
@@ -491,7 +491,7 @@ like(query("EXPLAIN (FORMAT JSON, ANALYZE, VERBOSE) SELECT * FROM day WHERE stat
 #
 cmp_ok(query("SELECT abs(reltuples - (SELECT count(*) FROM twin)) FROM pg_class WHERE relname = 'day'"), '<', 1, 'ANALYZE knows the rows');
 query("CREATE STATISTICS of_app ON ((data->'json'->>'app')) FROM day; ANALYZE day");
-like(query("EXPLAIN SELECT FROM day WHERE data->'json'->>'app' = 'cron'"), qr/rows=(7|8|9)\d\d\d /, 'statistics of expressions are used');
+like(query("EXPLAIN SELECT FROM day WHERE data->'json'->>'app' = 'cron'"), qr/rows=(5|6|7)\d\d\d /, 'statistics of expressions are used');
 cmp_ok(query("SELECT count(*) FROM pg_stats WHERE tablename = 'log' AND inherited"), '>=', 3, 'and of the parent');
 
 # Rows are not made while a query waits to be cancelled.
