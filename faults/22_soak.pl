@@ -127,8 +127,9 @@ sub slope
 	return $d ? ($n * $xy - $x * $y) / $d * 3600 / 1024 : 0;
 }
 
-my (@figures, $steepest, $most);
-($steepest, $most) = (0, 0);
+# In some seconds files are still being opened for the first time; what leaks is far beyond that in an hour.
+my $room = $minutes >= 20 ? 8 : 100;
+my ($steepest, @figures) = (0);
 for my $pid (sort { $a <=> $b } keys %seen)
 {
 	my $s = $seen{$pid};
@@ -142,7 +143,7 @@ for my $pid (sort { $a <=> $b } keys %seen)
 	$steepest = $slope if $slope > $steepest;
 	push @figures, sprintf('%s %.1f MB', $s->{kind} =~ s/^windtrap //r, $s->{memory}[-1] / 1024);
 	note sprintf '%s: %.2f MB/h, %d to %d kB, descriptors %d, then %d', $s->{kind}, $slope, $s->{memory}[0], $s->{memory}[-1], $before, $after;
-	cmp_ok($after, '<=', $before + 8, "$s->{kind}: descriptors stay");
+	cmp_ok($after, '<=', $before + $room, "$s->{kind}: descriptors stay");
 	cmp_ok($slope, '<=', 1, "$s->{kind}: memory stays, MB/h") if $minutes >= 20;
 }
 cmp_ok(scalar @figures, '>=', 5, 'processes have been watched from beginning to end');
@@ -151,7 +152,7 @@ only_answers($codes, '200|503', 'no other answer than 200 and 503');
 my ($missing, $double, $refused) = none_wrong($load, $node);
 ok(drained($node, undef, 120), 'all is forwarded');
 is(audit_target($load, $node, 'copy'), $load->nothing_wrong, 'the copy has the same');
-ok(wait_for(sub { query(q{SELECT count(*) FROM pg_stat_all_tables WHERE schemaname = 'windtrap' AND autovacuum_count > 0}) > 0 }, 60), 'vacuum comes to the tables of ours');
+ok(wait_for(sub { query(q{SELECT count(*) FROM pg_stat_all_tables WHERE schemaname = 'windtrap' AND autovacuum_count > 0}) > 0 }, 180), 'vacuum comes to the tables of ours');
 cmp_ok(query(q{SELECT sum(n_tup_ins) FROM pg_stat_user_tables WHERE relname LIKE 'log%'}), '>', 0, 'what is inserted is counted');
 is(query(q{SELECT count(*) FROM windtrap.partitions WHERE kind = 'sealed'}) > 0, 1, 'the hour of before is sealed') if $fault->{full};
 my $outbox = query(q{SELECT pg_total_relation_size('windtrap.outbox')});
