@@ -40,7 +40,9 @@ clock_gettime(clockid_t clock, struct timespec *t)
 
 	if (rc == 0 && shift && clock == CLOCK_REALTIME)
 		t->tv_sec += shift[0];
-	else if (rc == 0 && shift && (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_BOOTTIME))
+	else if (rc == 0 && shift &&
+			 (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_RAW ||
+			  clock == CLOCK_BOOTTIME))
 		t->tv_sec += shift[1];
 	return rc;
 }
