@@ -103,9 +103,6 @@ extern WtRequest *wt_listener_next(WtListener *listener);
 /* The same one, without taking it. */
 extern const WtRequest *wt_listener_peek(const WtListener *listener);
 
-/* The clock of WtRequest.waits_since. */
-extern int64_t wt_listener_clock(void);
-
 /* For how long, ms, the one has waited longest that wt_listener_next has not given yet. */
 extern int64_t wt_listener_longest_wait(const WtListener *listener);
 

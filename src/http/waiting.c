@@ -73,12 +73,6 @@ wt_waiting_since(const Request *r)
 }
 
 int64_t
-wt_listener_clock(void)
-{
-	return wt_monotonic_ms();
-}
-
-int64_t
 wt_listener_longest_wait(const WtListener *listener)
 {
 	const Connection *longest_held = listener->phases[PHASE_HELD].first;

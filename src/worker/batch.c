@@ -34,6 +34,7 @@
 #include "worker/job_body.h"
 #include "worker/job_events.h"
 #include "serving/tokens.h"
+#include "base/monotonic.h"
 #include "base/patience.h"
 #include "base/settings.h"
 #include "event/decode.h"
@@ -76,7 +77,7 @@ static MemoryContext turn_context;
 static MemoryContext small_context; /* of all small jobs of a turn */
 static dlist_head large_jobs = DLIST_STATIC_INIT(large_jobs);
 static WtJson json;		 /* the parser's memory, kept between events */
-static int64 turn_clock; /* wt_listener_clock, as of this turn or its storing */
+static int64 turn_clock; /* wt_monotonic_ms, as of this turn or its storing */
 
 static double
 decoding_ms(const Turn *turn)
@@ -437,7 +438,7 @@ store_turn(const WtSenders *senders, Turn *turn, int timeout,
 	wt_store_rows(rows, n, &callbacks, time_to_store(senders->listener, turn, timeout));
 	if (*stopping && wt_store_failure())
 	{
-		turn_clock = wt_listener_clock();
+		turn_clock = wt_monotonic_ms();
 		/* SIGTERM cancels a transaction that may have been about to end: one more try. */
 		for (int i = 0; i < n; i++)
 			if (rows[i]->result == WT_STORE_CANCELLED)
@@ -487,10 +488,10 @@ run_turn(const WtSenders *senders, Turn *turn, const char *unavailable, int time
 {
 	INSTR_TIME_SET_CURRENT(turn->begun);
 	json.repair = wt_repair;
-	turn_clock = wt_listener_clock();
+	turn_clock = wt_monotonic_ms();
 	take_requests(senders, turn);
 	take_large_jobs(turn);
-	turn_clock = wt_listener_clock();
+	turn_clock = wt_monotonic_ms();
 	refuse_late_ones(turn);
 	if (unavailable)
 	{

@@ -15,6 +15,7 @@
 #include "worker/batch.h"
 #include "worker/ring_batch.h"
 #include "worker/ring_event.h"
+#include "base/monotonic.h"
 #include "base/patience.h"
 #include "base/shared.h"
 #include "output/stdout.h"
@@ -41,7 +42,7 @@
 static bool reading;
 static MemoryContext batch_context;
 static WtJson json;
-static int64 not_before; /* of the next try, by wt_listener_clock */
+static int64 not_before; /* of the next try, by wt_monotonic_ms */
 static long back_off;	 /* the last one, ms; 0: the last batch was stored */
 
 void
@@ -74,7 +75,7 @@ static void
 try_again_later(void)
 {
 	back_off = back_off == 0 ? FIRST_PAUSE : Min(back_off * 2, LAST_PAUSE);
-	not_before = wt_listener_clock() + back_off;
+	not_before = wt_monotonic_ms() + back_off;
 }
 
 /* One that was emitted in a database that is not served any more is not this one's to see. */
@@ -183,10 +184,10 @@ wt_ring_batch_process(const WtSenders *senders, const char *unavailable, int tim
 		return false;
 	if (unavailable)
 	{
-		not_before = wt_listener_clock() + POLL;
+		not_before = wt_monotonic_ms() + POLL;
 		return false;
 	}
-	if (back_off > 0 && wt_listener_clock() < not_before)
+	if (back_off > 0 && wt_monotonic_ms() < not_before)
 		return false;
 	not_before = 0;
 	old = MemoryContextSwitchTo(batch_context);
@@ -215,17 +216,17 @@ wt_ring_batch_timeout(void)
 {
 	if (!reading || !wt_ring_has_records())
 		return -1;
-	return (long) Max(not_before - wt_listener_clock(), 0);
+	return (long) Max(not_before - wt_monotonic_ms(), 0);
 }
 
 void
 wt_ring_batch_finish(const WtSenders *senders, const char *unavailable, int ms)
 {
-	int64 until = wt_listener_clock() + ms;
+	int64 until = wt_monotonic_ms() + ms;
 
 	back_off = 0;
-	while (wt_listener_clock() < until && back_off == 0 &&
+	while (wt_monotonic_ms() < until && back_off == 0 &&
 		   wt_ring_batch_process(senders, unavailable,
-								 (int) Max(until - wt_listener_clock(), 100)))
+								 (int) Max(until - wt_monotonic_ms(), 100)))
 		;
 }

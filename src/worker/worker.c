@@ -356,10 +356,10 @@ stop_serving(void)
 static bool
 nap_without_listener(long ms)
 {
-	int64 until = wt_listener_clock() + ms;
+	int64 until = wt_monotonic_ms() + ms;
 	long left;
 
-	while ((left = (long) (until - wt_listener_clock())) > 0)
+	while ((left = (long) (until - wt_monotonic_ms())) > 0)
 	{
 		AcceptInvalidationMessages();
 		if (!wt_ring_batch_process(&(WtSenders){0}, why_unavailable(), store_timeout()) &&
