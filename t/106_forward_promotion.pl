@@ -49,15 +49,6 @@ sub promote
 	return;
 }
 
-sub duplicates { return $_[0]->safe_psql('postgres', q{SELECT value FROM windtrap.metrics WHERE name = 'duplicates_total'}); }
-
-# The rows of a server, by what they were before they were forwarded.
-sub rows_of
-{
-	my ($of) = @_;
-	return $of->safe_psql('postgres', q{SELECT extract(epoch FROM event_timestamp), status, data - 'via' FROM log ORDER BY data->>'id'});
-}
-
 # A balancer is none of whom the collector knows, so it takes a token.
 my $token = $db1->safe_psql('postgres', q{SELECT windtrap.create_token('first', scope => 'forward')});
 append_to_file($node->data_dir . '/forward.token', "$token\n");
@@ -88,7 +79,7 @@ my $killed = time;
 ok($load->wait_for_more(100), 'killed: events come in meanwhile');
 ok(wait_state($node, $url, 'failing'), 'killed: the view says that it fails');
 cmp_ok(state_of($node, $url, 'lag_events'), '>', 0, 'killed: and what waits');
-is(duplicates($db2) + 0, 0, 'killed: the standby has been sent nothing');
+is(known_again($db2) + 0, 0, 'killed: the standby has been sent nothing');
 promote($db2, 'killed');
 $line->how($balancer ? () : (to => wt_port($db2)));
 ok($load->wait_for_more(100), 'killed: events come in afterwards');
@@ -97,8 +88,8 @@ is(join(' ', sort keys %$codes), '200', 'killed: all were taken, before, meanwhi
 ok(drained($node, undef, 120), 'killed: all is forwarded');
 note sprintf 'after %.1f s', time - $killed;
 is($load->audit($db2), $load->nothing_wrong, 'killed: the new one has what was acknowledged, nothing twice');
-ok(rows_of($db2) eq rows_of($node), 'killed: as it is');
-cmp_ok(duplicates($db2), '>', 0, 'killed: what the old one had taken and not answered was known to the new one');
+ok(rows_as_sent($db2) eq rows_as_sent($node), 'killed: as it is');
+cmp_ok(known_again($db2), '>', 0, 'killed: what the old one had taken and not answered was known to the new one');
 $balancer->stop if $balancer;
 $line->how(to => wt_port($db2));
 
@@ -133,7 +124,7 @@ is($db3->safe_psql('postgres', q{SELECT string_agg(DISTINCT split_part(data->'js
 	is($answer->{status}, 200, 'by hand: what the first one has is sent again');
 	is(json_of($answer)->{accepted}, $n, 'by hand: all of it is accepted');
 }
-ok(rows_of($db3) eq rows_of($node), 'by hand: and each is there once, as it is');
+ok(rows_as_sent($db3) eq rows_as_sent($node), 'by hand: and each is there once, as it is');
 
 sub query_time { return $node->safe_psql('postgres', 'SELECT now()'); }
 

@@ -18,7 +18,7 @@ use PostgreSQL::Test::Utils;
 use WindTrap;
 
 our @EXPORT = qw(
-  forward_to state_of drained wait_state forwarder_pid kill_forwarder rows_as_sent local_target remote_target audit_target
+  forward_to state_of drained wait_state forwarder_pid kill_forwarder rows_as_sent known_again local_target remote_target audit_target
   put_batch
 );
 
@@ -90,6 +90,13 @@ sub rows_as_sent
 {
 	my ($node) = @_;
 	return $node->safe_psql('postgres', q{SELECT extract(epoch FROM event_timestamp), status, data - 'via' FROM log ORDER BY data->>'id'});
+}
+
+# How many events a server has known again, and not stored once more.
+sub known_again
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres', q{SELECT value FROM windtrap.metrics WHERE name = 'duplicates_total'});
 }
 
 # An ordinary table with an id, in the database of the events.
