@@ -240,11 +240,12 @@ suppressions() { printf '%s\n' "$("$1" --sharedir)/valgrind.supp" "$PWD/test/val
 # spared.  Findings go to files.  No --error-exitcode: a backend that ends by 2 makes the postmaster
 # restart all others, in the middle of what they might find.
 wrap_server_for_valgrind() {
-	local bin=$1 config=$2 file options=()
+	local bin=$1 config=$2 file copy options=()
 	mv "$bin/postgres" "$bin/postgres.real"
 	while read -r file; do
-		cp "$file" "$bin/$(cksum <"$file" | cut -d ' ' -f 1).supp"
-		options+=("--suppressions='$bin/$(cksum <"$file" | cut -d ' ' -f 1).supp'")
+		copy=$bin/$(cksum <"$file" | cut -d ' ' -f 1).supp
+		cp "$file" "$copy"
+		options+=("--suppressions='$copy'")
 	done < <(suppressions "$config")
 	# A program finds its installation by argv[0], and pg_ctl restart starts what that was: it must be
 	# the wrapper, and valgrind would give the name of what it runs.  The library is loaded into the shell
